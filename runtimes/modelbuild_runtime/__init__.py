@@ -1,0 +1,1 @@
+"""The server that goes into the image. Never imports the builder."""
