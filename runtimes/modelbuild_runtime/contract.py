@@ -1,0 +1,24 @@
+"""The contract: the signature as promised to clients, raw features included."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import msgspec
+
+from modelbuild_runtime.signature import TensorSpec
+
+
+class Contract(msgspec.Struct, frozen=True):
+    """What a client sends and gets.
+
+    ``inputs`` are the fields of one record seen as columns (leading -1 is the number of rows), or the model's own
+    tensors. ``open`` is true where the names are not known (a handler that takes anything). ``batched`` is true where
+    the leading axis counts rows. ``record`` is the JSON Schema of one row, empty where rows are not records.
+    """
+
+    inputs: Tuple[TensorSpec, ...] = ()
+    outputs: Tuple[TensorSpec, ...] = ()
+    open: bool = False
+    batched: bool = True
+    record: Dict[str, Any] = {}

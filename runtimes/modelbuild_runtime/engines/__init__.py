@@ -1,0 +1,43 @@
+"""One folder a framework. Its ``engine.py`` has ``load(path, options)``, which returns an ``Engine``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Mapping, Protocol
+
+import msgspec
+import numpy as np
+
+from modelbuild_runtime.signature import Signature
+
+
+class EngineOptions(msgspec.Struct, frozen=True):
+    """``threads`` is the number of cores that one prediction may use; ``signature`` is what the builder read
+    (empty where the artifact does not say); ``options`` are the runtime's own, from the manifest.
+    """
+
+    threads: int = 1
+    signature: Signature = Signature()
+    options: Dict[str, Any] = {}
+
+
+class Engine(Protocol):
+    """Runs one loaded model. ``model`` is the framework's own object, for handlers that have a ``predict``."""
+
+    model: Any
+
+    def signature(self) -> Signature:
+        """Names, datatypes and shapes in and out, as complete as the framework knows them."""
+        ...
+
+    def predict(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """Arrays by name, in the datatypes of the signature, to arrays by name. A pandas.DataFrame is taken too
+        where ``signature().columns`` is true.
+        """
+        ...
+
+
+class LoadEngine(Protocol):
+    """``load`` of an ``engine.py``. ``path`` is the artifact's file or folder."""
+
+    def __call__(self, path: Path, options: EngineOptions) -> Engine: ...

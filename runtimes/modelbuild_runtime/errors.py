@@ -1,0 +1,90 @@
+"""Every error a client can meet, neutral of any protocol.
+
+``status`` is the natural HTTP status; a protocol may map it to its own. ``message`` is safe to send to a client:
+it names the field and the value, never a file, a line of code or a traceback.
+"""
+
+from __future__ import annotations
+
+
+class ServerError(Exception):
+    """Base of all. ``field`` names the tensor, column or part of the request at fault, when there is one."""
+
+    status = 500
+    code = "internal"
+
+    def __init__(self, message: str, *, field: str = "", retry_after: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.retry_after = retry_after
+
+
+class InvalidInput(ServerError):  # noqa: N818  # an answer to a client, named as the client sees it
+    """The request does not fit the contract, or cannot be parsed."""
+
+    status = 400
+    code = "invalid_input"
+
+
+class NotFound(ServerError):  # noqa: N818
+    """No such route, model or version."""
+
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(ServerError):  # noqa: N818
+    """The route exists, for another method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class NotAcceptable(ServerError):  # noqa: N818
+    """No representation that the client accepts."""
+
+    status = 406
+    code = "not_acceptable"
+
+
+class TooLarge(ServerError):  # noqa: N818
+    """A limit of the ingress limiter: body, inflated body, nesting, elements, strings."""
+
+    status = 413
+    code = "too_large"
+
+
+class UnsupportedMediaType(ServerError):  # noqa: N818
+    """A content type or encoding that this route does not read."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class Overloaded(ServerError):  # noqa: N818
+    """The queue is full; ``retry_after`` says in how many seconds to come back."""
+
+    status = 429
+    code = "overloaded"
+
+
+class PredictionFailed(ServerError):  # noqa: N818
+    """The handler or the model raised; the log has the traceback under the request's id."""
+
+    status = 500
+    code = "prediction_failed"
+
+
+class NotReady(ServerError):  # noqa: N818
+    """Still loading or warming up, or draining."""
+
+    status = 503
+    code = "not_ready"
+
+
+class DeadlineExceeded(ServerError):  # noqa: N818
+    """The deadline passed before an answer was there."""
+
+    status = 504
+    code = "deadline_exceeded"

@@ -1,0 +1,60 @@
+"""One file a wire protocol: routes, and pure functions between bytes and requests or responses.
+
+A protocol module has ``protocol(service) -> Protocol``. It is found by standing in this folder. Where two protocols
+claim one route, each says with ``when`` which requests are its own; one without ``when`` takes the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Protocol as Interface
+
+from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.errors import ServerError
+from modelbuild_runtime.http import HttpRequest, HttpResponse
+from modelbuild_runtime.request import Request, Response
+
+
+class Service(Interface):
+    """What a protocol may know of the server it speaks for."""
+
+    model_name: str
+    model_version: str
+    platform: str  # the runtime's name, "onnx"
+    contract: Contract
+    takes_raw: bool  # the handler decodes bodies by itself
+
+    def live(self) -> bool: ...
+    def ready(self) -> bool: ...
+    def metrics(self) -> bytes: ...  # Prometheus text format 0.0.4
+    def openapi(self) -> Dict[str, Any]: ...
+    def examples(self) -> Sequence[Any]: ...  # bodies for POST /predict that are known to work
+
+
+class Prediction(NamedTuple):
+    """A route that predicts. ``decode`` raises a ``ServerError`` for what it cannot read."""
+
+    decode: Callable[[HttpRequest], Request]
+    encode: Callable[[HttpRequest, Request, Response], HttpResponse]
+
+
+Endpoint = Union[Prediction, Callable[[HttpRequest], HttpResponse]]
+
+
+class Route(NamedTuple):
+    """``path`` may hold placeholders: "/v2/models/{model}/infer". ``operation`` is its OpenAPI 3.1 operation."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    when: Optional[Callable[[HttpRequest], bool]] = None
+    operation: Mapping[str, Any] = {}
+
+
+class Protocol(NamedTuple):
+    """``error`` puts any error of these routes into the protocol's own shape and status."""
+
+    name: str
+    title: str
+    routes: Sequence[Route]
+    error: Callable[[HttpRequest, ServerError], HttpResponse]
