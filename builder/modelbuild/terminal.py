@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -123,7 +123,7 @@ class LiveTalk:
         self._title = ""
         self._began = 0.0
 
-    def __enter__(self) -> LiveTalk:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 

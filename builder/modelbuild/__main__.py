@@ -1,0 +1,5 @@
+"""``python -m modelbuild`` is ``mbuild``."""
+
+from modelbuild.cli import main
+
+main()

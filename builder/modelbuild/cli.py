@@ -1,0 +1,266 @@
+"""The command line: each command reads as the arrows of the pipeline. Only ``main`` catches errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+import modelbuild
+from modelbuild import commands
+from modelbuild.config import FILE_NAME, Options, make_options, option_fields, option_type, read_config
+from modelbuild.errors import MbuildError, UsageError
+from modelbuild.host import Host, this_host
+from modelbuild.terminal import Terminal, open_terminal
+
+Command = Callable[..., Any]
+
+
+def with_options(*skip: str) -> Callable[[Command], Command]:
+    """Every option of packaging as a flag, but those in ``skip``, which this command has no use for."""
+
+    def decorate(function: Command) -> Command:
+        for item in reversed([item for item in option_fields() if item.name not in skip]):
+            function = _flag(item.name, item.metadata)(function)
+        return function
+
+    return decorate
+
+
+def _flag(name: str, metadata: Any) -> Callable[[Command], Command]:
+    kind, repeated = option_type(name)
+    flags = [f"--{name.replace('_', '-')}"] + ([metadata["short"]] if metadata["short"] else [])
+    settings: dict[str, Any] = {"help": metadata["help"], "default": None, "envvar": f"MBUILD_{name.upper()}"}
+    if kind is bool:
+        settings["is_flag"] = True
+    else:
+        settings["type"] = click.Path(path_type=Path) if kind is Path else kind
+        settings["multiple"] = repeated
+        if metadata["metavar"]:
+            settings["metavar"] = metadata["metavar"]
+    return click.option(*flags, name, **settings)
+
+
+def common(function: Command) -> Command:
+    """The flags that every command has."""
+    function = click.option("-v", "--verbose", is_flag=True, help="Show the logs of the tools that do the work.")(
+        function
+    )
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(function)
+
+
+MODEL = click.argument("model", type=click.Path(path_type=Path), required=False)
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), help=f"Options from this file instead of {FILE_NAME}."
+)
+
+
+def _settle(model: Path | None, config: Path | None, flags: dict[str, Any]) -> tuple[Path, Options]:
+    """The model and the options: flags and environment over mbuild.yaml over defaults."""
+    given = {key: value for key, value in flags.items() if value is not None and value != ()}
+    path = config or _config_beside(model)
+    if path is None:
+        settled, options = model, make_options(given)
+    else:
+        file = read_config(path)
+        settled, options = model or file.model, make_options(file.options, given)
+    if settled is None:
+        raise UsageError("No model was given.", hint=f"mbuild {_command()} MODEL, or the key 'model' in {FILE_NAME}.")
+    return settled, options
+
+
+def _config_beside(model: Path | None) -> Path | None:
+    folder = Path() if model is None else model.parent
+    path = folder / FILE_NAME
+    return path if path.is_file() else None
+
+
+def _command() -> str:
+    context = click.get_current_context(silent=True)
+    return context.info_name or "package" if context else "package"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(modelbuild.__version__, prog_name="mbuild")
+def mbuild() -> None:
+    r"""From a trained model and a feature module to a verified image with a fast server inside.
+
+    \b
+    mbuild package model.onnx --handler features.py -t registry/team/fraud:1.0
+    docker run -p 8080:8080 registry/team/fraud:1.0
+    mbuild push registry/team/fraud:1.0
+    """
+
+
+@mbuild.command()
+@MODEL
+@CONFIG
+@with_options()
+@common
+def package(model: Path | None, config: Path | None, as_json: bool, verbose: bool, **flags: Any) -> None:
+    """Build an image from MODEL, run it, replay its examples, and tag it."""
+    terminal, host = _start(verbose)
+    path, options = _settle(model, config, flags)
+    with terminal.talk() as talk:
+        packaged = commands.package(path, options, host, talk)
+    commands.report(packaged, terminal)
+    terminal.json(packaged.to_json()) if as_json else terminal.result(packaged.name)
+
+
+@mbuild.command()
+@MODEL
+@CONFIG
+@with_options()
+@common
+def inspect(model: Path | None, config: Path | None, as_json: bool, verbose: bool, **flags: Any) -> None:
+    """Say what MODEL is: format, runtime, signature, what loading it would execute. Runs none of its code."""
+    terminal, host = _start(verbose)
+    path, options = _settle(model, config, flags)
+    found = commands.inspect(path, options, host)
+    terminal.json(found.to_json()) if as_json else commands.show_inspection(found, terminal)
+
+
+@mbuild.command()
+@MODEL
+@CONFIG
+@with_options("push")
+@common
+def plan(model: Path | None, config: Path | None, as_json: bool, verbose: bool, **flags: Any) -> None:
+    """Print what would be built, as JSON: base, requirements, layers with their sizes, environment, labels."""
+    del as_json  # a plan is JSON
+    terminal, host = _start(verbose)
+    path, options = _settle(model, config, flags)
+    with terminal.talk() as talk:
+        draft = commands.draft(path, options, host, talk, commands.engine_or_none(options, host))
+    terminal.json(draft.plan.to_json())
+
+
+@mbuild.command()
+@MODEL
+@CONFIG
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder to write.")
+@click.option("--portable", is_flag=True, help="A Dockerfile that installs the locked requirements by itself.")
+@with_options("push")
+@common
+def render(
+    model: Path | None, config: Path | None, output: Path, portable: bool, as_json: bool, verbose: bool, **flags: Any
+) -> None:
+    """Write a Dockerfile and its context into a folder that plain `docker build` accepts."""
+    terminal, host = _start(verbose)
+    path, options = _settle(model, config, flags)
+    with terminal.talk() as talk:
+        draft = commands.draft(path, options, host, talk, commands.engine_or_none(options, host))
+        commands.render(draft, output, portable=portable)
+    terminal.json({"folder": str(output)}) if as_json else terminal.result(str(output))
+
+
+@mbuild.command()
+@MODEL
+@CONFIG
+@click.option("--host", "address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("-p", "--port", default=8080, show_default=True, help="Port to listen on.")
+@click.option("--no-reload", is_flag=True, help="Do not start anew when the handler or the model changes.")
+@with_options("push", "no_cache", "pull", "engine", "base", "platform", "tag", "no_verify")
+@common
+def serve(
+    model: Path | None, config: Path | None, address: str, port: int, no_reload: bool, verbose: bool, **flags: Any
+) -> None:
+    """Run the image's server here, without a container: same requirements, same answers."""
+    flags.pop("as_json")
+    terminal, host = _start(verbose)
+    path, options = _settle(model, config, flags)
+    sys.exit(commands.serve(path, options, host, terminal, address=address, port=port, reload=not no_reload))
+
+
+@mbuild.command()
+@click.argument("image")
+@with_options(
+    *(item.name for item in option_fields() if item.name not in {"engine", "example", "tolerance", "ready_timeout"})
+)
+@common
+def verify(image: str, as_json: bool, verbose: bool, **flags: Any) -> None:
+    """Run IMAGE, wait until it is ready, replay its examples, compare the answers."""
+    terminal, host = _start(verbose)
+    options = make_options({key: value for key, value in flags.items() if value is not None and value != ()})
+    with terminal.talk() as talk:
+        verification = commands.verify(image, options, host, talk)
+    terminal.json(verification.to_json()) if as_json else terminal.result(verification.summary)
+
+
+@mbuild.command()
+@click.argument("reference")
+@with_options(*(item.name for item in option_fields() if item.name != "engine"))
+@common
+def push(reference: str, as_json: bool, verbose: bool, **flags: Any) -> None:
+    """Push REFERENCE to its registry; only the layers that the registry lacks are sent. Prints the digest."""
+    terminal, host = _start(verbose)
+    options = make_options({key: value for key, value in flags.items() if value is not None})
+    with terminal.talk() as talk:
+        pushed = commands.push(reference, options, host, talk)
+    terminal.json({"reference": reference, "digest": pushed.rpartition("@")[2]}) if as_json else terminal.result(pushed)
+
+
+@mbuild.command()
+@common
+def runtimes(as_json: bool, verbose: bool) -> None:
+    """List the kinds of model that can be packaged."""
+    terminal, _ = _start(verbose)
+    commands.show_runtimes(terminal, as_json=as_json)
+
+
+@mbuild.command()
+@MODEL
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+@common
+def init(model: Path | None, force: bool, as_json: bool, verbose: bool) -> None:
+    """Write mbuild.yaml beside MODEL, and a handler made from its signature."""
+    terminal, host = _start(verbose)
+    if model is None:
+        raise UsageError("No model was given.", hint="mbuild init MODEL")
+    written = commands.init(model, host, force=force)
+    terminal.json([str(path) for path in written]) if as_json else [terminal.result(str(path)) for path in written]
+
+
+@mbuild.command()
+@common
+def doctor(as_json: bool, verbose: bool) -> None:
+    """Check this machine: engines, base images, interpreters, space; say how to mend what is missing."""
+    terminal, host = _start(verbose)
+    sys.exit(commands.doctor(terminal, host, as_json=as_json))
+
+
+def _start(verbose: bool) -> tuple[Terminal, Host]:
+    return open_terminal(verbose=verbose), this_host(os.environ)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run mbuild and exit. The one place where errors are printed."""
+    terminal = open_terminal()
+    try:
+        mbuild.main(
+            args=list(sys.argv[1:] if arguments is None else arguments), prog_name="mbuild", standalone_mode=False
+        )
+    except MbuildError as error:
+        terminal.error(error)
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        terminal.error(UsageError(error.format_message(), hint=_usage_hint(error)))
+        sys.exit(UsageError.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        terminal.note("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away; there is nobody left to tell.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _usage_hint(error: click.UsageError) -> str:
+    command = error.ctx.command_path if error.ctx else "mbuild"
+    return f"{command} --help lists what there is."

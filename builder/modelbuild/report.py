@@ -1,0 +1,55 @@
+"""How results look on a terminal. No decisions here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from modelbuild.image import Image
+from modelbuild.runtime import Runtime
+from modelbuild.signature import TensorSpec
+from modelbuild.source import Source
+from modelbuild.terminal import Terminal, size_text
+
+
+def show_source(source: Source, terminal: Terminal) -> None:
+    """What ``mbuild inspect`` found."""
+    reading = source.reading
+    size = size_text(sum(file.size for file in source.artifact.files))
+    terminal.result(f"{source.artifact.name}: {reading.format}, {size}, {source.artifact.digest}")
+    version = f", written by version {reading.version}" if reading.version else ""
+    terminal.result(f"runtime: {source.runtime.name} ({source.runtime.title}{version})")
+    for key, value in reading.metadata.items():
+        terminal.result(f"{key}: {value}")
+    _show_specs("input", reading.signature.inputs, terminal)
+    _show_specs("output", reading.signature.outputs, terminal)
+    if reading.requirements:
+        terminal.result(f"needs: {', '.join(reading.requirements)}")
+    if reading.prepare:
+        terminal.result(f"will be converted: {reading.prepare}")
+    if source.handler:
+        entry_points = ", ".join(source.handler.entry_points)
+        terminal.result(f"handler: {source.handler.module} ({source.handler.style}: {entry_points})")
+    for finding in reading.findings:
+        terminal.result(f"{finding.severity}: {finding.what}  ({finding.where})")
+
+
+def _show_specs(word: str, specs: tuple[TensorSpec, ...], terminal: Terminal) -> None:
+    if not specs:
+        terminal.result(f"{word}s: the artifact does not say; the server learns them in the image")
+    for spec in specs:
+        labels = f"  one of {', '.join(spec.labels[:8])}" if spec.labels else ""
+        optional = "  optional" if spec.optional else ""
+        terminal.result(f"{word}: {spec.name}  {spec.datatype} {list(spec.shape)}{optional}{labels}")
+
+
+def show_runtimes(runtimes: Iterable[Runtime], terminal: Terminal) -> None:
+    """What ``mbuild runtimes`` lists."""
+    rows = [[runtime.name, runtime.title, runtime.summary, runtime.python] for runtime in runtimes]
+    terminal.result_table(["runtime", "framework", "takes", "python"], rows)
+
+
+def show_layers(image: Image, terminal: Terminal) -> None:
+    """Where the megabytes are, and what had to be built."""
+    rows = [[layer.name, size_text(layer.size), "cache" if layer.cached else "built"] for layer in image.layers]
+    rows.append(["total", size_text(image.size), ""])
+    terminal.table(["layer", "size", "from"], rows, right=[1])

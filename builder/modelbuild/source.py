@@ -1,0 +1,120 @@
+"""What the user gave, read and understood: the artifact, its runtime, what it says of itself, the handler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelbuild.artifact import Artifact, read_artifact, with_companions
+from modelbuild.config import Options, suggestion
+from modelbuild.detect import detect
+from modelbuild.errors import UnsafeArtifactError, UsageError
+from modelbuild.handler import Handler, read_handler
+from modelbuild.host import Host
+from modelbuild.prepare import prepare
+from modelbuild.runtime import Finding, Reading, Runtime, builtin_runtimes, load_runtime, read
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """All that was read; nothing of it has been executed."""
+
+    artifact: Artifact
+    runtime: Runtime
+    reading: Reading
+    handler: Handler | None
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``mbuild inspect --json`` prints."""
+        return {
+            "artifact": {
+                "name": self.artifact.name,
+                "digest": self.artifact.digest,
+                "size": sum(file.size for file in self.artifact.files),
+                "files": [{"path": file.path, "size": file.size} for file in self.artifact.files],
+            },
+            "runtime": self.runtime.name,
+            "format": self.reading.format,
+            "version": self.reading.version,
+            "signature": self.reading.signature.to_json(),
+            "requirements": list(self.reading.requirements),
+            "findings": [
+                {"severity": item.severity, "what": item.what, "where": item.where} for item in self.reading.findings
+            ],
+            "prepare": self.reading.prepare,
+            "metadata": dict(self.reading.metadata),
+            "handler": _handler_json(self.handler),
+        }
+
+
+def _handler_json(handler: Handler | None) -> dict[str, Any] | None:
+    if handler is None:
+        return None
+    return {
+        "module": handler.module,
+        "style": handler.style,
+        "entry_points": list(handler.entry_points),
+        "files": [file.path for file in handler.files],
+        "imports": list(handler.imports),
+        "requirements": list(handler.requirements),
+        "python": handler.python,
+    }
+
+
+def read_source(model: Path, options: Options, host: Host) -> Source:
+    """Read the model and the handler. Runs no code of either.
+
+    Raises:
+        MbuildError: one of its subclasses for each thing that can be wrong with them.
+    """
+    artifact = read_artifact(model, cache=host.cache)
+    runtime = choose_runtime(options.runtime, artifact)
+    reading = read(runtime, artifact)
+    if reading.companions:
+        artifact = with_companions(artifact, reading.companions)
+    handler = read_handler(options.handler, data=options.data) if options.handler else None
+    if handler is None and options.data:
+        raise UsageError("--data was given without --handler.", hint="Data files belong to a handler.")
+    return Source(artifact, runtime, reading, handler)
+
+
+def choose_runtime(name: str, artifact: Artifact) -> Runtime:
+    """The runtime that the user named, or the one that recognises the artifact."""
+    runtimes = builtin_runtimes()
+    if not name:
+        return detect(artifact, runtimes)
+    if (Path(name) / "runtime.toml").is_file():
+        return load_runtime(Path(name))
+    for runtime in runtimes:
+        if runtime.name == name:
+            return runtime
+    raise UsageError(f"There is no runtime {name!r}.", hint=suggestion(name, [runtime.name for runtime in runtimes]))
+
+
+def require_safe(reading: Reading, *, allow_unsafe: bool) -> None:
+    """Refuse an artifact that could execute more than its framework needs, unless the user takes the risk.
+
+    Raises:
+        UnsafeArtifactError: something dangerous was found and not allowed.
+    """
+    dangers = [finding for finding in reading.findings if finding.severity == "danger"]
+    if dangers and not allow_unsafe:
+        raise UnsafeArtifactError(
+            f"Loading this {reading.format} would execute {_names(dangers)}, which no model needs.",
+            details="\n".join(f"{finding.what}  ({finding.where})" for finding in dangers),
+            hint="If you know where it comes from and trust it, package it with --allow-unsafe.",
+        )
+
+
+def _names(findings: list[Finding]) -> str:
+    names = sorted({finding.what for finding in findings})
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def prepared(source: Source, host: Host) -> Source:
+    """The source, its artifact converted where its runtime cannot run it as it is."""
+    if not source.reading.prepare:
+        return source
+    artifact = prepare(source.runtime, source.artifact, source.reading, cache=host.cache)
+    return replace(source, artifact=artifact, reading=read(source.runtime, artifact))
