@@ -88,3 +88,14 @@ class DeadlineExceeded(ServerError):  # noqa: N818
 
     status = 504
     code = "deadline_exceeded"
+
+
+class LoadError(Exception):
+    """The model or the handler cannot be loaded: ``message`` says what happened, ``hint`` what to do. Never reaches a
+    client; the server prints it and exits, and the builder shows it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint

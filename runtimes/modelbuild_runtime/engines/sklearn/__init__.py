@@ -1,0 +1,1 @@
+"""scikit-learn: joblib, pickle and skops files."""

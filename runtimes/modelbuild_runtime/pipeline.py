@@ -1,0 +1,112 @@
+"""From neutral inputs to neutral outputs: the handler's preprocess, the engine, the handler's postprocess.
+
+``load_pipeline`` is the only place that knows how engines and handlers are put together; the dataplane sees ``run``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Protocol, Union
+
+import numpy as np
+
+from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.engines import Engine, EngineOptions
+from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.manifest import Manifest
+from modelbuild_runtime.signature import Signature, TensorSpec
+
+Outputs = Union[Dict[str, np.ndarray], List[Any]]
+
+
+class Pipeline(Protocol):
+    """What the dataplane runs.
+
+    ``wants`` says what ``run`` takes: "columns" (arrays by name), "rows" (a list of records) or "raw" (a list of
+    bodies that the handler decodes). ``batchable`` is true where several requests may be joined into one ``run``.
+    """
+
+    contract: Contract
+    wants: str
+    batchable: bool
+
+    def run(self, inputs: Any, parameters: Optional[Mapping[str, Any]] = None) -> Outputs: ...
+
+
+class ModelPipeline:
+    """A model without a handler: its contract is its signature."""
+
+    wants = "columns"
+
+    def __init__(self, engine: Engine, signature: Signature) -> None:
+        self._predict = engine.predict
+        batched = row_counted(engine, signature)
+        self.contract = Contract(signature.inputs, signature.outputs, open=not signature.inputs, batched=batched)
+        self.batchable = batched
+
+    def run(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        parameters: Optional[Mapping[str, Any]] = None,  # noqa: ARG002  # a model takes none
+    ) -> Dict[str, np.ndarray]:
+        return self._predict(inputs)
+
+
+def load_pipeline(manifest: Manifest, root: Path, threads: int = 1) -> Pipeline:
+    """Load the model and the handler that the manifest names.
+
+    Raises:
+        LoadError: one of them cannot be loaded; the message says which and why.
+    """
+    engine = load_engine(manifest, root, threads)
+    return ModelPipeline(engine, complete(engine.signature(), manifest.signature))
+
+
+def load_engine(manifest: Manifest, root: Path, threads: int) -> Engine:
+    """Import the one engine that is needed, and let it load the artifact.
+
+    Raises:
+        LoadError: no such engine, or the artifact is missing or refused.
+    """
+    path = root / manifest.model.path
+    if not path.exists():
+        raise LoadError(f"the model {path} is not there")
+    name = f"modelbuild_runtime.engines.{manifest.runtime.name}.engine"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+        raise LoadError(f"there is no runtime {manifest.runtime.name!r} in this server") from error
+    engine: Engine = module.load(path, EngineOptions(threads, manifest.signature, manifest.runtime.options))
+    return engine
+
+
+def complete(known: Signature, declared: Signature) -> Signature:
+    """The engine's signature, filled with what only the manifest says: all of a side, or labels by name."""
+    return Signature(
+        _fill(known.inputs, declared.inputs),
+        _fill(known.outputs, declared.outputs),
+        known.columns or declared.columns,
+    )
+
+
+def row_counted(engine: Engine, signature: Signature) -> bool:
+    """Whether the leading axis of every input counts rows. An engine that knows better says so with ``batched``."""
+    if not getattr(engine, "batched", True):
+        return False
+    return all(spec.shape[:1] == (-1,) for spec in signature.inputs)
+
+
+def _fill(known: tuple[TensorSpec, ...], declared: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    if not known:
+        return declared
+    labels = {spec.name: spec.labels for spec in declared}
+    return tuple(
+        spec
+        if spec.labels or not labels.get(spec.name)
+        else TensorSpec(spec.name, spec.datatype, spec.shape, spec.optional, labels[spec.name])
+        for spec in known
+    )
