@@ -43,9 +43,10 @@ class Raw:
 class Request:
     """One prediction to make. ``outputs`` names those asked for, empty for all. ``deadline`` is on the loop's clock
     (seconds, 0 for none). ``accept`` is the media type the client wants, for handlers that encode by themselves.
+    ``wire`` is what the protocol's decode wants its encode to know; nobody else looks at it.
     """
 
-    __slots__ = ("accept", "deadline", "headers", "id", "outputs", "parameters", "payload")
+    __slots__ = ("accept", "deadline", "headers", "id", "outputs", "parameters", "payload", "wire")
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Request:
         headers: Optional[Mapping[bytes, bytes]] = None,
         accept: str = "",
         deadline: float = 0.0,
+        wire: Any = None,
     ) -> None:
         self.payload = payload
         self.id = id
@@ -65,6 +67,7 @@ class Request:
         self.headers = headers
         self.accept = accept
         self.deadline = deadline
+        self.wire = wire
 
 
 class Response:

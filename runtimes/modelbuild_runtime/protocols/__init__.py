@@ -15,18 +15,42 @@ from modelbuild_runtime.http import HttpRequest, HttpResponse
 from modelbuild_runtime.request import Request, Response
 
 
+class Statistics(NamedTuple):
+    """Sums since the start, over every protocol; times are in nanoseconds. ``rows`` counts inferences, ``batches``
+    the model's executions. ``last`` is the wall clock of the last answer in milliseconds, 0 before any.
+    """
+
+    succeeded: int = 0
+    failed: int = 0
+    rows: int = 0
+    batches: int = 0
+    last: int = 0
+    succeeded_ns: int = 0
+    failed_ns: int = 0
+    queue_ns: int = 0
+    decode_ns: int = 0
+    predict_ns: int = 0
+    encode_ns: int = 0
+
+
 class Service(Interface):
-    """What a protocol may know of the server it speaks for."""
+    """What a protocol may know of the server it speaks for. ``environment`` is the process's, for a platform that
+    describes itself there.
+    """
 
     model_name: str
     model_version: str
     platform: str  # the runtime's name, "onnx"
     contract: Contract
     takes_raw: bool  # the handler decodes bodies by itself
+    max_body: int  # bytes of one request
+    max_batch_size: int  # rows that one prediction of the model takes at most
+    environment: Mapping[str, str]
 
     def live(self) -> bool: ...
     def ready(self) -> bool: ...
     def metrics(self) -> bytes: ...  # Prometheus text format 0.0.4
+    def statistics(self) -> Statistics: ...
     def openapi(self) -> Dict[str, Any]: ...
     def examples(self) -> Sequence[Any]: ...  # bodies for POST /predict that are known to work
 
