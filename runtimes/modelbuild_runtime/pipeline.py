@@ -19,18 +19,30 @@ from modelbuild_runtime.manifest import Manifest
 from modelbuild_runtime.signature import Signature, TensorSpec
 
 Outputs = Union[Dict[str, np.ndarray], List[Any]]
+"""Arrays by name, one leading entry a row; or one JSON-able item a row; or one raw answer an item."""
 
 
 class Pipeline(Protocol):
     """What the dataplane runs.
 
-    ``wants`` says what ``run`` takes: "columns" (arrays by name), "rows" (a list of records) or "raw" (a list of
-    bodies that the handler decodes). ``batchable`` is true where several requests may be joined into one ``run``.
+    ``wants`` says what ``run`` takes: "columns" (arrays by name), "rows" (a list of what ``convert`` returned) or
+    "raw" (a list of ``RawItem``, answered by a list of ``RawAnswer``). ``batchable`` is true where several requests
+    may be joined into one ``run``: then row i of the answer belongs to row i of the inputs.
     """
 
     contract: Contract
     wants: str
     batchable: bool
+
+    def convert(self, items: List[Any]) -> List[Any]:
+        """Rows as a protocol decoded them (objects, or values in the order of the contract's fields) to records.
+        One request at a time, before it is joined with others. Raises ``InvalidInput``, which names the field.
+        """
+        ...
+
+    def rows(self, columns: Mapping[str, np.ndarray]) -> List[Any]:
+        """The same from arrays by name, for protocols that send tensors."""
+        ...
 
     def run(self, inputs: Any, parameters: Optional[Mapping[str, Any]] = None) -> Outputs: ...
 

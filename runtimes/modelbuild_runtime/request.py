@@ -96,3 +96,43 @@ class Response:
         self.content_type = content_type
         self.status = status
         self.headers = headers
+
+
+class RawItem:
+    """One body on its way to a handler that decodes by itself: what such a pipeline's ``run`` takes a list of."""
+
+    __slots__ = ("accept", "content_type", "fields", "headers", "id")
+
+    def __init__(
+        self,
+        fields: Mapping[str, Any],
+        content_type: str = "",
+        *,
+        accept: str = "",
+        headers: Optional[Mapping[bytes, bytes]] = None,
+        id: str = "",  # noqa: A002
+    ) -> None:
+        self.fields = fields
+        self.content_type = content_type
+        self.accept = accept
+        self.headers = headers or {}
+        self.id = id
+
+
+class RawAnswer:
+    """The answer to one ``RawItem``: a body that the handler encoded, ready to be sent."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes,
+        content_type: str = "application/json",
+        *,
+        status: int = 200,
+        headers: Tuple[Tuple[str, str], ...] = (),
+    ) -> None:
+        self.body = body
+        self.content_type = content_type
+        self.status = status
+        self.headers = headers
