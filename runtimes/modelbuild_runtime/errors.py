@@ -48,11 +48,25 @@ class NotAcceptable(ServerError):  # noqa: N818
     code = "not_acceptable"
 
 
+class RequestTimeout(ServerError):  # noqa: N818
+    """The client was too slow in sending its request."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class TooLarge(ServerError):  # noqa: N818
     """A limit of the ingress limiter: body, inflated body, nesting, elements, strings."""
 
     status = 413
     code = "too_large"
+
+
+class UriTooLong(ServerError):  # noqa: N818
+    """The target of the request is longer than any route of this server."""
+
+    status = 414
+    code = "uri_too_long"
 
 
 class UnsupportedMediaType(ServerError):  # noqa: N818
@@ -62,6 +76,13 @@ class UnsupportedMediaType(ServerError):  # noqa: N818
     code = "unsupported_media_type"
 
 
+class ExpectationFailed(ServerError):  # noqa: N818
+    """An ``Expect`` other than 100-continue."""
+
+    status = 417
+    code = "expectation_failed"
+
+
 class Overloaded(ServerError):  # noqa: N818
     """The queue is full; ``retry_after`` says in how many seconds to come back."""
 
@@ -69,11 +90,25 @@ class Overloaded(ServerError):  # noqa: N818
     code = "overloaded"
 
 
+class HeadTooLarge(ServerError):  # noqa: N818
+    """Too many header fields, or too long ones."""
+
+    status = 431
+    code = "head_too_large"
+
+
 class PredictionFailed(ServerError):  # noqa: N818
     """The handler or the model raised; the log has the traceback under the request's id."""
 
     status = 500
     code = "prediction_failed"
+
+
+class Unsupported(ServerError):  # noqa: N818
+    """Legal, but not done here: a transfer coding or a feature of a protocol."""
+
+    status = 501
+    code = "unsupported"
 
 
 class NotReady(ServerError):  # noqa: N818
@@ -90,10 +125,26 @@ class DeadlineExceeded(ServerError):  # noqa: N818
     code = "deadline_exceeded"
 
 
+class VersionNotSupported(ServerError):  # noqa: N818
+    """A version of HTTP other than 1.0 and 1.1."""
+
+    status = 505
+    code = "version_not_supported"
+
+
 class LoadError(Exception):
     """The model or the handler cannot be loaded: ``message`` says what happened, ``hint`` what to do. Never reaches a
     client; the server prints it and exits, and the builder shows it.
     """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SettingError(Exception):
+    """An environment variable of the server that cannot be right. Printed once, exit code 2."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

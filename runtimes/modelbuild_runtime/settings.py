@@ -1,0 +1,105 @@
+"""The settings of the server. A field of ``Settings`` is the single source of the variable's name, its default and its
+documentation; the reference page is generated from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, fields
+from typing import Any, Dict, Mapping, Tuple
+
+from modelbuild_runtime.errors import SettingError
+
+PREFIX = "MBUILD_"
+
+
+def _setting(default: Any, doc: str, *, least: int = 0, choices: Tuple[str, ...] = (), over: Tuple[str, ...] = ()) -> Any:
+    """A field; ``over`` are the platforms' own names for it, which take precedence in that order."""
+    return field(default=default, metadata={"doc": doc, "least": least, "choices": choices, "over": over})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this server is to run, read from the environment once at start."""
+
+    manifest: str = _setting("/opt/mbuild/manifest.json", "Path of the manifest that says what to serve.")
+    host: str = _setting("0.0.0.0", "Address to listen on.")  # noqa: S104  # a container's own network
+    port: int = _setting(
+        8080,
+        "Port to listen on. The names that Vertex AI, SageMaker and Cloud Run use take precedence.",
+        over=("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "PORT"),
+    )
+    workers: int = _setting(1, "Processes that serve; more than one are forked after the model is loaded.", least=1)
+    threads: int = _setting(0, "Cores that one prediction may use; 0 takes them from the CPU quota.")
+    max_body: int = _setting(64 << 20, "Largest request body in bytes, after decompression too.", least=1)
+    max_elements: int = _setting(10_000_000, "Most values in a text body; each costs far more memory than text.", least=1)
+    max_head: int = _setting(32 << 10, "Largest request line and header fields, in bytes.", least=256)
+    max_batch_size: int = _setting(1024, "Most rows of waiting requests that run as one batch; 1 joins none.", least=1)
+    queue: int = _setting(1000, "Most requests that wait; more are answered 429.", least=1)
+    timeout: float = _setting(60.0, "Seconds after which a request that waits or runs is answered 504.")
+    grace: float = _setting(25.0, "Seconds that running requests have to finish after SIGTERM.")
+    keep_alive: float = _setting(620.0, "Seconds an idle connection is kept; longer than load balancers keep theirs.")
+    read_timeout: float = _setting(10.0, "Seconds that a client has to send a request, and one more for each KiB of it.")
+    log_level: str = _setting("info", "Least severe messages to log.", choices=("debug", "info", "warning", "error"))
+    log_format: str = _setting("text", "One line of text or one JSON object a message.", choices=("text", "json"))
+    access_log: bool = _setting(False, "Log a line for each request.")
+
+
+def variables() -> Dict[str, str]:
+    """Name of the environment variable of each field."""
+    return {item.name: PREFIX + item.name.upper() for item in fields(Settings)}
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings that the environment asks for.
+
+    Raises:
+        SettingError: a value does not fit, with the variable's name.
+    """
+    values: Dict[str, Any] = {}
+    for item in fields(Settings):
+        names = (*item.metadata["over"], PREFIX + item.name.upper())
+        name = next((name for name in names if environment.get(name, "") != ""), "")
+        if name:
+            values[item.name] = _parse(name, environment[name].strip(), item.default, item.metadata)
+    return Settings(**values)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> Tuple[str, ...]:
+    """A warning for each MBUILD_ variable that nothing reads: most are misspelt."""
+    known = variables().values()
+    warnings = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            warnings.append(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else ""))
+    return tuple(warnings)
+
+
+def _parse(name: str, text: str, default: Any, limits: Mapping[str, Any]) -> Any:
+    if isinstance(default, bool):
+        return _boolean(name, text)
+    if isinstance(default, (int, float)):
+        return _number(name, text, default, limits["least"])
+    if limits["choices"] and text.lower() not in limits["choices"]:
+        raise SettingError(f"{name}={text!r} is not one of {', '.join(limits['choices'])}")
+    return text.lower() if limits["choices"] else text
+
+
+def _boolean(name: str, text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.lower() in {"0", "false", "no", "off"}:
+        return False
+    raise SettingError(f"{name}={text!r} is neither 1 nor 0")
+
+
+def _number(name: str, text: str, default: float, least: int) -> float:
+    try:
+        value = type(default)(text)
+    except ValueError:
+        kind = "whole number" if isinstance(default, int) else "number"
+        raise SettingError(f"{name}={text!r} is not a {kind}") from None
+    if not least <= value < 1 << 53:  # false for NaN too
+        raise SettingError(f"{name}={text!r} must be at least {least} and finite")
+    return value
