@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from modelbuild.artifact import File
+
+# What changes rarely comes first: a retrained model does not move the dependencies, a handler's edit moves kilobytes.
+LAYER_ORDER = ("dependencies", "server", "model", "handler", "manifest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +40,15 @@ class BaseImage:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Files of one layer, root-shaped: every ``File.path`` is relative to ``/`` of the image."""
+    """Files of one layer, root-shaped: every ``File.path`` is relative to ``/`` of the image.
+
+    ``notes`` are for the user: what could not be done as well as it might.
+    """
 
     name: str
     files: tuple[File, ...]
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -86,3 +96,55 @@ class Plan:
     healthcheck: HealthCheck
     labels: Mapping[str, str]
     stop_signal: str = "SIGTERM"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files of all layers, before the engine packs them; without the base."""
+        return sum(layer.size for layer in self.layers)
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal plans."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object from which ``from_json`` makes an equal plan."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]  # tuples become lists
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Plan:
+        """The inverse of ``to_json``.
+
+        Raises:
+            TypeError: a key is missing or unknown.
+        """
+        lists = ("requirements", "system_packages", "ports", "entrypoint", "command")
+        check = value["healthcheck"]
+        parts = {
+            "base": BaseImage(**value["base"]),
+            "layers": tuple(Layer(**layer) for layer in value["layers"]),
+            "healthcheck": HealthCheck(**{**check, "command": tuple(check["command"])}),
+            **{name: tuple(value[name]) for name in lists},
+        }
+        return Plan(**{**value, **parts})
+
+
+def with_labels(plan: Plan, labels: Mapping[str, str]) -> Plan:
+    """The plan with further labels; equal names are replaced."""
+    return replace(plan, labels=dict(sorted({**plan.labels, **labels}.items())))
+
+
+def layer_of(tree: Tree) -> Layer:
+    """What the plan says of a tree."""
+    return Layer(tree.name, tree.digest, tree.size, len(tree.files))
+
+
+def in_layer_order(trees: Iterable[Tree]) -> tuple[Tree, ...]:
+    """Trees in the order of how rarely they change; large models have several: model, model-2, ..."""
+
+    def rank(tree: Tree) -> tuple[int, int]:
+        kind, _, number = tree.name.partition("-")
+        return LAYER_ORDER.index(kind), int(number or 1)
+
+    return tuple(sorted((tree for tree in trees if tree.files), key=rank))

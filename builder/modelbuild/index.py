@@ -1,0 +1,93 @@
+"""Where packages come from. Credentials stay with the tools on this machine: what is written down is redacted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+_USER_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
+
+# What uv itself reads from the environment and what changes a resolution: part of a lock's key.
+_UV_VARIABLES = (
+    "UV_CONFIG_FILE",
+    "UV_CONSTRAINT",
+    "UV_DEFAULT_INDEX",
+    "UV_EXCLUDE_NEWER",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_INDEX",
+    "UV_INDEX_STRATEGY",
+    "UV_INDEX_URL",
+    "UV_NO_INDEX",
+    "UV_OVERRIDE",
+    "UV_PRERELEASE",
+    "UV_RESOLUTION",
+    "UV_TORCH_BACKEND",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Package indexes, as the user named them. An empty ``index_url`` is PyPI, or what uv's configuration says.
+
+    ``find_links`` are folders or pages of wheels. With ``offline`` nothing but them and uv's cache is asked.
+    """
+
+    index_url: str = ""
+    extra_index_url: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    ca_file: Path | None = None
+    offline: bool = False
+
+
+def redact(text: str) -> str:
+    """The text without the credentials of the URLs in it."""
+    return _USER_IN_URL.sub(r"\g<scheme>", text)
+
+
+def has_credentials(url: str) -> bool:
+    """Does this URL carry a user or a password?"""
+    return "@" in urlsplit(url).netloc
+
+
+def public_url(url: str) -> str:
+    """The URL without user, password and query, which may hold a token."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def uv_environment(index: Index, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for uv. URLs go here and not on its command line, which every user of a machine can read."""
+    result = {key: value for key, value in environment.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    result |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+    if index.index_url:
+        result["UV_DEFAULT_INDEX"] = index.index_url
+        # The older names would win over, or add to, what was asked for.
+        result.pop("UV_INDEX_URL", None)
+    if index.extra_index_url:
+        result["UV_INDEX"] = " ".join(index.extra_index_url)
+        result.pop("UV_EXTRA_INDEX_URL", None)
+    if index.ca_file:
+        result["SSL_CERT_FILE"] = str(index.ca_file)
+    if index.offline:
+        result["UV_OFFLINE"] = "1"
+    return result
+
+
+def identity(index: Index, environment: Mapping[str, str]) -> list[str]:
+    """What of the index can change a resolution, without secrets: part of a lock's key."""
+    settings = [f"{name}={redact(environment[name])}" for name in _UV_VARIABLES if name in environment]
+    urls = [public_url(url) for url in (index.index_url, *index.extra_index_url)]
+    return [*urls, *(_links_identity(link) for link in index.find_links), *settings]
+
+
+def _links_identity(link: str) -> str:
+    """A page is its URL; a folder is what lies in it, so that a new wheel is seen at once."""
+    folder = Path(link)
+    if "://" in link or not folder.is_dir():
+        return public_url(link) if "://" in link else link
+    entries = sorted((entry.name, entry.stat()) for entry in folder.iterdir() if entry.is_file())
+    return repr([(name, status.st_size, status.st_mtime_ns) for name, status in entries])
