@@ -75,10 +75,10 @@ def _tls(environment: Mapping[str, str]) -> Any:
 def _context(environment: Mapping[str, str]) -> Endpoint | None:
     name = environment.get("DOCKER_CONTEXT") or None
     try:
-        context = ContextAPI.get_context(name)
+        context: Any = ContextAPI.get_context(name)  # the stubs say it is always there
     except Exception as error:  # the SDK raises bare Exception for a damaged file
         raise EngineUnavailableError(f"The Docker context {name or 'in use'} cannot be read: {error}") from error
-    if context is None and name:
+    if context is None and name is not None:
         raise EngineUnavailableError(f"There is no Docker context {name!r} (DOCKER_CONTEXT).")
     if context is None or context.Name == "default" or not context.Host:
         return None

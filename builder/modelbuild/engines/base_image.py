@@ -1,0 +1,179 @@
+"""Looking at a base image before anything is built on it: is it there, for this platform, with a Python?"""
+
+from __future__ import annotations
+
+import json
+import platform as this_machine
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from docker.errors import APIError, NotFound
+
+from modelbuild.credentials import find_credentials
+from modelbuild.engines import Progress
+from modelbuild.engines.details import digest_of
+from modelbuild.engines.failure import engine_errors
+from modelbuild.engines.transfer import Transfer
+from modelbuild.errors import BaseImageError, RegistryError
+from modelbuild.host import Host
+from modelbuild.plan import BaseImage
+from modelbuild.reference import parse
+from modelbuild.registry import refusal
+
+# Run once in each base image. -I -S: nothing of the image's own site-packages can interfere.
+PROBE = """
+import glob, json, platform, subprocess, sys
+libc = " ".join(platform.libc_ver()).strip()
+loader = glob.glob("/lib/ld-musl-*.so.1")
+if loader:
+    said = subprocess.run(loader[:1], stderr=subprocess.PIPE, universal_newlines=True).stderr
+    libc = "musl " + (said.split("Version ")[-1].split()[0] if "Version " in said else "")
+print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "libc": libc.strip()}))
+"""
+
+OTHER_BASES = "--base takes any image with a python3; `mbuild base` makes a small one where no registry is reachable."
+
+
+def find_base(client: Any, host: Host, reference: str, platform: str, *, pull: bool, progress: Progress) -> BaseImage:
+    """The base image as the engine has it, pulled if need be."""
+    details = None if pull else _local(client, reference, platform)
+    if details is None:
+        _pull(client, host, reference, platform, progress)
+        details = _local(client, reference, platform)
+    if details is None:
+        raise BaseImageError(f"The base image {reference} is not for {platform}.", hint=OTHER_BASES)
+    facts = _facts(client, host, details, reference, platform)
+    return BaseImage(
+        reference=reference,
+        digest=digest_of(details, reference),
+        id=details["Id"],
+        platform=platform,
+        python=facts["python"],
+        libc=facts["libc"],
+    )
+
+
+def same_platform(details: Mapping[str, Any], platform: str) -> bool:
+    """Whether an image is for a platform; a variant counts only where both name one."""
+    system, architecture, variant = (*platform.split("/"), "", "")[:3]
+    if (details["Os"], details["Architecture"]) != (system, architecture):
+        return False
+    has = details.get("Variant") or ""
+    return not (variant and has) or variant == has
+
+
+def _local(client: Any, reference: str, platform: str) -> Mapping[str, Any] | None:
+    with engine_errors(f"looking at {reference}"), suppress(NotFound):
+        details: Mapping[str, Any] = client.inspect_image(reference)
+        return details if same_platform(details, platform) else None
+    return None
+
+
+def _pull(client: Any, host: Host, reference: str, platform: str, progress: Progress) -> None:
+    target = parse(reference)
+    progress.step("Pull", reference)
+    transfer = Transfer(progress)
+    login = find_credentials(target.registry, host.environment)
+    with engine_errors(f"pulling {reference}"):
+        try:
+            for event in client.pull(
+                target.name,
+                tag=target.digest or target.tag,
+                stream=True,
+                decode=True,
+                platform=platform,
+                auth_config=login.to_engine() if login else {},
+            ):
+                transfer.feed(event)
+        except APIError as error:
+            transfer.error = str(error.explanation)
+    if transfer.error:
+        raise _not_pulled(transfer.error, reference, logged_in=login is not None)
+
+
+def _not_pulled(message: str, reference: str, *, logged_in: bool) -> BaseImageError:
+    lower = message.lower()
+    if "no matching manifest" in lower or "does not match the specified platform" in lower:
+        return BaseImageError(f"The base image {reference} does not exist for this platform.", details=message)
+    if "manifest unknown" in lower or "not found" in lower or "does not exist" in lower:
+        return BaseImageError(f"There is no base image {reference}.", details=message, hint=OTHER_BASES)
+    why: RegistryError = refusal(message, reference, logged_in=logged_in, doing="pull")
+    return BaseImageError(why.message, details=message, hint=f"{why.hint}\n{OTHER_BASES}")
+
+
+def _facts(client: Any, host: Host, details: Mapping[str, Any], reference: str, platform: str) -> Mapping[str, str]:
+    """Python and libc of an image, asked once for each image id."""
+    kept = host.cache / "bases" / f"{details['Id'].removeprefix('sha256:')}.json"
+    with suppress(OSError, ValueError):
+        known: Mapping[str, str] = json.loads(kept.read_bytes())
+        return known
+    facts = _ask(client, details, reference, platform)
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(facts))
+    return facts
+
+
+def _ask(client: Any, details: Mapping[str, Any], reference: str, platform: str) -> Mapping[str, str]:
+    if not _runs_here(details):
+        return _guess(details, reference, platform)
+    code, said = _run(client, details["Id"], reference)
+    try:
+        if code == 0:
+            facts: Mapping[str, str] = json.loads(said.splitlines()[-1])
+            return facts
+    except (ValueError, IndexError):
+        pass
+    raise BaseImageError(
+        f"The base image {reference} has a python3 that does not work.", details=said, hint=OTHER_BASES
+    )
+
+
+def _run(client: Any, image: str, reference: str) -> tuple[int, str]:
+    """Run the probe; there is no network, and nothing but its two lines comes back."""
+    container = None
+    try:
+        with engine_errors(f"looking into {reference}"):
+            container = client.create_container(
+                image,
+                entrypoint=["python3", "-I", "-S", "-c", PROBE],
+                command=[],
+                host_config=client.create_host_config(
+                    network_mode="none", cap_drop=["ALL"], log_config={"Type": "json-file", "Config": {}}
+                ),
+            )["Id"]
+            try:
+                client.start(container)
+            except APIError as error:
+                raise _no_python(str(error.explanation), reference) from error
+            code = int(client.wait(container)["StatusCode"])
+            return code, client.logs(container).decode(errors="replace")
+    finally:
+        if container:
+            with engine_errors("removing a container"), suppress(NotFound):
+                client.remove_container(container, force=True, v=True)
+
+
+def _no_python(message: str, reference: str) -> BaseImageError:
+    if "not found" in message or "no such file" in message:
+        return BaseImageError(f"The base image {reference} has no python3 on its PATH.", hint=OTHER_BASES)
+    return BaseImageError(f"The base image {reference} cannot be started.", details=message, hint=OTHER_BASES)
+
+
+def _runs_here(details: Mapping[str, Any]) -> bool:
+    names = {"x86_64": "amd64", "aarch64": "arm64", "AMD64": "amd64"}
+    machine = this_machine.machine()
+    return bool(details["Architecture"] == names.get(machine, machine))
+
+
+def _guess(details: Mapping[str, Any], reference: str, platform: str) -> Mapping[str, str]:
+    """For a foreign architecture: what the image says of itself. The official ones name their Python."""
+    environment = dict(entry.split("=", 1) for entry in details["Config"].get("Env") or () if "=" in entry)
+    version = environment.get("PYTHON_VERSION", "")
+    if not version:
+        raise BaseImageError(
+            f"The base image {reference} is for {platform}, which does not run here, and does not say its Python.",
+            hint="Use an official python image, or give yours ENV PYTHON_VERSION.",
+        )
+    return {"python": ".".join(version.split(".")[:2]), "libc": "musl" if "alpine" in reference else "glibc"}

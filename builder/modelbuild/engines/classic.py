@@ -1,0 +1,43 @@
+"""The classic builder's answer to ``POST /build``: lines of text, one JSON object each.
+
+Each instruction makes an image. They are kept here, because the classic builder leaves the last one behind,
+untagged, when a build fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from modelbuild.engines.transcript import Transcript, copied_layer
+
+NAME = "the classic builder"
+VERSION = "1"
+
+_STEP = re.compile(r"^Step \d+/\d+ : (.*)$")
+_IMAGE = re.compile(r"^ ---> ([0-9a-f]{12,64})$")
+
+
+def feed(transcript: Transcript, event: Mapping[str, Any]) -> None:
+    """Take in one event of the stream."""
+    for line in str(event.get("stream", "")).splitlines():
+        _line(transcript, line.rstrip())
+    aux = event.get("aux")
+    if isinstance(aux, dict) and "ID" in aux:
+        transcript.image = aux["ID"]
+    if "error" in event:
+        transcript.error = str(event["error"]).strip()
+        transcript.failed_step = transcript.step
+
+
+def _line(transcript: Transcript, line: str) -> None:
+    step, image = _STEP.match(line), _IMAGE.match(line)
+    if step:
+        transcript.step = step[1]
+    elif image:
+        transcript.intermediate.append(image[1])
+    elif line == " ---> Using cache":
+        transcript.cached.add(copied_layer(transcript.step))
+    if line:
+        transcript.log(line)

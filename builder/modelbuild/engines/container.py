@@ -1,0 +1,138 @@
+"""A container for verification: read-only, without capabilities, on a loopback port, always removed."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, NotFound
+
+from modelbuild.engines.endpoint import Endpoint
+from modelbuild.engines.failure import engine_errors
+
+DEFAULT_PORT = 8080
+_KILLED = 137
+
+
+@contextmanager
+def running(client: Any, endpoint: Endpoint, image: str, environment: Mapping[str, str]) -> Iterator[DockerContainer]:
+    """Start ``image``, and remove its container when the block ends in whatever way."""
+    with engine_errors(f"looking at {image}"):
+        config = client.inspect_image(image)["Config"]
+    port = exposed_port(config)
+    # Our own name: a container that was made while an interrupt arrived can be removed all the same.
+    name = f"mbuild-verify-{secrets.token_hex(6)}"
+    try:
+        with engine_errors("starting a container"):
+            container = client.create_container(
+                image,
+                name=name,
+                environment=dict(environment),
+                ports=[port],
+                host_config=client.create_host_config(**hardened(port, endpoint)),
+            )
+            client.start(container["Id"])
+        yield DockerContainer(client, container["Id"], endpoint, port, health_command(config))
+    finally:
+        with engine_errors("removing a container"), suppress(NotFound):
+            client.remove_container(name, force=True, v=True)
+
+
+def hardened(port: int, endpoint: Endpoint) -> dict[str, Any]:
+    """How a careful operator runs the image; what does not run so is not done.
+
+    /tmp is a tmpfs, as an emptyDir is mounted there on Kubernetes. Logs go where they can be read back.
+    """
+    return {
+        "read_only": True,
+        "tmpfs": {"/tmp": "mode=1777"},  # noqa: S108  # in the container
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "port_bindings": {port: ("127.0.0.1",) if not endpoint.host else None},
+        "log_config": {"Type": "json-file", "Config": {"max-size": "10m"}},
+    }
+
+
+def exposed_port(config: Mapping[str, Any]) -> int:
+    """The port that the image says it serves: the lowest of several."""
+    ports = [int(port.split("/")[0]) for port in config.get("ExposedPorts") or {}]
+    return min(ports, default=DEFAULT_PORT)
+
+
+def health_command(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the image's HEALTHCHECK runs; empty where there is none."""
+    test = list((config.get("Healthcheck") or {}).get("Test") or [])
+    if test[:1] == ["CMD"]:
+        return tuple(test[1:])
+    if test[:1] == ["CMD-SHELL"]:
+        return ("/bin/sh", "-c", test[1])
+    return ()
+
+
+@dataclass
+class DockerContainer:
+    """A running container, through the SDK."""
+
+    client: Any
+    id: str
+    endpoint: Endpoint
+    port: int
+    health: tuple[str, ...]
+
+    @cached_property
+    def url(self) -> str:
+        """Where its server listens, as seen from here."""
+        network = self._inspect()["NetworkSettings"]
+        bindings = (network.get("Ports") or {}).get(f"{self.port}/tcp")
+        if not bindings:
+            return ""
+        host, port = self.endpoint.host or "127.0.0.1", int(bindings[0]["HostPort"])
+        if not self.endpoint.host and network.get("IPAddress") and _elsewhere(port):
+            host, port = network["IPAddress"], self.port
+        return f"http://{host}:{port}"
+
+    def logs(self, lines: int = 50) -> str:
+        """The tail of stdout and stderr."""
+        with engine_errors("reading a container's log"):
+            text: bytes = self.client.logs(self.id, stdout=True, stderr=True, tail=lines)
+        return text.decode(errors="replace")
+
+    def exit_code(self) -> int | None:
+        """How it ended; ``None`` while it runs."""
+        state = self._inspect()["State"]
+        return None if state["Running"] else int(state["ExitCode"])
+
+    def probe(self) -> int | None:
+        """Run the image's HEALTHCHECK now, instead of waiting for its interval."""
+        if not self.health:
+            return None
+        with engine_errors("running the health check"):
+            execution = self.client.exec_create(self.id, list(self.health))
+            self.client.exec_start(execution["Id"])
+            return int(self.client.exec_inspect(execution["Id"])["ExitCode"])
+
+    def stop(self, timeout: float) -> int | None:
+        """SIGTERM, then SIGKILL after ``timeout`` seconds, which gives ``None``."""
+        with engine_errors("stopping a container"), suppress(APIError):
+            self.client.stop(self.id, timeout=int(timeout))
+        code = self.exit_code()
+        return None if code == _KILLED else code
+
+    def _inspect(self) -> Any:
+        with engine_errors("looking at a container"):
+            return self.client.inspect_container(self.id)
+
+
+def _elsewhere(port: int) -> bool:
+    """Whether mbuild runs in a container itself: the engine's loopback is not ours then, but the bridge is shared."""
+    if not Path("/.dockerenv").exists():
+        return False
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -1,0 +1,53 @@
+"""What is learnt from a build's event stream, whichever builder writes it."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+# A whole pip or apt failure fits; a build's whole log does not.
+TAIL = 40
+
+_COPY = re.compile(r"COPY (\S+?)/? /$")
+
+
+@dataclass(slots=True)
+class Transcript:
+    """Filled as the events arrive, so that an interrupted build still knows what it leaves behind.
+
+    ``cached`` are the layers that the builder had already; ``intermediate`` the images made on the way.
+    """
+
+    say: Callable[[str], None]
+    image: str = ""
+    error: str = ""
+    failed_step: str = ""
+    step: str = ""
+    cached: set[str] = field(default_factory=set)
+    intermediate: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
+
+    def log(self, line: str) -> None:
+        """A line of the builder's log."""
+        self.tail.append(line)
+        self.say(line)
+
+
+class Builder(Protocol):
+    """A module that reads one builder's events: ``buildkit`` or ``classic``."""
+
+    NAME: str
+    VERSION: str
+
+    def feed(self, transcript: Transcript, event: Mapping[str, Any]) -> None:
+        """Take in one event."""
+
+
+def copied_layer(step: str) -> str:
+    """The layer whose tree an instruction copies ("COPY model/ /" gives "model"), empty for any other."""
+    match = _COPY.search(step)
+    return match[1] if match else ""
