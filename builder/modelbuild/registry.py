@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from modelbuild.engines import BuildEngine, Progress, Pushed
+from modelbuild.engines import BuildEngine, Pushed
 from modelbuild.errors import RegistryError
+from modelbuild.progress import Progress
 from modelbuild.reference import Reference, parse
 
 # Seconds before each new try: a registry behind a load balancer is back within a few.

@@ -8,26 +8,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
+import rich.progress
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from modelbuild.errors import MbuildError
-
-
-class Talk(Protocol):
-    """What long work says of itself. Build engines see the same three methods."""
-
-    def step(self, name: str, detail: str = "") -> None:
-        """A new step began; the one before it is done."""
-
-    def bytes(self, done: int, total: int) -> None:
-        """How much of the current step is done."""
-
-    def log(self, line: str) -> None:
-        """A line of somebody else's log: shown only when asked for."""
+from modelbuild.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +57,13 @@ class Terminal:
             self.err.print(f"[bold]hint:[/] {_escape(error.hint)}", highlight=False, soft_wrap=True)
 
     @contextmanager
-    def talk(self) -> Iterator[Talk]:
+    def progress(self) -> Iterator[Progress]:
         """Progress for one command: a live bar on a terminal, plain lines elsewhere."""
         if self.err.is_terminal and not self.verbose:
-            with LiveTalk(self.err) as live:
+            with LiveProgress(self.err) as live:
                 yield live
         else:
-            yield PlainTalk(self.err, self.verbose)
+            yield PlainProgress(self.err, self.verbose)
 
 
 def open_terminal(*, verbose: bool = False) -> Terminal:
@@ -82,7 +71,7 @@ def open_terminal(*, verbose: bool = False) -> Terminal:
     return Terminal(Console(file=sys.stdout), Console(file=sys.stderr), verbose)
 
 
-class PlainTalk:
+class PlainProgress:
     """One line a step; with ``verbose`` the logs too."""
 
     def __init__(self, console: Console, verbose: bool) -> None:
@@ -105,12 +94,12 @@ class PlainTalk:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-class LiveTalk:
+class LiveProgress:
     """A spinner and a bar for the current step; finished steps stay as lines with their time."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
+        self._progress = rich.progress.Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),

@@ -16,19 +16,7 @@ from modelbuild.errors import EngineUnavailableError, UsageError
 from modelbuild.host import Host
 from modelbuild.image import Image
 from modelbuild.plan import BaseImage, Plan
-
-
-class Progress(Protocol):
-    """What an engine says while it works."""
-
-    def step(self, name: str, detail: str = "") -> None:
-        """A new step began; the one before it is done."""
-
-    def bytes(self, done: int, total: int) -> None:
-        """How much of the current step is done."""
-
-    def log(self, line: str) -> None:
-        """A line of the engine's own log."""
+from modelbuild.progress import Progress
 
 
 class Container(Protocol):

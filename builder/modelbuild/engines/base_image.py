@@ -11,13 +11,13 @@ from typing import Any
 from docker.errors import APIError, NotFound
 
 from modelbuild.credentials import find_credentials
-from modelbuild.engines import Progress
 from modelbuild.engines.details import digest_of
 from modelbuild.engines.failure import engine_errors
 from modelbuild.engines.transfer import Transfer
 from modelbuild.errors import BaseImageError, RegistryError
 from modelbuild.host import Host
 from modelbuild.plan import BaseImage
+from modelbuild.progress import Progress
 from modelbuild.reference import parse
 from modelbuild.registry import refusal
 

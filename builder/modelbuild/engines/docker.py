@@ -11,7 +11,7 @@ from docker.errors import APIError, NotFound
 
 from modelbuild.context import Context
 from modelbuild.credentials import find_credentials
-from modelbuild.engines import Container, ImageDetails, Progress, Pushed, buildkit, classic
+from modelbuild.engines import Container, ImageDetails, Pushed, buildkit, classic
 from modelbuild.engines.base_image import find_base
 from modelbuild.engines.container import running
 from modelbuild.engines.details import built, describe
@@ -26,6 +26,7 @@ from modelbuild.errors import BuildError, EngineUnavailableError, RegistryError
 from modelbuild.host import Host
 from modelbuild.image import Image
 from modelbuild.plan import BaseImage, Plan
+from modelbuild.progress import Progress
 from modelbuild.reference import parse
 from modelbuild.registry import refusal
 from modelbuild.render import render_stage

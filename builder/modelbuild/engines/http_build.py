@@ -13,10 +13,10 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from modelbuild.engines import Progress
 from modelbuild.engines.failure import engine_errors, refused
 from modelbuild.engines.transcript import Builder, Transcript
 from modelbuild.errors import BuildError
+from modelbuild.progress import Progress
 
 # A cancelled classic build lets go of its last image within this many seconds.
 _LET_GO = 3.0

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelbuild.engines import Progress, Pushed
+from modelbuild.engines import Pushed
+from modelbuild.progress import Progress
 
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _THERE = ("Layer already exists", "Mounted from", "Already exists")

@@ -1,0 +1,192 @@
+"""From the user's model and options to a plan with all its trees: everything but the build itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelbuild.artifact import Artifact
+from modelbuild.config import Options, pairs
+from modelbuild.context import Context
+from modelbuild.dependencies import fetch
+from modelbuild.engines import BuildEngine
+from modelbuild.errors import BaseImageError, UsageError
+from modelbuild.examples import Example, find_examples
+from modelbuild.host import Host
+from modelbuild.index import Index
+from modelbuild.labels import make_labels
+from modelbuild.lock import Lock, lock
+from modelbuild.manifest import make_manifest
+from modelbuild.plan import BaseImage, Plan, Tree, in_layer_order
+from modelbuild.planning import make_plan
+from modelbuild.progress import Progress
+from modelbuild.python_version import choose_python
+from modelbuild.reference import parse
+from modelbuild.render import render, render_portable
+from modelbuild.requirements import requirements_for
+from modelbuild.source import Source, prepared, read_source, require_safe
+from modelbuild.trees import handler_tree, manifest_tree, model_trees, server_source, server_tree
+
+# Names that would hide routes of the server's protocols.
+RESERVED_NAMES = frozenset(
+    "v1 v2 models model transform predict predictions ping invocations health metrics services info score admin".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan, and the bytes behind it."""
+
+    source: Source
+    plan: Plan
+    lock: Lock
+    trees: tuple[Tree, ...]
+    examples: tuple[Example, ...]
+
+    @property
+    def context(self) -> Context:
+        """What is sent to a build engine."""
+        return Context(self.plan, render(self.plan), self.trees, self.lock)
+
+    @property
+    def portable_context(self) -> Context:
+        """The same, with a Dockerfile that installs the requirements by itself."""
+        trees = tuple(tree for tree in self.trees if tree.name != "dependencies")
+        return Context(self.plan, render_portable(self.plan, self.lock), trees, self.lock)
+
+
+def make_draft(model: Path, options: Options, host: Host, progress: Progress, engine: BuildEngine | None) -> Draft:
+    """Read, choose, resolve, fetch and plan. ``engine`` looks at the base image; without one it stays unpinned."""
+    progress.step("Reading", model.name)
+    source = read_source(model, options, host)
+    require_safe(source.reading, allow_unsafe=options.allow_unsafe)
+    if source.reading.prepare:
+        progress.step("Converting", source.reading.prepare)
+        source = prepared(source, host)
+    name = model_name(options, source.artifact)
+    examples = find_examples(model, options.handler, options.example)
+    base = find_base(source, options, host, progress, engine)
+    locked = _lock(source, options, host, base, progress)
+    progress.step("Fetching", f"{len(locked.requirements)} packages")
+    trees = in_layer_order(_trees(source, options, host, name, examples, locked))
+    labels = make_labels(
+        name=name,
+        version=parse(options.tag).tag if options.tag else options.model_version,
+        base=base,
+        runtime=source.runtime,
+        reading=source.reading,
+        artifact=source.artifact,
+        requirements=locked.requirements,
+    )
+    plan = make_plan(
+        base=base,
+        runtime=source.runtime,
+        lock=locked,
+        trees=trees,
+        labels={**labels, **pairs(options.label, "--label")},
+        environment=pairs(options.env, "--env"),
+    )
+    return Draft(source, plan, locked, trees, examples)
+
+
+def model_name(options: Options, artifact: Artifact) -> str:
+    """The model's name in its URLs: as given, or from the tag, or from the file.
+
+    Raises:
+        UsageError: the name given cannot be part of a URL, or hides a route of the server.
+    """
+    if options.name:
+        if options.name in RESERVED_NAMES or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", options.name):
+            raise UsageError(
+                f"The model cannot be named {options.name!r}.",
+                hint="Letters, digits, dots and dashes; not a word that is a route of the server.",
+            )
+        return options.name
+    text = parse(options.tag).repository.rpartition("/")[2] if options.tag else Path(artifact.name).stem
+    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._") or "default"
+    return f"{name}-1" if name in RESERVED_NAMES else name
+
+
+def find_base(
+    source: Source, options: Options, host: Host, progress: Progress, engine: BuildEngine | None
+) -> BaseImage:
+    """The base image that the user named, or the default of the Python that everyone agrees on.
+
+    Raises:
+        BaseImageError: it is not there, or has another Python than was asked for.
+    """
+    given = None
+    if options.base and engine:
+        progress.step("Checking", options.base)
+        given = engine.base(options.base, options.platform, pull=options.pull, progress=progress)
+    python = choose_python(
+        source.runtime,
+        source.reading,
+        source.handler,
+        requested=options.python or (given.python if given else ""),
+        host=host.python,
+        requirements=options.requirement,
+    )
+    if given is None:
+        reference = options.base or f"python:{python}-slim"
+        if engine is None:
+            return BaseImage(reference, "", "", options.platform, python, "")
+        progress.step("Checking", reference)
+        given = engine.base(reference, options.platform, pull=options.pull, progress=progress)
+    if given.python != python:
+        raise BaseImageError(
+            f"The base image {given.reference} has Python {given.python}, and Python {python} was asked for.",
+            hint=f"Choose a --base with Python {python}, or leave out --python.",
+        )
+    return given
+
+
+def _lock(source: Source, options: Options, host: Host, base: BaseImage, progress: Progress) -> Lock:
+    server = (server_source() / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = requirements_for(
+        source.runtime,
+        source.reading,
+        source.handler,
+        [line for line in server if line and not line.startswith("#")],
+        options.requirement,
+    )
+    progress.step("Resolving", f"{len(wanted)} requirements for Python {base.python}")
+    return lock(
+        wanted,
+        python=base.python,
+        platform=options.platform,
+        index=index_of(options),
+        cache=host.cache,
+        refresh=options.refresh,
+        libc=base.libc,
+    )
+
+
+def index_of(options: Options) -> Index:
+    """Where packages come from."""
+    return Index(options.index_url, options.extra_index_url, options.find_links, options.ca_file)
+
+
+def _trees(
+    source: Source, options: Options, host: Host, name: str, examples: tuple[Example, ...], locked: Lock
+) -> Iterable[Tree]:
+    runtime, reading = source.runtime, source.reading
+    yield fetch(locked, cache=host.cache, index=index_of(options))
+    yield server_tree(runtime.folder, name=runtime.name, python=locked.python, cache=host.cache)
+    yield from model_trees(source.artifact)
+    if source.handler:
+        yield handler_tree(source.handler)
+    manifest = make_manifest(
+        name=name,
+        version=options.model_version,
+        artifact=source.artifact,
+        runtime=runtime.name,
+        framework_version=reading.version,
+        options=reading.options,
+        signature=reading.signature,
+        handler=source.handler,
+        examples=examples,
+    )
+    yield manifest_tree(manifest, cache=host.cache)
