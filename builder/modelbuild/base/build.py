@@ -16,10 +16,10 @@ from modelbuild.base.debian import unpack
 from modelbuild.base.interpreter import find_prefixes
 from modelbuild.base.options import BaseOptions, Recipe, settle
 from modelbuild.errors import BaseImageError, NoSpaceError
-from modelbuild.terminal import Talk
+from modelbuild.progress import Progress
 
 
-def build_base(options: BaseOptions, *, cache: Path, progress: Talk) -> BaseTar:
+def build_base(options: BaseOptions, *, cache: Path, progress: Progress) -> BaseTar:
     """Build the base, or take this week's from the cache; write it to ``options.output`` too if that is given.
 
     Raises:
@@ -47,7 +47,7 @@ def _cached(path: Path) -> BaseTar | None:
         return None  # a damaged file in the cache is as good as none
 
 
-def _build(recipe: Recipe, path: Path, progress: Talk) -> BaseTar:
+def _build(recipe: Recipe, path: Path, progress: Progress) -> BaseTar:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="build-") as name:
         scratch, modules = Path(name), Path(name) / "modules"

@@ -17,7 +17,7 @@ from pathlib import Path
 from modelbuild.base.options import Recipe
 from modelbuild.base.rootfs import FILE, FOLDER, LINK, Entry, merged
 from modelbuild.errors import BaseImageError
-from modelbuild.terminal import Talk
+from modelbuild.progress import Progress
 
 PROBE_SECONDS = 20
 
@@ -39,7 +39,7 @@ class Unpacked:
     packages: tuple[Package, ...]
 
 
-def unpack(recipe: Recipe, names: tuple[str, ...], folder: Path, talk: Talk) -> Unpacked:
+def unpack(recipe: Recipe, names: tuple[str, ...], folder: Path, progress: Progress) -> Unpacked:
     """Fetch the packages and all that they depend on, and unpack them into ``folder``, which must not exist.
 
     Needs no privileges: the variant "extract" runs nothing of what it unpacks.
@@ -62,7 +62,7 @@ def unpack(recipe: Recipe, names: tuple[str, ...], folder: Path, talk: Talk) -> 
         str(folder),
         *sources(recipe, _answers),
     ]
-    _run(command, talk)
+    _run(command, progress)
     archives = sorted((folder / "var/cache/apt/archives").glob("*.deb"))
     return Unpacked(folder, tuple(_package(archive) for archive in archives))
 
@@ -94,7 +94,7 @@ def _answers(url: str) -> str:
     return ""
 
 
-def _run(command: list[str], talk: Talk) -> None:
+def _run(command: list[str], progress: Progress) -> None:
     tail: deque[str] = deque(maxlen=20)
     environment = {**os.environ, "LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
     with subprocess.Popen(
@@ -102,7 +102,7 @@ def _run(command: list[str], talk: Talk) -> None:
     ) as process:
         for line in process.stderr or ():
             tail.append(line.rstrip())
-            talk.log(line.rstrip())
+            progress.log(line.rstrip())
     if process.returncode:
         hint = "apt-get install debian-archive-keyring, if a signature could not be checked."
         raise BaseImageError("mmdebstrap could not fetch the packages.", hint=hint, details="\n".join(tail))
