@@ -72,7 +72,7 @@ def _local(client: Any, reference: str, platform: str) -> Mapping[str, Any] | No
 
 def _pull(client: Any, host: Host, reference: str, platform: str, progress: Progress) -> None:
     target = parse(reference)
-    progress.step("Pull", reference)
+    progress.step("Pulling", reference)
     transfer = Transfer(progress)
     login = find_credentials(target.registry, host.environment)
     with engine_errors(f"pulling {reference}"):

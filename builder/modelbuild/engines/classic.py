@@ -1,7 +1,7 @@
 """The classic builder's answer to ``POST /build``: lines of text, one JSON object each.
 
-Each instruction makes an image. They are kept here, because the classic builder leaves the last one behind,
-untagged, when a build fails.
+Each instruction makes an image. Those that are new are remembered, because the classic builder leaves the last one
+behind, untagged, when a build fails.
 """
 
 from __future__ import annotations
@@ -35,9 +35,12 @@ def _line(transcript: Transcript, line: str) -> None:
     step, image = _STEP.match(line), _IMAGE.match(line)
     if step:
         transcript.step = step[1]
-    elif image:
-        transcript.intermediate.append(image[1])
+        # The image that FROM names is somebody's; the one of a cached step is of an earlier build.
+        transcript.step_is_new = not step[1].startswith("FROM ")
     elif line == " ---> Using cache":
+        transcript.step_is_new = False
         transcript.cached.add(copied_layer(transcript.step))
+    elif image and transcript.step_is_new:
+        transcript.intermediate.append(image[1])
     if line:
         transcript.log(line)

@@ -125,9 +125,10 @@ class DockerEngine:
         return replace(image, reference=reference)
 
     def remove(self, image: Image) -> None:
-        """Remove an image, or only its name where it has others."""
+        """Remove a name, or an image that has none. What somebody tagged stays, whoever built it again."""
         with engine_errors("removing an image"), suppress(NotFound):
-            self.client.remove_image(image.reference or image.id)
+            if image.reference or not self.client.inspect_image(image.id).get("RepoTags"):
+                self.client.remove_image(image.reference or image.id)
 
     def push(self, reference: str, *, progress: Progress) -> Pushed:
         """Push a tag once."""
@@ -172,7 +173,7 @@ class DockerEngine:
     ) -> Transcript:
         """Build the layers of one part on top of the part before it."""
         names = [layer.name for layer in part.layers]
-        progress.step("Build", ", ".join(names))
+        progress.step("Building", ", ".join(names))
         dockerfile = render_stage(plan, part.start, names, final=not part.tag)
         order = Order(
             body=replace(context, dockerfile=dockerfile).tar(names),

@@ -7,11 +7,11 @@ import json
 import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from docker.errors import APIError, NotFound
+import requests
+from docker.errors import APIError, DockerException, NotFound
 
 from modelbuild.engines.failure import engine_errors, refused
 from modelbuild.engines.transcript import Builder, Transcript
@@ -123,20 +123,15 @@ def _counted(order: Order, progress: Progress) -> Iterator[bytes]:
 
 def _forget(client: Any, transcript: Transcript) -> None:
     """Remove what the classic builder leaves of a failed build: its last image, and by that the ones below it."""
-    if not transcript.intermediate:
-        return
     deadline = time.monotonic() + _LET_GO
-    while time.monotonic() < deadline:
+    while transcript.intermediate and time.monotonic() < deadline:
         try:
             client.remove_image(transcript.intermediate[-1])
         except NotFound:
             return
-        except APIError:  # its container is still being stopped, or it is a tagged image's beginning
-            with suppress(Exception):
-                if client.inspect_image(transcript.intermediate[-1]).get("RepoTags"):
-                    return
-            time.sleep(0.2)
-        except Exception:  # noqa: BLE001  # the engine is gone, which is what is being reported already
-            return
+        except APIError:
+            time.sleep(0.2)  # its container is still being stopped
+        except (DockerException, requests.RequestException):
+            return  # the engine is gone, which is what is being reported already
         else:
             return

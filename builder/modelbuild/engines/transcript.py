@@ -18,7 +18,7 @@ _COPY = re.compile(r"COPY (\S+?)/? /$")
 class Transcript:
     """Filled as the events arrive, so that an interrupted build still knows what it leaves behind.
 
-    ``cached`` are the layers that the builder had already; ``intermediate`` the images made on the way.
+    ``cached`` are the layers that the builder had already; ``intermediate`` the new images made on the way.
     """
 
     say: Callable[[str], None]
@@ -26,6 +26,7 @@ class Transcript:
     error: str = ""
     failed_step: str = ""
     step: str = ""
+    step_is_new: bool = False
     cached: set[str] = field(default_factory=set)
     intermediate: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
