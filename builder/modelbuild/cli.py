@@ -6,16 +6,28 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 import modelbuild
-from modelbuild import commands
+from modelbuild.base import BaseOptions, build_base, load_base
 from modelbuild.config import FILE_NAME, Options, make_options, option_fields, option_type, read_config
+from modelbuild.doctor import examine
+from modelbuild.draft import make_draft
+from modelbuild.engines.docker import connect
 from modelbuild.errors import MbuildError, UsageError
 from modelbuild.host import Host, this_host
+from modelbuild.init import first_files, write_files
+from modelbuild.package import engine_or_none, push_image, verify_image
+from modelbuild.package import package as package_model
+from modelbuild.report import show_findings, show_packaged, show_runtimes, show_source
+from modelbuild.runtime import builtin_runtimes
+from modelbuild.serve import serve as serve_model
+from modelbuild.source import read_source
 from modelbuild.terminal import Terminal, open_terminal
 
 Command = Callable[..., Any]
@@ -106,9 +118,9 @@ def package(model: Path | None, config: Path | None, as_json: bool, verbose: boo
     """Build an image from MODEL, run it, replay its examples, and tag it."""
     terminal, host = _start(verbose)
     path, options = _settle(model, config, flags)
-    with terminal.talk() as talk:
-        packaged = commands.package(path, options, host, talk)
-    commands.report(packaged, terminal)
+    with terminal.progress() as progress:
+        packaged = package_model(path, options, host, progress)
+    show_packaged(packaged, terminal)
     terminal.json(packaged.to_json()) if as_json else terminal.result(packaged.name)
 
 
@@ -121,8 +133,8 @@ def inspect(model: Path | None, config: Path | None, as_json: bool, verbose: boo
     """Say what MODEL is: format, runtime, signature, what loading it would execute. Runs none of its code."""
     terminal, host = _start(verbose)
     path, options = _settle(model, config, flags)
-    found = commands.inspect(path, options, host)
-    terminal.json(found.to_json()) if as_json else commands.show_inspection(found, terminal)
+    found = read_source(path, options, host)
+    terminal.json(found.to_json()) if as_json else show_source(found, terminal)
 
 
 @mbuild.command()
@@ -135,8 +147,8 @@ def plan(model: Path | None, config: Path | None, as_json: bool, verbose: bool, 
     del as_json  # a plan is JSON
     terminal, host = _start(verbose)
     path, options = _settle(model, config, flags)
-    with terminal.talk() as talk:
-        draft = commands.draft(path, options, host, talk, commands.engine_or_none(options, host))
+    with terminal.progress() as progress:
+        draft = make_draft(path, options, host, progress, engine_or_none(options, host))
     terminal.json(draft.plan.to_json())
 
 
@@ -153,9 +165,9 @@ def render(
     """Write a Dockerfile and its context into a folder that plain `docker build` accepts."""
     terminal, host = _start(verbose)
     path, options = _settle(model, config, flags)
-    with terminal.talk() as talk:
-        draft = commands.draft(path, options, host, talk, commands.engine_or_none(options, host))
-        commands.render(draft, output, portable=portable)
+    with terminal.progress() as progress:
+        draft = make_draft(path, options, host, progress, engine_or_none(options, host))
+        (draft.portable_context if portable else draft.context).write(output)
     terminal.json({"folder": str(output)}) if as_json else terminal.result(str(output))
 
 
@@ -174,7 +186,7 @@ def serve(
     flags.pop("as_json")
     terminal, host = _start(verbose)
     path, options = _settle(model, config, flags)
-    sys.exit(commands.serve(path, options, host, terminal, address=address, port=port, reload=not no_reload))
+    sys.exit(serve_model(path, options, host, terminal, address=address, port=port, reload=not no_reload))
 
 
 @mbuild.command()
@@ -187,8 +199,8 @@ def verify(image: str, as_json: bool, verbose: bool, **flags: Any) -> None:
     """Run IMAGE, wait until it is ready, replay its examples, compare the answers."""
     terminal, host = _start(verbose)
     options = make_options({key: value for key, value in flags.items() if value is not None and value != ()})
-    with terminal.talk() as talk:
-        verification = commands.verify(image, options, host, talk)
+    with terminal.progress() as progress:
+        verification = verify_image(image, options, host, progress)
     terminal.json(verification.to_json()) if as_json else terminal.result(verification.summary)
 
 
@@ -200,9 +212,11 @@ def push(reference: str, as_json: bool, verbose: bool, **flags: Any) -> None:
     """Push REFERENCE to its registry; only the layers that the registry lacks are sent. Prints the digest."""
     terminal, host = _start(verbose)
     options = make_options({key: value for key, value in flags.items() if value is not None})
-    with terminal.talk() as talk:
-        pushed = commands.push(reference, options, host, talk)
-    terminal.json({"reference": reference, "digest": pushed.rpartition("@")[2]}) if as_json else terminal.result(pushed)
+    with terminal.progress() as progress:
+        pushed = push_image(reference, options, host, progress)
+    terminal.json({"reference": reference, **asdict(pushed)}) if as_json else terminal.result(
+        f"{reference}@{pushed.digest}"
+    )
 
 
 @mbuild.command()
@@ -210,7 +224,34 @@ def push(reference: str, as_json: bool, verbose: bool, **flags: Any) -> None:
 def runtimes(as_json: bool, verbose: bool) -> None:
     """List the kinds of model that can be packaged."""
     terminal, _ = _start(verbose)
-    commands.show_runtimes(terminal, as_json=as_json)
+    show_runtimes(builtin_runtimes(), terminal, as_json=as_json)
+
+
+@mbuild.command()
+@click.option("--python", default="", metavar="X.Y", help="Python of the base. Default: the suite's.")
+@click.option("--suite", default="", metavar="NAME", help="Debian release. Default: the one that carries this Python.")
+@click.option("--mirror", default="", metavar="URL", help="Debian mirror instead of deb.debian.org.")
+@click.option(
+    "--prefix", type=click.Path(path_type=Path), help="Take the interpreter from this folder of this machine."
+)
+@click.option("--with-pip", is_flag=True, help="Put in pip and a shell, for Dockerfiles that install by themselves.")
+@click.option("--ca-file", type=click.Path(path_type=Path), help="Trust these certificates too. They stay in the base.")
+@click.option("-t", "--tag", default="", metavar="REFERENCE", help="Name of the image. Default: python:X.Y-slim.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the image to this file too.")
+@click.option("--no-load", is_flag=True, help="Do not load the image into the engine.")
+@click.option("--force", is_flag=True, help="Replace an image of this name that mbuild did not make.")
+@click.option("--refresh", is_flag=True, help="Build anew although this week's is in the cache.")
+@common
+def base(no_load: bool, force: bool, as_json: bool, verbose: bool, **flags: Any) -> None:
+    """Make a small Python base image from a Debian mirror, for machines that cannot reach a hub."""
+    terminal, host = _start(verbose)
+    year, week, _ = datetime.now(tz=UTC).isocalendar()
+    with terminal.progress() as progress:
+        tar = build_base(BaseOptions(**flags, week=f"{year}-W{week:02}"), cache=host.cache, progress=progress)
+        if not no_load:
+            progress.step("Loading", tar.reference)
+            load_base(tar, connect(host).client, force=force)
+    terminal.json({"reference": tar.reference, "path": str(tar.path)}) if as_json else terminal.result(tar.reference)
 
 
 @mbuild.command()
@@ -222,8 +263,10 @@ def init(model: Path | None, force: bool, as_json: bool, verbose: bool) -> None:
     terminal, host = _start(verbose)
     if model is None:
         raise UsageError("No model was given.", hint="mbuild init MODEL")
-    written = commands.init(model, host, force=force)
-    terminal.json([str(path) for path in written]) if as_json else [terminal.result(str(path)) for path in written]
+    source = read_source(model, Options(), host)
+    written = write_files(model.parent, first_files(source), force=force)
+    names = [str(path) for path in written]
+    terminal.json(names) if as_json else terminal.result("\n".join(names))
 
 
 @mbuild.command()
@@ -231,7 +274,10 @@ def init(model: Path | None, force: bool, as_json: bool, verbose: bool) -> None:
 def doctor(as_json: bool, verbose: bool) -> None:
     """Check this machine: engines, base images, interpreters, space; say how to mend what is missing."""
     terminal, host = _start(verbose)
-    sys.exit(commands.doctor(terminal, host, as_json=as_json))
+    with terminal.progress() as progress:
+        findings = examine(host, progress)
+    terminal.json([asdict(item) for item in findings]) if as_json else show_findings(findings, terminal)
+    sys.exit(0 if all(item.ok for item in findings) else 1)
 
 
 def _start(verbose: bool) -> tuple[Terminal, Host]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
-import shutil
 import tarfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -105,13 +105,17 @@ def _padding(size: int) -> bytes:
 
 
 def _content(file: File) -> Iterator[bytes]:
-    left = file.size
-    with file.source.open("rb") as stream:
-        while left and (piece := stream.read(min(_CHUNK, left))):
-            left -= len(piece)
-            yield piece
-        if left or stream.read(1):
-            raise _changed(file)
+    left, digest = file.size, hashlib.sha256()
+    try:
+        with file.source.open("rb") as stream:
+            while left and (piece := stream.read(min(_CHUNK, left))):
+                left -= len(piece)
+                digest.update(piece)
+                yield piece
+    except OSError as error:
+        raise _changed(file) from error
+    if left or digest.hexdigest() != file.sha256:
+        raise _changed(file)
 
 
 def _changed(file: File) -> ArtifactError:
@@ -146,10 +150,9 @@ def _write_file(path: Path, item: File | bytes) -> None:
         path.write_bytes(item)
         path.chmod(0o644)
     else:
-        shutil.copyfile(item.source, path)
+        with path.open("wb") as target:
+            target.writelines(_content(item))
         path.chmod(0o755 if item.executable else 0o644)
-        if path.stat().st_size != item.size:
-            raise _changed(item)
     os.utime(path, ns=(0, 0))
 
 

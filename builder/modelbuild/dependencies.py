@@ -14,7 +14,7 @@ from modelbuild.bytecode import compile_bytecode
 from modelbuild.errors import RequirementError
 from modelbuild.index import Index
 from modelbuild.interpreter import find_interpreter
-from modelbuild.lock import Lock, describe
+from modelbuild.lock import Lock, describe, target_arguments
 from modelbuild.plan import Tree
 from modelbuild.resolver import failure, run_uv
 from modelbuild.tree_cache import TreeCache
@@ -52,14 +52,11 @@ def _install(root: Path, lock: Lock, index: Index, bytecode: bool) -> tuple[str,
 def _run_install(root: Path, site: Path, lock: Lock, index: Index) -> None:
     text = root / "requirements.lock"
     text.write_text(lock.text, encoding="utf-8")
-    interpreter = find_interpreter(lock.python)
     arguments = [
         *("pip", "install", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
         *(part for name in lock.from_source for part in ("--no-binary", name)),
         # Copies: this tree's times and modes are its own, and uv's cache is not ours to change.
-        *("--link-mode", "copy", "--no-python-downloads"),
-        *(("--python", str(interpreter)) if interpreter else ()),
-        *("--python-version", lock.python, "--python-platform", lock.wheels),
+        *("--link-mode", "copy", *target_arguments(lock)),
         *("--target", str(site), "-r", str(text)),
     ]
     outcome = run_uv(arguments, index)

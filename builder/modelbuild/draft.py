@@ -13,12 +13,12 @@ from modelbuild.context import Context
 from modelbuild.dependencies import fetch
 from modelbuild.engines import BuildEngine
 from modelbuild.errors import BaseImageError, UsageError
-from modelbuild.examples import Example, find_examples
+from modelbuild.examples import find_examples
 from modelbuild.host import Host
 from modelbuild.index import Index
 from modelbuild.labels import make_labels
 from modelbuild.lock import Lock, lock
-from modelbuild.manifest import make_manifest
+from modelbuild.manifest import Example, make_manifest
 from modelbuild.plan import BaseImage, Plan, Tree, in_layer_order
 from modelbuild.planning import make_plan
 from modelbuild.progress import Progress
@@ -31,7 +31,8 @@ from modelbuild.trees import handler_tree, manifest_tree, model_trees, server_so
 
 # Names that would hide routes of the server's protocols.
 RESERVED_NAMES = frozenset(
-    "v1 v2 models model transform predict predictions ping invocations health metrics services info score admin".split()
+    ["v1", "v2", "models", "model", "transform", "predict", "predictions", "ping", "invocations"]
+    + ["health", "metrics", "services", "info", "score", "admin"]
 )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from modelbuild.errors import UsageError
+
 _USER_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
 
 # What uv itself reads from the environment and what changes a resolution: part of a lock's key.
@@ -26,6 +28,13 @@ _UV_VARIABLES = (
     "UV_PRERELEASE",
     "UV_RESOLUTION",
     "UV_TORCH_BACKEND",
+)
+
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
 )
 
 
@@ -59,6 +68,32 @@ def public_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def system_bundle(environment: Mapping[str, str]) -> Path | None:
+    """The certificates that this machine trusts, in one file."""
+    candidates = (environment.get("SSL_CERT_FILE", ""), *_BUNDLES)
+    return next((Path(name) for name in candidates if name and Path(name).is_file()), None)
+
+
+def trusted(index: Index, environment: Mapping[str, str]) -> str:
+    """The index's own certificates and the machine's, as one PEM text; empty where nothing is to be added.
+
+    Raises:
+        UsageError: the file is missing, or holds no certificate.
+    """
+    if index.ca_file is None:
+        return ""
+    try:
+        own = index.ca_file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(f"The CA file {index.ca_file} cannot be read: {error.strerror}.") from error
+    if "-----BEGIN CERTIFICATE-----" not in own:
+        raise UsageError(
+            f"The CA file {index.ca_file} holds no certificate.", hint="It must be PEM: -----BEGIN CERTIFICATE-----."
+        )
+    bundle = system_bundle(environment)
+    return own.rstrip() + "\n" + (bundle.read_text(encoding="utf-8", errors="replace") if bundle else "")
+
+
 def uv_environment(index: Index, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment for uv. URLs go here and not on its command line, which every user of a machine can read."""
     result = {key: value for key, value in environment.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH"}}
@@ -70,8 +105,9 @@ def uv_environment(index: Index, environment: Mapping[str, str]) -> dict[str, st
     if index.extra_index_url:
         result["UV_INDEX"] = " ".join(index.extra_index_url)
         result.pop("UV_EXTRA_INDEX_URL", None)
-    if index.ca_file:
-        result["SSL_CERT_FILE"] = str(index.ca_file)
+    if not any(name in result for name in ("SSL_CERT_FILE", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")) and system_bundle({}):
+        # A company's own authority is usually installed in the system: pip trusts it, and so do we.
+        result["UV_SYSTEM_CERTS"] = "1"
     if index.offline:
         result["UV_OFFLINE"] = "1"
     return result

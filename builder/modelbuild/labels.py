@@ -25,7 +25,6 @@ def make_labels(
     reading: Reading,
     artifact: Artifact,
     requirements: tuple[str, ...],
-    contract: Mapping[str, object] | None = None,
 ) -> dict[str, str]:
     """The labels of an image, sorted. No clock: equal inputs give equal labels."""
     labels = {
@@ -41,10 +40,18 @@ def make_labels(
         "mbuild.python": base.python,
         "mbuild.requirements": _json(list(requirements)),
         "mbuild.signature": "" if reading.signature == Signature() else _json(reading.signature.to_json()),
-        "mbuild.contract": _json(contract) if contract else "",
     }
     return {key: value for key, value in sorted(labels.items()) if value and len(value.encode()) <= MAX_LABEL}
 
 
 def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def learnt_labels(contract: Mapping[str, object] | None, *, verified: bool) -> dict[str, str]:
+    """What is known only after the image was asked: its contract, and that it answered."""
+    labels = {VERIFIED: "true" if verified else "false"}
+    text = _json(contract) if contract else ""
+    if text and len(text.encode()) <= MAX_LABEL:
+        labels["mbuild.contract"] = text
+    return labels

@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelbuild.errors import RequirementError
-from modelbuild.index import Index, identity
+from modelbuild.index import Index, identity, redact
 from modelbuild.interpreter import find_interpreter
 from modelbuild.resolver import failure, run_uv, without_wheels
 
@@ -111,7 +112,7 @@ def resolve(requirements: Sequence[str], target: Lock, index: Index) -> Lock:
         allowed = [part for name in from_source for part in ("--no-binary", name)]
         outcome = run_uv([*_compile_arguments(target), *allowed, "-"], index, text="\n".join(requirements) + "\n")
         if outcome.status == 0:
-            return Lock(outcome.output, target.python, target.platform, target.wheels, from_source)
+            return Lock(plain(outcome.output), target.python, target.platform, target.wheels, from_source)
         needed = [name for name in without_wheels(outcome.errors) if name not in from_source]
         if not needed:
             raise failure(outcome.errors, describe(target))
@@ -120,17 +121,30 @@ def resolve(requirements: Sequence[str], target: Lock, index: Index) -> Lock:
         from_source = (*from_source, *needed)
 
 
+def plain(text: str) -> str:
+    """Requirements and hashes only: a user's configuration can make uv write index URLs, with their credentials."""
+    lines = [line.rstrip() for line in redact(text).splitlines()]
+    return "".join(f"{line}\n" for line in lines if line and not line.lstrip().startswith("#") and line[0] != "-")
+
+
 def describe(target: Lock) -> str:
     """What an error says the requirements are for."""
     return f"Python {target.python} on {target.platform}"
 
 
 def _compile_arguments(target: Lock) -> list[str]:
-    interpreter = find_interpreter(target.python)
     return [
         *("pip", "compile", "--generate-hashes", "--only-binary", ":all:"),
-        *("--no-header", "--no-annotate", "--no-python-downloads"),
-        *(("--python", str(interpreter)) if interpreter else ()),
+        *("--no-header", "--no-annotate"),
+        *target_arguments(target),
+    ]
+
+
+def target_arguments(target: Lock) -> list[str]:
+    """What uv must know of the image. Its own interpreter, which builds what has no wheel, is one of this machine."""
+    interpreter = find_interpreter(target.python) or sys.executable
+    return [
+        *("--no-python-downloads", "--python", str(interpreter)),
         *("--python-version", target.python, "--python-platform", target.wheels),
     ]
 
@@ -149,11 +163,9 @@ def _require_no_wheel_anywhere(name: str, errors: str, target: Lock, index: Inde
 
 
 def _has_wheel(requirement: str, python: str, wheels: str, index: Index) -> bool:
-    arguments = ["pip", "compile", "--no-deps", "--only-binary", ":all:", "--no-header", "--no-python-downloads"]
-    outcome = run_uv(
-        [*arguments, "--python-version", python, "--python-platform", wheels, "-"], index, text=requirement
-    )
-    return outcome.status == 0
+    target = Lock("", python, "", wheels)
+    arguments = ["pip", "compile", "--no-deps", "--only-binary", ":all:", *target_arguments(target), "-"]
+    return run_uv(arguments, index, text=requirement).status == 0
 
 
 def _key(requirements: Sequence[str], python: str, wheels: str, index: Index) -> str:

@@ -12,9 +12,10 @@ from modelbuild.config import Options
 from modelbuild.draft import Draft, make_draft
 from modelbuild.engines import BuildEngine, Pushed, choose
 from modelbuild.errors import EngineUnavailableError, UsageError
+from modelbuild.examples import read_example
 from modelbuild.host import Host
 from modelbuild.image import Image
-from modelbuild.labels import contract_labels
+from modelbuild.labels import learnt_labels
 from modelbuild.progress import Progress
 from modelbuild.reference import parse
 from modelbuild.registry import push
@@ -93,7 +94,7 @@ def _verified(
 
 
 def _learnt(verification: Verification | None) -> Mapping[str, str]:
-    return contract_labels(verification.contract if verification else None, verified=verification is not None)
+    return learnt_labels(verification.contract if verification else None, verified=verification is not None)
 
 
 def engine_or_none(options: Options, host: Host) -> BuildEngine | None:
@@ -108,8 +109,6 @@ def engine_or_none(options: Options, host: Host) -> BuildEngine | None:
 
 def verify_image(reference: str, options: Options, host: Host, progress: Progress) -> Verification:
     """Run an image that exists and replay its examples: the given ones, or those it carries."""
-    from modelbuild.examples import read_example
-
     engine = choose(options.engine, host)
     details = engine.inspect(reference)
     examples = tuple(read_example(path) for path in options.example)

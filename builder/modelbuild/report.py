@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from modelbuild.image import Image
+from modelbuild.doctor import Finding
+from modelbuild.package import Packaged
 from modelbuild.runtime import Runtime
 from modelbuild.signature import TensorSpec
 from modelbuild.source import Source
@@ -42,14 +43,31 @@ def _show_specs(word: str, specs: tuple[TensorSpec, ...], terminal: Terminal) ->
         terminal.result(f"{word}: {spec.name}  {spec.datatype} {list(spec.shape)}{optional}{labels}")
 
 
-def show_runtimes(runtimes: Iterable[Runtime], terminal: Terminal) -> None:
+def show_runtimes(runtimes: Iterable[Runtime], terminal: Terminal, *, as_json: bool) -> None:
     """What ``mbuild runtimes`` lists."""
+    if as_json:
+        names = ("name", "title", "summary", "python")
+        terminal.json([{name: getattr(runtime, name) for name in names} for runtime in runtimes])
+        return
     rows = [[runtime.name, runtime.title, runtime.summary, runtime.python] for runtime in runtimes]
     terminal.result_table(["runtime", "framework", "takes", "python"], rows)
 
 
-def show_layers(image: Image, terminal: Terminal) -> None:
-    """Where the megabytes are, and what had to be built."""
+def show_packaged(packaged: Packaged, terminal: Terminal) -> None:
+    """Where the megabytes are, what had to be built, how the image answered."""
+    image = packaged.image
     rows = [[layer.name, size_text(layer.size), "cache" if layer.cached else "built"] for layer in image.layers]
-    rows.append(["total", size_text(image.size), ""])
-    terminal.table(["layer", "size", "from"], rows, right=[1])
+    terminal.table(["layer", "size", "from"], [*rows, ["total", size_text(image.size), ""]], right=[1])
+    terminal.note(packaged.verification.summary if packaged.verification else "not verified: --no-verify")
+    for note in packaged.draft.lock.notes:
+        terminal.note(note)
+    terminal.note(f"image {image.id}, {packaged.seconds:.1f} s")
+
+
+def show_findings(findings: Iterable[Finding], terminal: Terminal) -> None:
+    """What ``mbuild doctor`` saw, and how to mend it."""
+    for item in findings:
+        terminal.result(f"{'ok  ' if item.ok else 'MISS'}  {item.what}: {item.seen}")
+        if not item.ok:
+            for line in item.hint.splitlines():
+                terminal.result(f"      {line}")

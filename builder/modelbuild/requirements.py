@@ -13,6 +13,7 @@ from modelbuild.errors import RequirementError
 from modelbuild.handler import Handler
 from modelbuild.index import has_credentials, redact
 from modelbuild.runtime import Reading, Runtime
+from modelbuild.trees import server_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,12 @@ def requirements_for(
     kept = (*(wish for wish in others if not (wish.soft and wish.name in replaced)), *yours)
     _require_agreement(kept)
     return tuple(sorted({str(wish.requirement) for wish in kept}))
+
+
+def server_requirements() -> tuple[str, ...]:
+    """What the server needs beside the framework of the model."""
+    lines = (server_source() / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 
 def pin(runtime: Runtime, reading: Reading) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import uv
 
 from modelbuild.errors import MbuildError, NoSpaceError, RequirementError
-from modelbuild.index import Index, redact, uv_environment
+from modelbuild.index import Index, redact, trusted, uv_environment
 
 _NOISE = ("warning: The requested Python version", "warning: A managed Python download", "Resolved ")
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)` because building from source is disabled")
@@ -30,65 +30,73 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason for failure: how uv's words betray it, what it means, what to do."""
+    """One reason for failure: how uv's words betray it, what it means, what to do. Groups of the pattern are named
+    in the message as {0}, {1}.
+    """
 
     pattern: str
     message: str
     hint: str
 
 
+# The first that matches wins: what keeps uv from asking at all comes before what the answers were.
 CAUSES = (
     Cause(
-        r"invalid peer certificate|UnknownIssuer|certificate verify failed|CertificateRequired",
+        r"invalid peer certificate|UnknownIssuer|certificate verify failed",
         "The package index's certificate is not trusted",
         "Behind a proxy that inspects TLS, give its certificate with --ca-file FILE.",
     ),
     Cause(
-        r"401 Unauthorized|403 Forbidden|lack of valid authentication|Missing credentials",
+        r"40[13] (?:Unauthorized|Forbidden)|Missing credentials",
         "The package index refused the credentials, or wants some",
         "Put them in ~/.netrc, in uv's keyring, or in the URL of --index-url; they never reach the image.",
     ),
     Cause(
-        r"dns error|Connection refused|error sending request|timed out|Network is unreachable|connection reset",
+        r"dns error|Connection refused|timed out|Network is unreachable|connection reset|error sending request",
         "The package index cannot be reached",
         "Check the network or the proxy (HTTPS_PROXY), name another index with --index-url, "
         "or give a folder of wheels with --find-links.",
     ),
     Cause(
-        r"network was disabled|Network connectivity is disabled|offline",
-        "Something is needed that is neither in the cache nor in --find-links, and the network is off",
-        "Run once with the network, or put the wheels into the folder of --find-links.",
-    ),
-    Cause(
-        r"Failed to read `--find-links` directory",
-        "A folder of --find-links cannot be read",
+        r"Failed to read `--find-links` [^:]*: (\S+)",
+        "The folder {0} of --find-links cannot be read",
         "Check its path.",
     ),
     Cause(
-        r"hash mismatch|Hash mismatch",
-        "A downloaded file is not the one that was locked",
+        r"Hash mismatch for `([^`]+)`",
+        "The file that was downloaded for {0} is not the one that was locked",
         "Resolve anew with --refresh. If it happens again, the index serves changed files: do not trust it.",
     ),
     Cause(
-        r"matching Python ABI tag|does not satisfy Python|requires a different Python|current Python version",
-        "A package has no wheel for this Python",
+        r"(\S+) has no wheels with a matching Python (?:ABI|version|implementation) tag|(\S+) depends on Python",
+        "{0} has no wheel for this Python",
         "Choose another Python with --python, or another version with --requirement.",
     ),
     Cause(
-        r"matching platform tag|no wheels with a matching",
-        "A package has no wheel for this platform",
+        r"(\S+) has no wheels with a matching platform tag",
+        "{0} has no wheel for this platform",
         "Choose another version with --requirement, another --platform, or a base image with a newer C library.",
     ),
     Cause(
-        r"not found in the (package registry|provided package locations)|not found in the cache",
-        "A package does not exist in the index",
+        r"(?:Because|And because) (\S+) (?:was not found in|needs to be downloaded|was not found)",
+        "{0} is in no package index that was asked",
         "Check its spelling (an import's name is not always the distribution's), "
-        "or name the index that has it with --extra-index-url.",
+        "or name the index that has it with --extra-index-url, or a folder with --find-links.",
     ),
     Cause(
-        r"no version of|only the following versions",
-        "A version that is asked for does not exist",
-        "Ask for another with --requirement NAME==VERSION.",
+        r"there (?:is|are) no versions? of (\S+)",
+        "{0} does not exist",
+        "Ask for another version with --requirement NAME==VERSION.",
+    ),
+    Cause(
+        r"only the following versions of (\S+) are available",
+        "The version of {0} that is needed does not exist",
+        "Ask for another version with --requirement NAME==VERSION.",
+    ),
+    Cause(
+        r"you require (\S+) and (\S+?),? we can conclude",
+        "{0} contradicts {1}",
+        "Decide with --requirement NAME==VERSION, or change the handler's.",
     ),
     Cause(
         r"No solution found",
@@ -99,9 +107,19 @@ CAUSES = (
 
 
 def run_uv(arguments: Sequence[str], index: Index, *, text: str = "") -> Outcome:
-    """Run uv with ``text`` as its standard input, in an empty folder, so that it discovers no project."""
+    """Run uv with ``text`` as its standard input, in a folder of its own, so that it discovers no project.
+
+    Raises:
+        UsageError: the index's CA file cannot be used.
+    """
     links = [part for link in index.find_links for part in ("--find-links", _absolute(link))]
+    environment = uv_environment(index, os.environ)
+    certificates = trusted(index, os.environ)
     with tempfile.TemporaryDirectory(prefix="mbuild-uv-") as folder:
+        if certificates:
+            bundle = Path(folder, "certificates.pem")
+            bundle.write_text(certificates, encoding="utf-8")
+            environment["SSL_CERT_FILE"] = str(bundle)
         process = subprocess.run(
             [uv.find_uv_bin(), *arguments, *links],
             input=text,
@@ -109,7 +127,7 @@ def run_uv(arguments: Sequence[str], index: Index, *, text: str = "") -> Outcome
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=uv_environment(index, os.environ),
+            env=environment,
             cwd=folder,
             check=False,
         )
@@ -143,7 +161,9 @@ def failure(errors: str, target: str) -> MbuildError:
     """The error for what uv said; ``target`` is "Python 3.11 on linux/amd64"."""
     if re.search(r"No space left on device|os error 28\b", errors):
         return NoSpaceError("The disk is full.", hint="Free some space; uv cache clean frees uv's.", details=errors)
+    words = " ".join(errors.split())
     for cause in CAUSES:
-        if re.search(cause.pattern, errors, re.IGNORECASE):
-            return RequirementError(f"{cause.message} (for {target}).", hint=cause.hint, details=errors)
-    return RequirementError(f"The requirements cannot be resolved for {target}.", details=errors)
+        if found := re.search(cause.pattern, words, re.IGNORECASE):
+            message = cause.message.format(*(group for group in found.groups() if group))
+            return RequirementError(f"{message} ({target}).", hint=cause.hint, details=errors)
+    return RequirementError(f"The requirements cannot be resolved ({target}).", details=errors)

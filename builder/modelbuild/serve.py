@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from modelbuild.artifact import File
+from modelbuild.config import Options
+from modelbuild.draft import Draft, make_draft
 from modelbuild.errors import RequirementError
+from modelbuild.host import Host
+from modelbuild.interpreter import find_interpreter
 from modelbuild.plan import Tree
+from modelbuild.terminal import Terminal
 
 POLL_SECONDS = 0.3
 
@@ -27,36 +32,18 @@ def lay_out(folder: Path, trees: Iterable[Tree]) -> Path:
 
 
 def server_environment(
-    root: Path, dependencies: Path, address: str, port: int, environment: Mapping[str, str]
+    root: Path, draft: Draft, address: str, port: int, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """The environment of the server: what the image sets, and where things lie here."""
+    """What the image sets, with the paths that things have here."""
+    image = {key: value.replace("/opt/mbuild", f"{root}/opt/mbuild") for key, value in draft.plan.environment.items()}
     return {
         **environment,
-        "PYTHONPATH": os.pathsep.join([str(dependencies), str(root / "opt/mbuild/server")]),
+        **image,
+        "HOME": environment.get("HOME", ""),
         "MBUILD_MANIFEST": str(root / "opt/mbuild/manifest.json"),
         "MBUILD_HOST": address,
         "MBUILD_PORT": str(port),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
-
-
-def find_interpreter(python: str) -> str:
-    """An interpreter of this version on this machine.
-
-    Raises:
-        RequirementError: there is none.
-    """
-    import uv
-
-    found = subprocess.run(
-        [uv.find_uv_bin(), "python", "find", "--no-project", python], capture_output=True, text=True, check=False
-    )
-    if found.returncode:
-        raise RequirementError(
-            f"This model needs Python {python}, and this machine has none.",
-            hint=f"uv python install {python}, or run the image: mbuild package, docker run.",
-        )
-    return found.stdout.strip()
 
 
 def stamp(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
@@ -74,7 +61,7 @@ def stamp(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
 class Server:
     """One run of the server as a child process."""
 
-    def __init__(self, interpreter: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, interpreter: Path, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen([interpreter, "-m", "modelbuild_runtime", "serve"], env=dict(environment))
 
     @property
@@ -112,6 +99,49 @@ def wait_for_mend(watched: Iterable[Path]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def temporary_root() -> tempfile.TemporaryDirectory[str]:
-    """A folder for the links, gone when the server is."""
-    return tempfile.TemporaryDirectory(prefix="mbuild-serve-")
+def serve(
+    model: Path, options: Options, host: Host, terminal: Terminal, *, address: str, port: int, reload: bool
+) -> int:
+    """Serve until interrupted, anew after each change of the handler or the model. Returns an exit code."""
+    while True:
+        with terminal.progress() as progress:
+            draft = make_draft(model, options, host, progress, engine=None)
+        interpreter = find_interpreter(draft.lock.python)
+        if interpreter is None:
+            raise RequirementError(
+                f"This model needs Python {draft.lock.python}, and this machine has none.",
+                hint=f"Install it (uv python install {draft.lock.python}), or package the model and run the image.",
+            )
+        watched = [file.source for file in _watched(draft)] if reload else []
+        with tempfile.TemporaryDirectory(prefix="mbuild-serve-") as folder:
+            lay_out(Path(folder), draft.trees)
+            environment = server_environment(Path(folder), draft, address, port, host.environment)
+            terminal.note(f"serving {model.name} at http://{address}:{port}  (Ctrl-C ends)")
+            code = _run(interpreter, environment, watched, terminal)
+        if code is not None:
+            return code
+        terminal.note("changed; starting anew")
+
+
+def _watched(draft: Draft) -> Iterator[File]:
+    yield from draft.source.artifact.files
+    if draft.source.handler:
+        yield from draft.source.handler.files
+
+
+def _run(interpreter: Path, environment: Mapping[str, str], watched: list[Path], terminal: Terminal) -> int | None:
+    """One run of the server: its exit code, or ``None`` when a file changed."""
+    server = Server(interpreter, environment)
+    try:
+        if wait_for_change(server, watched):
+            return None
+        code = server.exit_code or 0
+        if not code or not watched:
+            return code
+        terminal.note("the server stopped; waiting for a change")
+        wait_for_mend(watched)
+    except KeyboardInterrupt:
+        return server.stop()
+    finally:
+        server.stop()
+    return None

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from modelbuild.errors import NoSpaceError
 from modelbuild.hashing import sha256_of
 from modelbuild.plan import Tree
 
+UNUSED_SECONDS = 30 * 24 * 60 * 60
 _FORMAT = 1
 
 
@@ -48,8 +50,10 @@ class TreeCache:
 
     def _read(self, name: str, key: str) -> Tree | None:
         root = self.folder / "trees" / key
+        path = root.with_name(f"{key}.json")
         try:
-            described = json.loads((self.folder / "trees" / f"{key}.json").read_text(encoding="utf-8"))
+            described = json.loads(path.read_text(encoding="utf-8"))
+            os.utime(path)
             files = tuple(_checked(root, *entry) for entry in described["files"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -58,7 +62,10 @@ class TreeCache:
     def _make(self, name: str, key: str, build: Callable[[Path], Sequence[str]]) -> Tree:
         trees = self.folder / "trees"
         temporary = trees / f".{key[:16]}-{os.getpid()}"
-        shutil.rmtree(temporary, ignore_errors=True)
+        # This process holds the lock: what lies there is from one that was killed.
+        for left_over in trees.glob(f".{key[:16]}-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        self._forget_unused(time.time())
         try:
             temporary.mkdir(parents=True)
             notes = tuple(build(temporary))
@@ -73,6 +80,14 @@ class TreeCache:
         tree = self._read(name, key)
         assert tree is not None, "a tree that was just published"
         return tree
+
+    def _forget_unused(self, now: float) -> None:
+        """Trees that nothing has asked for in a month go, so that the cache does not grow for ever."""
+        for described in (self.folder / "trees").glob("*.json"):
+            with contextlib.suppress(OSError):
+                if now - described.stat().st_mtime > UNUSED_SECONDS:
+                    described.unlink()
+                    shutil.rmtree(described.with_suffix(""))
 
     def _publish(self, temporary: Path, key: str, description: dict[str, Any]) -> None:
         root = self.folder / "trees" / key

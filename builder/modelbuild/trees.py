@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from modelbuild.artifact import Artifact, File
 from modelbuild.bytecode import compile_bytecode
+from modelbuild.errors import UsageError
 from modelbuild.handler import Handler
 from modelbuild.hashing import sha256_of
 from modelbuild.interpreter import find_interpreter
@@ -21,6 +22,8 @@ from modelbuild.tree_cache import TreeCache, tree_digest
 ROOT = "opt/mbuild"
 # A file of this size has a layer of its own: pushed, pulled and kept apart from its neighbours.
 LARGE = 64 << 20
+# Engines stop at about 127 layers, the base's among them.
+MAX_LARGE_LAYERS = 48
 # Files of the server's package that only the builder and the tests read.
 _BUILDER_ONLY = ("reader.py", "prepare.py", "sample.py", "runtime.toml", "*.md", "golden*", "test_*", "tests")
 _NEVER_SHIPPED = ("__pycache__", "*.pyc", "*.pyi", "py.typed", "requirements.txt", ".*")
@@ -35,7 +38,15 @@ def server_source() -> Path:
 
 
 def server_tree(engine: Path, *, name: str, python: str, cache: Path) -> Tree:
-    """The server with one engine: the folder ``engine`` becomes ``modelbuild_runtime.engines.<name>``."""
+    """The server with one engine: the folder ``engine`` becomes ``modelbuild_runtime.engines.<name>``.
+
+    Raises:
+        UsageError: the name cannot be a module's.
+    """
+    if not name.isidentifier():
+        raise UsageError(
+            f"A runtime cannot be called {name!r}.", hint="It becomes a module: letters, digits and _ only."
+        )
     sources = dict(_server_files(server_source(), engine, name))
     inputs = [
         [(path, sha256_of(source)[1]) for path, source in sorted(sources.items())],
@@ -76,9 +87,16 @@ def model_trees(artifact: Artifact) -> tuple[Tree, ...]:
     folder = f"{ROOT}/model/{artifact.name}" if artifact.is_folder else f"{ROOT}/model"
     files = sorted((_moved(file, folder) for file in artifact.files), key=lambda file: file.path)
     small = tuple(file for file in files if file.size < LARGE)
-    groups = [group for group in (small, *((file,) for file in files if file.size >= LARGE)) if group]
+    large = [file for file in files if file.size >= LARGE]
+    groups = [group for group in (small, *_dealt(large)) if group]
     names = ["model", *(f"model-{number}" for number in range(2, len(groups) + 1))]
     return tuple(_tree(name, group) for name, group in zip(names, groups, strict=True))
+
+
+def _dealt(files: list[File]) -> list[tuple[File, ...]]:
+    """One group a file; neighbours together where there would be more layers than an image may have."""
+    step = -(-len(files) // MAX_LARGE_LAYERS) or 1
+    return [tuple(files[start : start + step]) for start in range(0, len(files), step)]
 
 
 def model_path(artifact: Artifact) -> str:

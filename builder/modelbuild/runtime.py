@@ -1,0 +1,252 @@
+"""A runtime: one folder that supports one framework. Its ``runtime.toml`` is pure data, read here; its ``reader.py``
+says what an artifact is without executing any of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib.util
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from modelbuild.artifact import Artifact
+from modelbuild.errors import UsageError
+from modelbuild.pickle_policy import PicklePolicy, parse_policy
+from modelbuild.rules import Rule, parse_rules
+from modelbuild.signature import Signature
+
+SERVER_PACKAGE = "modelbuild_runtime"
+PINS = ("==", ">=", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What loading the artifact could execute, or needs. Severity is "danger", "review" or "info"."""
+
+    severity: str
+    what: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an artifact says of itself.
+
+    ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
+    it that belong to it. ``prepare`` is why it must be converted before it can be served, empty where it need not.
+    ``options`` go to the server's engine, ``metadata`` is for people.
+    """
+
+    format: str
+    signature: Signature = field(default_factory=Signature)
+    version: str = ""
+    requirements: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    prepare: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PythonFor:
+    """Versions of the framework, and the Pythons that have wheels for them."""
+
+    version: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Support for one framework, as its ``runtime.toml`` declares it."""
+
+    name: str
+    title: str
+    summary: str
+    rules: tuple[Rule, ...]
+    python: str = ">=3.9"
+    requirements: tuple[str, ...] = ()
+    package: str = ""
+    pin: str = ""
+    system_packages: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    max_size_mb: int = 0
+    python_for: tuple[PythonFor, ...] = ()
+    prepare_requirements: tuple[str, ...] = ()
+    pickle: PicklePolicy = field(default_factory=PicklePolicy)
+    folder: Path = field(default=Path(), compare=False, repr=False)
+
+
+def load_runtime(folder: Path) -> Runtime:
+    """Read the runtime in a folder, ours or a third party's.
+
+    Raises:
+        UsageError: there is no runtime.toml, or a key or value in it is wrong.
+    """
+    path = folder / "runtime.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder} is no runtime: it has no runtime.toml.", hint="See mbuild runtimes.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    return _parse(table, folder, str(path))
+
+
+def builtin_runtimes() -> tuple[Runtime, ...]:
+    """The runtimes that come with mbuild, by name. The server's package is found, never imported."""
+    spec = importlib.util.find_spec(SERVER_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"The package {SERVER_PACKAGE} is not installed.", hint="Install modelbuild again.")
+    engines = Path(next(iter(spec.submodule_search_locations))) / "engines"
+    return tuple(load_runtime(path.parent) for path in sorted(engines.glob("*/runtime.toml")))
+
+
+def read(runtime: Runtime, artifact: Artifact) -> Reading:
+    """What the runtime's reader finds in the artifact.
+
+    Raises:
+        ArtifactError: it is truncated or corrupt.
+        UnsupportedModelError: this model cannot be served.
+        UsageError: the runtime has no usable reader.
+    """
+    path = runtime.folder / "reader.py"
+    if not path.is_file():
+        return Reading(runtime.title)
+    reading = _function(path, "read")(artifact)
+    if not isinstance(reading, Reading):
+        raise UsageError(f"{path}: read() returned a {type(reading).__name__}, not a Reading.")
+    return reading
+
+
+def supported_python(runtime: Runtime, version: str) -> str:
+    """The Pythons, as a specifier, that a version of the framework has wheels for; empty: those of the runtime."""
+    try:
+        wanted = Version(version)
+    except InvalidVersion:
+        return runtime.python
+    for row in runtime.python_for:
+        if SpecifierSet(row.version, prereleases=True).contains(wanted):
+            return str(SpecifierSet(runtime.python) & SpecifierSet(row.python))
+    return runtime.python
+
+
+def framework_requirements(runtime: Runtime, reading: Reading) -> tuple[str, ...]:
+    """The runtime's requirements, its framework pinned as the artifact demands, and the artifact's own."""
+    pinned = tuple(
+        f"{requirement}{runtime.pin}{reading.version}"
+        if reading.version and runtime.pin and requirement == runtime.package
+        else requirement
+        for requirement in runtime.requirements
+    )
+    return tuple(dict.fromkeys(pinned + reading.requirements))
+
+
+def _function(path: Path, name: str) -> Callable[..., Any]:
+    """A function of a module that is loaded by its path, under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"_mbuild_{path.parent.name}_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} cannot be loaded.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError) as error:
+        raise UsageError(f"{path} cannot be loaded: {error}", hint="A reader may import modelbuild only.") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise UsageError(f"{path} has no function {name}(artifact).")
+    return function  # type: ignore[no-any-return]  # what a module holds has no type
+
+
+_TEXTS = ("requirements", "system_packages")
+_PLAIN: Mapping[str, type] = {
+    "name": str,
+    "title": str,
+    "summary": str,
+    "python": str,
+    "package": str,
+    "pin": str,
+    "max_size_mb": int,
+    "requirements": list,
+    "system_packages": list,
+    "environment": dict,
+    "python_for": list,
+    "prepare": dict,
+    "pickle": dict,
+    "detect": list,
+}
+_NEEDED = ("name", "title", "summary", "detect")
+
+
+def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
+    for key, value in table.items():
+        _check_key(key, value, where)
+    missing = [key for key in _NEEDED if key not in table]
+    if missing:
+        raise UsageError(f"{where} lacks {', '.join(map(repr, missing))}.")
+    prepare = table.get("prepare", {})
+    _only(prepare, ("requirements",), f"{where}: [prepare]")
+    values = {key: value for key, value in table.items() if key not in {"detect", "prepare", "pickle", "python_for"}}
+    values |= {key: _texts(values[key], f"{where}: {key!r}") for key in _TEXTS if key in values}
+    runtime = Runtime(
+        **values,
+        rules=parse_rules(table["detect"], where),
+        python_for=tuple(_python_for(row, where) for row in table.get("python_for", [])),
+        prepare_requirements=_texts(prepare.get("requirements", []), f"{where}: [prepare] requirements"),
+        pickle=parse_policy(table.get("pickle", {}), where),
+        folder=folder,
+    )
+    _check(runtime, where)
+    return runtime
+
+
+def _check_key(key: str, value: object, where: str) -> None:
+    if key not in _PLAIN:
+        near = difflib.get_close_matches(key, _PLAIN, n=1, cutoff=0.5)
+        hint = f"Perhaps you meant {near[0]!r}." if near else f"Known keys: {', '.join(_PLAIN)}."
+        raise UsageError(f"{where} has an unknown key {key!r}.", hint=hint)
+    if type(value) is not _PLAIN[key]:
+        raise UsageError(f"{where}: {key!r} must be a {_PLAIN[key].__name__}, not {value!r}.")
+
+
+def _only(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise UsageError(f"{where} has an unknown key {key!r}.", hint=f"Known: {', '.join(known)}.")
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise UsageError(f"{where} must be a list of texts, not {value!r}.")
+    return tuple(value)
+
+
+def _python_for(row: object, where: str) -> PythonFor:
+    if not isinstance(row, dict) or set(row) != {item.name for item in dataclasses.fields(PythonFor)}:
+        raise UsageError(f"{where}: each [[python_for]] has 'version' and 'python', not {row!r}.")
+    return PythonFor(**row)
+
+
+def _check(runtime: Runtime, where: str) -> None:
+    if runtime.pin not in PINS:
+        raise UsageError(f"{where}: 'pin' cannot be {runtime.pin!r}.", hint='It is "==", ">=" or "".')
+    if runtime.package and runtime.package not in runtime.requirements:
+        raise UsageError(f"{where}: 'package' {runtime.package!r} is not among the requirements.")
+    try:
+        for text in (runtime.python, *(part for row in runtime.python_for for part in (row.version, row.python))):
+            SpecifierSet(text)
+        for text in (*runtime.requirements, *runtime.prepare_requirements):
+            Requirement(text)
+    except (InvalidSpecifier, InvalidRequirement) as error:
+        raise UsageError(f"{where}: {error}") from error
+    for name, value in runtime.environment.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{where}: the environment's {name!r} must be a text, not {value!r}.")
