@@ -68,14 +68,14 @@ CAUSES = (
         "Resolve anew with --refresh. If it happens again, the index serves changed files: do not trust it.",
     ),
     Cause(
-        r"(\S+) has no wheels with a matching Python (?:ABI|version|implementation) tag|(\S+) depends on Python",
-        "{0} has no wheel for this Python",
-        "Choose another Python with --python, or another version with --requirement.",
-    ),
-    Cause(
         r"(\S+) has no wheels with a matching platform tag",
         "{0} has no wheel for this platform",
         "Choose another version with --requirement, another --platform, or a base image with a newer C library.",
+    ),
+    Cause(
+        r"(\S+) has no wheels with a matching Python (?:ABI|version|implementation) tag|(\S+) depends on Python",
+        "{0} has no wheel for this Python",
+        "Choose another Python with --python, or another version with --requirement.",
     ),
     Cause(
         r"(?:Because|And because) (\S+) (?:was not found in|needs to be downloaded|was not found)",
@@ -96,6 +96,11 @@ CAUSES = (
     Cause(
         r"you require (\S+) and (\S+?),? we can conclude",
         "{0} contradicts {1}",
+        "Decide with --requirement NAME==VERSION, or change the handler's.",
+    ),
+    Cause(
+        r"Because (\S+) depends on (\S+) and you require .* because you require (\S+?),? we can conclude",
+        "{0} needs {1}, which contradicts {2}",
         "Decide with --requirement NAME==VERSION, or change the handler's.",
     ),
     Cause(
