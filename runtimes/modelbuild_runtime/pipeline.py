@@ -15,6 +15,9 @@ import numpy as np
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.engines import Engine, EngineOptions
 from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.handler.entry import open_rows
+from modelbuild_runtime.handler.functions import Context, Model, functions_pipeline
+from modelbuild_runtime.handler.module import import_handler
 from modelbuild_runtime.manifest import Manifest
 from modelbuild_runtime.signature import Signature, TensorSpec
 
@@ -58,6 +61,12 @@ class ModelPipeline:
         self.contract = Contract(signature.inputs, signature.outputs, open=not signature.inputs, batched=batched)
         self.batchable = batched
 
+    def convert(self, items: List[Any]) -> List[Any]:
+        return items
+
+    def rows(self, columns: Mapping[str, np.ndarray]) -> List[Any]:
+        return open_rows(columns)
+
     def run(
         self,
         inputs: Mapping[str, np.ndarray],
@@ -72,8 +81,26 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1) -> Pipeline:
     Raises:
         LoadError: one of them cannot be loaded; the message says which and why.
     """
+    if manifest.handler is None:
+        engine = load_engine(manifest, root, threads)
+        return ModelPipeline(engine, complete(engine.signature(), manifest.signature))
+    folder = root / manifest.handler.path
+    module = import_handler(manifest.handler.module, folder)
+    context = Context(
+        root / manifest.model.path,
+        folder,
+        manifest.model.name,
+        manifest.model.version,
+        threads,
+        manifest.runtime.options,
+    )
+    return functions_pipeline(module, context, lambda: _model(manifest, root, threads), manifest.signature)
+
+
+def _model(manifest: Manifest, root: Path, threads: int) -> Model:
     engine = load_engine(manifest, root, threads)
-    return ModelPipeline(engine, complete(engine.signature(), manifest.signature))
+    signature = complete(engine.signature(), manifest.signature)
+    return Model(engine.model, signature, engine.predict, row_counted(engine, signature))
 
 
 def load_engine(manifest: Manifest, root: Path, threads: int) -> Engine:

@@ -1,0 +1,143 @@
+"""The way in: what the dataplane hands over, made into what the handler's first function takes."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.handler.annotations import Takes
+from modelbuild_runtime.handler.answers import text
+from modelbuild_runtime.handler.records import RecordType
+from modelbuild_runtime.signature import Signature, TensorSpec
+
+
+class Entry(NamedTuple):
+    """``wants``, ``inputs``, ``open`` and ``schema`` go to the contract; ``convert`` and ``rows`` make the rows of one
+    request, ``enter`` what the function takes from the rows or columns of a batch.
+    """
+
+    wants: str
+    by_row: bool
+    inputs: Tuple[TensorSpec, ...]
+    open: bool
+    schema: Dict[str, Any]
+    enter: Callable[[Any], Any]
+    convert: Callable[[List[Any]], List[Any]]
+    rows: Callable[[Mapping[str, np.ndarray]], List[Any]]
+
+
+def entry(takes: Takes, signature: Signature) -> Entry:
+    """The entry of a function that takes ``takes``."""
+    if takes.record is not None:
+        return _typed(takes, takes.record)
+    if takes.kind in {"object", "records", "frame"}:
+        enter = _frame_of_rows if takes.kind == "frame" else _same
+        convert = _rows if takes.kind == "frame" else _objects
+        return Entry("rows", takes.by_row, (), True, {}, enter, convert, open_rows)
+    if takes.kind == "array":
+        return _array(takes, signature)
+    return Entry("columns", False, (), True, {}, _readable, _same, open_rows)
+
+
+def model_entry(signature: Signature) -> Entry:
+    """The entry where the model's own inputs are the contract."""
+    return Entry("columns", False, signature.inputs, not signature.inputs, {}, _readable, _same, open_rows)
+
+
+def open_rows(columns: Mapping[str, np.ndarray]) -> List[Any]:
+    """One dict a row from arrays by name."""
+    lists = {name: text(array).tolist() for name, array in columns.items()}
+    return [dict(zip(lists, values)) for values in zip(*lists.values())]
+
+
+def frame(columns: Mapping[str, np.ndarray]) -> Any:
+    """A DataFrame of arrays by name; a row of a wider array becomes one cell."""
+    import pandas as pd
+
+    return pd.DataFrame({name: array if array.ndim == 1 else list(array) for name, array in columns.items()})
+
+
+def _typed(takes: Takes, record: RecordType) -> Entry:
+    """Rows of a declared type. Where columns of the right datatypes say all that the type checks, rows are not made."""
+    unknown_rank = any(field.column.array and -1 in field.column.shape for field in record.fields)
+    if takes.kind in {"record", "records"}:
+        return Entry(
+            "rows", takes.by_row, record.specs, unknown_rank, record.schema, _same, record.convert, record.rows
+        )
+    into = frame if takes.kind == "frame" else _same
+    if record.plain and not unknown_rank:
+        names = tuple(spec.name for spec in record.specs if spec.datatype == "BYTES")
+        return Entry(
+            "columns",
+            False,
+            record.specs,
+            False,
+            record.schema,
+            lambda columns: into(_read(columns, names)),
+            record.convert,
+            record.rows,
+        )
+    return Entry(
+        "rows",
+        False,
+        record.specs,
+        unknown_rank,
+        record.schema,
+        lambda rows: into(record.columns(rows)),
+        record.convert,
+        record.rows,
+    )
+
+
+def _array(takes: Takes, signature: Signature) -> Entry:
+    """One array: under the name of the model's only input, its datatype and shape as annotated."""
+    if takes.shape is None:
+        return Entry("columns", False, (), True, {}, _sole, _same, open_rows)
+    name = signature.inputs[0].name if len(signature.inputs) == 1 else "input"
+    spec = TensorSpec(name, takes.datatype, (-1, *takes.shape))
+    return Entry("columns", False, (spec,), False, {}, _sole, _same, open_rows)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _readable(columns: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    return {name: text(array) if array.dtype.kind == "O" else array for name, array in columns.items()}
+
+
+def _read(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> Mapping[str, np.ndarray]:
+    return {**columns, **{name: text(columns[name]) for name in names}} if names else columns
+
+
+def _sole(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    if len(columns) != 1:
+        raise InvalidInput(f"expected one array, got {len(columns)}: {', '.join(columns)}")
+    return next(iter(_readable(columns).values()))
+
+
+def _frame_of_rows(rows: List[Any]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(rows)
+
+
+def _rows(items: List[Any]) -> List[Any]:
+    """All objects, or all lists of one length."""
+    first = items[0]
+    kind = dict if isinstance(first, dict) else list
+    for index, item in enumerate(items):
+        if not isinstance(item, kind):
+            raise InvalidInput(f"row {index} is not {'an object' if kind is dict else 'a list'}")
+        if kind is list and len(item) != len(first):
+            raise InvalidInput(f"row {index} has {len(item)} values, row 0 has {len(first)}")
+    return items
+
+
+def _objects(items: List[Any]) -> List[Any]:
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise InvalidInput(f"row {index} is not an object; this model takes its values by name")
+    return items

@@ -1,0 +1,70 @@
+"""Importing the handler's module, with its folder on the path so that it finds its neighbours."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from modelbuild_runtime.errors import LoadError
+
+
+def import_handler(name: str, folder: Path) -> ModuleType:
+    """Import the module ``name`` from ``folder``.
+
+    The folder goes first on the path, as for a script that is run from there.
+
+    Raises:
+        LoadError: it is not there, has another module's name, or raises while it is imported.
+    """
+    if not folder.is_dir():
+        raise LoadError(f"the handler's folder {folder} is not there")
+    taken = sys.modules.get(name)
+    if taken is not None and Path(getattr(taken, "__file__", None) or "").parent != folder:
+        raise LoadError(f"a handler cannot be called {name}: the server uses a module of that name", "Rename it.")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        return _from_folder(name, folder)
+    except LoadError:
+        raise
+    except ModuleNotFoundError as error:
+        raise LoadError(
+            f"the handler imports {error.name!r}, which is not installed ({_line(error, folder)})",
+            "Name its distribution in the handler's PEP 723 block or in a requirements.txt beside it.",
+        ) from error
+    except Exception as error:
+        raise LoadError(
+            f"the handler {name} cannot be imported: {type(error).__name__}: {error} ({_line(error, folder)})"
+        ) from error
+
+
+def _from_folder(name: str, folder: Path) -> ModuleType:
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    spec = PathFinder.find_spec(name, [str(folder)])
+    if spec is None or spec.loader is None:
+        raise LoadError(f"there is no handler module {name!r} in {folder}")
+    module = module_from_spec(spec)
+    # Before it runs: dataclasses and pickles look their module up by name.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def _line(error: BaseException, folder: Path) -> str:
+    """Where in the handler's own files it happened."""
+    if isinstance(error, SyntaxError):
+        return f"{Path(error.filename or '').name}, line {error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).is_relative_to(folder):
+            return f"{Path(frame.filename).relative_to(folder)}, line {frame.lineno}"
+    return folder.name
