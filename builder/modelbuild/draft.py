@@ -25,9 +25,9 @@ from modelbuild.progress import Progress
 from modelbuild.python_version import choose_python
 from modelbuild.reference import parse
 from modelbuild.render import render, render_portable
-from modelbuild.requirements import requirements_for
+from modelbuild.requirements import requirements_for, server_requirements
 from modelbuild.source import Source, prepared, read_source, require_safe
-from modelbuild.trees import handler_tree, manifest_tree, model_trees, server_source, server_tree
+from modelbuild.trees import handler_tree, manifest_tree, model_trees, server_tree
 
 # Names that would hide routes of the server's protocols.
 RESERVED_NAMES = frozenset(
@@ -145,12 +145,11 @@ def find_base(
 
 
 def _lock(source: Source, options: Options, host: Host, base: BaseImage, progress: Progress) -> Lock:
-    server = (server_source() / "requirements.txt").read_text(encoding="utf-8").splitlines()
     wanted = requirements_for(
         source.runtime,
         source.reading,
         source.handler,
-        [line for line in server if line and not line.startswith("#")],
+        server_requirements(),
         options.requirement,
     )
     progress.step("Resolving", f"{len(wanted)} requirements for Python {base.python}")
