@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import tempfile
 from dataclasses import replace
@@ -13,9 +12,9 @@ from modelbuild.base.archive import BaseTar, Identity, layer_tar, read_image, wr
 from modelbuild.base.assemble import architecture, assemble, choose_interpreter
 from modelbuild.base.contents import package_names
 from modelbuild.base.debian import unpack
-from modelbuild.base.interpreter import find_prefixes
 from modelbuild.base.options import BaseOptions, Recipe, settle
 from modelbuild.errors import BaseImageError, NoSpaceError
+from modelbuild.interpreter import find_interpreter
 from modelbuild.progress import Progress
 
 
@@ -27,7 +26,7 @@ def build_base(options: BaseOptions, *, cache: Path, progress: Progress) -> Base
             interpreter does not fit.
         NoSpaceError: the disk is full.
     """
-    recipe = settle(options, find_prefixes(Path.home(), os.environ.get("PYENV_ROOT", "")))
+    recipe = settle(options, find_interpreter)
     path = cache / "base" / f"{recipe.key(options.week)}.tar"
     try:
         base = (None if options.refresh else _cached(path)) or _build(recipe, path, progress)

@@ -64,16 +64,3 @@ def _find(name: str, prefix: Path) -> Path:
                 return path
     hint = "Install it, or take an interpreter whose libraries are all here (ldd shows them)."
     raise BaseImageError(f"The interpreter in {prefix} needs {name}, which this machine has not.", hint=hint)
-
-
-def find_prefixes(home: Path, pyenv_root: str = "") -> tuple[Path, ...]:
-    """Interpreters that pyenv or uv installed for this user, newest first."""
-    pyenv = Path(pyenv_root) if pyenv_root else home / ".pyenv"
-    found = [*pyenv.glob("versions/3.*"), *home.glob(".local/share/uv/python/cpython-3.*")]
-    folders = [path for path in found if path.is_dir() and not path.is_symlink()]
-    return tuple(sorted(folders, key=lambda path: _number(path.name), reverse=True))
-
-
-def _number(name: str) -> tuple[int, ...]:
-    digits = name.removeprefix("cpython-").split("-")[0].split(".")
-    return tuple(int(digit) for digit in digits if digit.isdigit())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +71,8 @@ class Recipe:
         return f"python-{self.python}-{self.suite}-{week or 'undated'}-{digest}"
 
 
-def settle(options: BaseOptions, interpreters: Iterable[Path] = ()) -> Recipe:
-    """Fill in what was not said. ``interpreters`` are prefixes on this host, named in hints only.
+def settle(options: BaseOptions, find_interpreter: Callable[[str], Path | None]) -> Recipe:
+    """Fill in what was not said. ``find_interpreter`` knows those of this host: a hint may name one.
 
     Raises:
         BaseImageError: no suite carries this Python, or there is no such suite.
@@ -85,7 +85,7 @@ def settle(options: BaseOptions, interpreters: Iterable[Path] = ()) -> Recipe:
         raise BaseImageError(f"The Debian release {suite!r} is unknown here.", hint=f"Known are: {_known()}.")
     python = python or SUITES[suite]
     if options.prefix is None and SUITES[suite] != python:
-        raise BaseImageError(f"{_carrier(suite, python)}.", hint=_prefix_hint(python, interpreters))
+        raise BaseImageError(f"{_carrier(suite, python)}.", hint=_prefix_hint(python, find_interpreter))
     certificates = _read_certificates(options.ca_file) if options.ca_file else b""
     # As at Docker's hub, where the slim image is for running and the other has all that building needs.
     tag = options.tag or f"python:{python}{'' if options.with_pip else '-slim'}"
@@ -131,14 +131,14 @@ def _known() -> str:
     return ", ".join(f"{suite} (Python {python})" for suite, python in SUITES.items())
 
 
-def _prefix_hint(python: str, interpreters: Iterable[Path]) -> str:
+def _prefix_hint(python: str, find_interpreter: Callable[[str], Path | None]) -> str:
     suites = [suite for suite, carried in SUITES.items() if carried == python]
     if suites:
         return f"--suite {suites[0]} carries it."
-    near = next((path for path in interpreters if (path / "bin" / f"python{python}").is_file()), None)
-    place = str(near) if near else "DIR"
-    found = "This machine has one" if near else "Take it from an interpreter of this machine"
-    return f"{found}: mbuild base --python {python} --prefix {place}"
+    binary = find_interpreter(python)
+    if binary is None:
+        return f"Take it from an interpreter of this machine: mbuild base --python {python} --prefix DIR"
+    return f"This machine has one: mbuild base --python {python} --prefix {binary.resolve().parent.parent}"
 
 
 def _read_certificates(path: Path) -> bytes:
