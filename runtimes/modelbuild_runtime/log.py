@@ -15,7 +15,7 @@ logger = logging.getLogger("modelbuild_runtime")
 class TextFormatter(logging.Formatter):
     """``2026-01-31T12:00:00.123Z INFO message [request id]``."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)  # times in UTC
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
@@ -29,7 +29,7 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line, with the field names that log collectors know."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)  # times in UTC
 
     def format(self, record: logging.LogRecord) -> str:
         line: Dict[str, Any] = {

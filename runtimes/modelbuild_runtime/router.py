@@ -5,9 +5,10 @@ found is remembered, since clients ask for the same few targets again and again.
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 from urllib.parse import unquote
 
+from modelbuild_runtime.http import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route
 
 _REMEMBERED = 512
@@ -16,11 +17,12 @@ _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 class Bound(NamedTuple):
-    """A route with the protocol whose it is, and its endpoint as a prediction where it is one."""
+    """A route with the protocol whose it is. Its endpoint is either a prediction, or answers by itself."""
 
     route: Route
     protocol: Protocol
     prediction: Optional[Prediction]
+    answer: Callable[[HttpRequest], HttpResponse]
 
 
 class Match(NamedTuple):
@@ -74,8 +76,7 @@ class Router:
 
     def _add(self, nodes: Dict[str, _Node], route: Route, protocol: Protocol) -> None:
         node = nodes.setdefault(route.path, _Node(_compile(route.path), {}))
-        prediction = route.endpoint if isinstance(route.endpoint, Prediction) else None
-        node.methods.setdefault(route.method, []).append(Bound(route, protocol, prediction))
+        node.methods.setdefault(route.method, []).append(_bind(route, protocol))
         prefix = _prefix(route.path)
         self._owners[prefix] = protocol if self._owners.get(prefix, protocol) is protocol else None
 
@@ -94,7 +95,8 @@ class Router:
         owner = self._owners.get(_prefix(path))
         if node is None:
             return Match(path, query, {}, None, (), (), owner)
-        routes = tuple(node.methods.get(method) or (node.methods.get("GET", ()) if method == "HEAD" else ()))
+        taken = "GET" if method == "HEAD" and method not in node.methods else method
+        routes = tuple(node.methods.get(taken, []))
         only = routes[0] if len(routes) == 1 and routes[0].route.when is None else None
         return Match(path, query, params, only, routes, _allowed(node), owner)
 
@@ -108,6 +110,17 @@ class Router:
                 if match:
                     return node, {name: unquote(value) for name, value in match.groupdict().items()}
         return None, {}
+
+
+def _bind(route: Route, protocol: Protocol) -> Bound:
+    endpoint = route.endpoint
+    if isinstance(endpoint, Prediction):
+        return Bound(route, protocol, endpoint, _not_implemented)
+    return Bound(route, protocol, None, endpoint)
+
+
+def _not_implemented(_http: HttpRequest) -> HttpResponse:
+    return HttpResponse(501)
 
 
 def _split(target: str) -> Tuple[str, str]:

@@ -1,0 +1,59 @@
+"""``python -m modelbuild_runtime [serve | check | info]``.
+
+The thread variables of numerical libraries are set first, before anything imports one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import List
+
+from modelbuild_runtime.cpus import available, thread_environment
+from modelbuild_runtime.errors import LoadError, SettingError
+from modelbuild_runtime.settings import Settings, read_settings, unknown_variables
+
+USAGE = """usage: python -m modelbuild_runtime [serve | check | info]
+
+serve  answer predictions over HTTP (the default)
+check  load the model, make its examples' predictions, compare, and exit 0 or 1
+info   print the manifest and the contract as JSON"""
+
+
+def main(arguments: List[str]) -> int:
+    """Run one subcommand; returns the exit status: 1 the model cannot be served, 2 wrong usage."""
+    command = arguments[0] if arguments else "serve"
+    if command in {"-h", "--help"}:
+        print(USAGE)  # noqa: T201
+        return 0
+    if len(arguments) > 1 or command not in {"serve", "check", "info"}:
+        print(USAGE, file=sys.stderr)  # noqa: T201
+        return 2
+    try:
+        settings = read_settings(os.environ)
+        threads = settings.threads or max(1, available() // settings.workers)
+        for name, value in thread_environment(threads).items():
+            os.environ.setdefault(name, value)
+        return _run(command, settings, threads)
+    except (LoadError, SettingError) as error:
+        print(f"error: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)  # noqa: T201
+        return 2 if isinstance(error, SettingError) else 1
+
+
+def _run(command: str, settings: Settings, threads: int) -> int:
+    from modelbuild_runtime import log
+
+    log.configure(settings.log_level, settings.log_format)
+    for warning in unknown_variables(os.environ):
+        log.logger.warning(warning)
+    if command == "serve":
+        from modelbuild_runtime.server import serve
+
+        return serve(settings, threads)
+    from modelbuild_runtime import check
+
+    return check.check(settings, threads) if command == "check" else check.info(settings, threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

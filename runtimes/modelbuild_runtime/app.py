@@ -1,0 +1,204 @@
+"""The application: takes requests from connections, finds their route, and sees that each gets exactly one response.
+
+It begins closed: until ``open`` is called with a loaded model, it answers that it is alive and not ready.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import Dict, Protocol, Set, Tuple
+
+from modelbuild_runtime.connection import Connection
+from modelbuild_runtime.dataplane import Dataplane
+from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, PredictionFailed, ServerError, TooLarge
+from modelbuild_runtime.exchange import Exchange
+from modelbuild_runtime.http import HttpRequest, HttpResponse
+from modelbuild_runtime.identity import RequestIds
+from modelbuild_runtime.limits import Limits, admit, inflate
+from modelbuild_runtime.metrics import Metrics
+from modelbuild_runtime.problem import problem
+from modelbuild_runtime.request import Response
+from modelbuild_runtime.router import Bound, Match, Router
+from modelbuild_runtime.settings import Settings
+
+logger = logging.getLogger(__name__)
+access_logger = logging.getLogger("modelbuild_runtime.access")
+
+
+class Queue(Protocol):
+    """Where checked requests go: the batcher, or something that runs them at once."""
+
+    def submit(self, job: Exchange) -> None: ...
+
+
+class Application:
+    """``now`` is the monotonic clock as of the last patrol, about a second ago; ``draining`` is set once, by SIGTERM."""
+
+    def __init__(self, settings: Settings, router: Router) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.connections: Set[Connection] = set()
+        self.draining = False
+        self.now = monotonic()
+        self._router = router
+        self._ids = RequestIds()
+        self._limits = Limits(settings.max_body, settings.max_elements)
+        self._decoding = self.metrics.stages["decode"]
+        self._opened = False
+        self._dataplane: Dataplane
+        self._queue: Queue
+
+    def open(self, router: Router, dataplane: Dataplane, queue: Queue) -> None:
+        """Begin to predict."""
+        self._dataplane = dataplane
+        self._queue = queue
+        self._router = router
+        self._opened = True
+
+    def accept(
+        self,
+        connection: Connection,
+        method: bytes,
+        target: bytes,
+        headers: Dict[bytes, bytes],
+        body: bytes,
+        keep_alive: bool,
+        version: str,
+    ) -> None:
+        """A whole request has arrived."""
+        received = monotonic()
+        match = self._router.find(method, target)
+        identity = self._ids.of(headers.get(b"x-request-id"))
+        http = HttpRequest(method.decode(), match.path, match.query, headers, body, match.params, identity, received)
+        exchange = Exchange(self, connection, http, match.owner, keep_alive, version)
+        connection.pending.append(exchange)
+        try:
+            exchange.bound = bound = match.only or self._choose(match, http)
+            exchange.protocol = bound.protocol
+            if b"content-encoding" in headers:
+                http.body = inflate(body, headers[b"content-encoding"], self._limits)
+            prediction = bound.prediction
+            if prediction is None:
+                self._respond(exchange, bound.answer(http))
+                return
+            admit(http.body, headers.get(b"content-type", b""), self._limits)
+            exchange.request = prediction.decode(http)
+            self._dataplane.prepare(exchange)
+            self._queue.submit(exchange)
+            self._decoding.observe(monotonic() - received)
+        except ServerError as error:
+            self.refuse(exchange, error, allowed=match.allowed)
+        except RecursionError:
+            self.refuse(exchange, TooLarge("the body is nested too deeply"))
+        except Exception:
+            logger.exception("request failed: %s %s", http.method, http.path, extra={"request": identity})
+            self.refuse(exchange, ServerError(f"the server failed; its log says why, under request id {identity}"))
+
+    def reject(
+        self, connection: Connection, method: bytes, target: bytes, headers: Dict[bytes, bytes], error: ServerError
+    ) -> None:
+        """What arrived is not a request, or not one to read to its end: the connection closes after the answer."""
+        match = self._router.find(method, target or b"/")
+        identity = self._ids.of(headers.get(b"x-request-id"))
+        http = HttpRequest(method.decode(), match.path, match.query, headers, b"", {}, identity, monotonic())
+        owner = match.routes[0].protocol if match.routes else match.owner
+        exchange = Exchange(self, connection, http, owner, keep_alive=False, version="1.1")
+        connection.pending.append(exchange)
+        self.refuse(exchange, error)
+
+    def encode(self, exchange: Exchange, response: Response) -> None:
+        """A prediction was made: put it into the protocol's shape, and send it."""
+        http = exchange.http
+        try:
+            answer = exchange.bound.prediction.encode(http, exchange.request, response)  # type: ignore[union-attr]
+        except ServerError as error:
+            self.refuse(exchange, error)
+            return
+        except Exception:
+            logger.exception("the answer cannot be encoded", extra={"request": http.id})
+            message = f"the model's answer cannot be encoded; the server's log says why, under request id {http.id}"
+            self.refuse(exchange, PredictionFailed(message))
+            return
+        self._respond(exchange, answer)
+
+    def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
+        """Send an error in the shape of the protocol that was asked."""
+        http = exchange.http
+        shape = exchange.protocol.error if exchange.protocol else problem
+        try:
+            response = shape(http, error)
+        except Exception:
+            logger.exception("the error cannot be encoded", extra={"request": http.id})
+            response = problem(http, error)
+        names = {name.lower() for name, _ in response.headers}
+        if error.retry_after and "retry-after" not in names:
+            response.headers += (("retry-after", str(error.retry_after)),)
+        if isinstance(error, MethodNotAllowed) and "allow" not in names:
+            response.headers += (("allow", ", ".join(allowed)),)
+        self._respond(exchange, response)
+
+    def patrol(self) -> None:
+        """Called about once a second."""
+        self.now = now = monotonic()
+        for connection in tuple(self.connections):
+            connection.patrol(now)
+
+    def drain(self) -> None:
+        """Finish what has begun; close what is idle."""
+        self.draining = True
+        for connection in tuple(self.connections):
+            connection.drain()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have no response yet."""
+        return sum(len(connection.pending) for connection in self.connections)
+
+    def _choose(self, match: Match, http: HttpRequest) -> Bound:
+        """The first route whose condition holds."""
+        for bound in match.routes:
+            if bound.route.when is None or bound.route.when(http):
+                return bound
+        if not self._opened:
+            raise NotReady("the model is still being loaded", retry_after=1)
+        if match.routes:
+            raise NotFound(f"no protocol on {match.path} understands this request")
+        if match.allowed:
+            raise MethodNotAllowed(f"{http.method} is not possible on {match.path}; use {', '.join(match.allowed)}")
+        raise NotFound(f"there is no {match.path}")
+
+    def _respond(self, exchange: Exchange, response: HttpResponse) -> None:
+        http = exchange.http
+        seconds = monotonic() - http.received
+        protocol = exchange.protocol
+        metrics = self.metrics
+        metrics.response(protocol.name if protocol else "", response.status, seconds)
+        if exchange.bound is not None and exchange.bound.prediction is not None:
+            metrics.prediction(seconds, succeeded=response.status < 400)
+        exchange.connection.deliver(exchange, response)
+        if self.settings.access_log:
+            _log_access(http, response, seconds)
+
+
+def closed_router() -> Router:
+    """The routes of a server that is still loading: alive, and nothing else."""
+    from modelbuild_runtime.protocols import Protocol as WireProtocol
+    from modelbuild_runtime.protocols import Route
+
+    def alive(_http: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, b'{"status":"ok"}')
+
+    return Router((WireProtocol("", "loading", (Route("GET", "/health/live", alive),), problem),))
+
+
+def _log_access(http: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    access_logger.info(
+        "%s %s %d %d bytes %.1f ms",
+        http.method,
+        http.path,
+        response.status,
+        len(response.body),
+        seconds * 1000,
+        extra={"request": http.id},
+    )

@@ -1,0 +1,43 @@
+"""How long a run of so many rows takes, learnt from the runs made: it decides whether the next blocks the loop."""
+
+from __future__ import annotations
+
+from typing import List
+
+SLOW = 0.001
+"""Seconds from which a run belongs beside the loop; handing over costs a fiftieth of it."""
+
+_WEIGHT = 0.25
+_SIZES = 40
+
+
+class Pace:
+    """A moving average for each power of two of rows."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._seconds: List[float] = [0.0] * _SIZES
+        self._slow: List[bool] = [False] * _SIZES
+
+    def observe(self, rows: int, seconds: float) -> None:
+        """Learn from one run."""
+        size = rows.bit_length()
+        known = self._seconds[size]
+        self._seconds[size] = average = known + _WEIGHT * (seconds - known) if known else seconds
+        self._slow[size] = average > SLOW
+
+    def is_slow(self, rows: int) -> bool:
+        """Whether such a run would hold up the loop."""
+        size = rows.bit_length()
+        return self._slow[size] if self._seconds[size] else self.estimate(rows) > SLOW
+
+    def estimate(self, rows: int) -> float:
+        """Seconds for a run of so many rows; of a size not seen yet, in proportion to the next smaller one."""
+        size = rows.bit_length()
+        for known in range(size, -1, -1):
+            if self._seconds[known]:
+                return self._seconds[known] * 2.0 ** (size - known)
+        return 0.0

@@ -1,0 +1,145 @@
+"""Rows of JSON to the columns that a contract asks for."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+from modelbuild_runtime.arrays import Values, to_array
+from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.fields import Field
+from modelbuild_runtime.validation import Columns, Prepared, infer, key_of, missing, quoted, unknown
+
+
+def columns_from(columns: Columns, items: List[Any]) -> Prepared:
+    """Rows, as objects or as lists in the order of the fields, against the contract.
+
+    Raises:
+        InvalidInput: a name, type or length does not fit.
+    """
+    if not items:
+        raise InvalidInput("there is no row in the request")
+    if not columns.batched and len(items) > 1:
+        raise InvalidInput("this model takes one item a request")
+    cells = _from_objects(columns, items) if isinstance(items[0], dict) else _from_lists(columns, items)
+    inputs = {field.name: _flat(columns, field, cells[field.name]) for field in columns.fields if field.name in cells}
+    return Prepared(inputs, len(items), None if columns.simple else key_of(inputs))
+
+
+def open_columns(items: List[Any]) -> Prepared:
+    """Rows where the contract knows no names: objects by their own names, all the same ones."""
+    if not items:
+        raise InvalidInput("there is no row in the request")
+    first = items[0]
+    if not isinstance(first, dict):
+        inputs = {"input": infer("input", items)}
+        return Prepared(inputs, len(items), key_of(inputs))
+    for i, item in enumerate(items):
+        if not isinstance(item, dict) or item.keys() != first.keys():
+            raise InvalidInput(f"row {i} does not have the same names as row 0")
+    inputs = {name: infer(name, [item[name] for item in items]) for name in first}
+    return Prepared(inputs, len(items), key_of(inputs))
+
+
+def _from_objects(columns: Columns, items: List[Any]) -> Dict[str, List[Any]]:
+    names, width = columns.names, len(columns.names)
+    for i, item in enumerate(items):
+        if item.__class__ is not dict:
+            raise _row_complaint(i, item, "an object, as row 0 is")
+        if len(item) != width or columns.names.keys() != item.keys():
+            _check_names(columns, item)
+    if columns.simple:
+        return {name: [item[name] for item in items] for name in names}
+    return {name: [item.get(name) for item in items] for name in names if any(name in item for item in items)}
+
+
+def _check_names(columns: Columns, item: Dict[str, Any]) -> None:
+    if any(name not in columns.names for name in item):
+        raise unknown(item, columns.names)
+    for field in columns.fields:
+        if field.name not in item and not field.optional:
+            raise missing(field.name, columns.names)
+
+
+def _from_lists(columns: Columns, items: List[Any]) -> Dict[str, List[Any]]:
+    fields = columns.fields
+    if len(fields) == 1:
+        return {fields[0].name: items}
+    width = len(fields)
+    for i, item in enumerate(items):
+        if item.__class__ is not list or len(item) != width:
+            wanted = f"a list of {width} values ({quoted(columns.names)}), or an object"
+            raise _row_complaint(i, item, wanted)
+    return {field.name: list(cells) for field, cells in zip(fields, zip(*items))}
+
+
+def _flat(columns: Columns, field: Field, cells: List[Any]) -> Values:
+    """The values of one field of all rows in one flat list, each row checked against the shape of a row."""
+    inner = field.inner
+    if not inner:
+        return _scalars(field, cells) if columns.simple else _array(columns, field, _scalars(field, cells), ())
+    flat: List[Any] = []
+    if len(inner) == 1 and field.fixed:
+        size = inner[0]
+        for i, cell in enumerate(cells):
+            if cell.__class__ is list and len(cell) == size:
+                flat += cell
+            elif size == 1 and cell.__class__ is not list:
+                flat.append(cell)
+            else:
+                raise _shape_complaint(field, i, cell)
+        return flat if columns.simple else _array(columns, field, flat, inner)
+    shape: Optional[Tuple[int, ...]] = None
+    for i, cell in enumerate(cells):
+        found = _shape_of(cell)
+        if len(found) != len(inner) or any(want not in (-1, got) for want, got in zip(inner, found)):
+            raise _shape_complaint(field, i, cell)
+        if shape is not None and found != shape:
+            raise InvalidInput(f"input {field.name!r}: row {i} has another shape than row 0", field=field.name)
+        shape = found
+        _flatten(field, i, cell, found, flat)
+    return flat if columns.simple else _array(columns, field, flat, shape or inner)
+
+
+def _array(columns: Columns, field: Field, flat: List[Any], inner: Tuple[int, ...]) -> Values:
+    return to_array(field, flat).reshape((-1, *inner) if columns.batched else inner)
+
+
+def _scalars(field: Field, cells: List[Any]) -> List[Any]:
+    """Cells as they are, or out of lists of one."""
+    if not any(cell.__class__ is list for cell in cells):
+        return cells
+    for i, cell in enumerate(cells):
+        if isinstance(cell, list) and len(cell) != 1:
+            raise _shape_complaint(field, i, cell)
+    return [cell[0] if isinstance(cell, list) else cell for cell in cells]
+
+
+def _shape_of(cell: Any) -> Tuple[int, ...]:
+    shape = []
+    while isinstance(cell, list):
+        shape.append(len(cell))
+        if not cell:
+            break
+        cell = cell[0]
+    return tuple(shape)
+
+
+def _flatten(field: Field, row: int, cell: Any, shape: Tuple[int, ...], into: List[Any]) -> None:
+    if not isinstance(cell, list) or len(cell) != shape[0]:
+        raise InvalidInput(f"input {field.name!r}: row {row} is ragged, its lists differ in length", field=field.name)
+    if len(shape) == 1:
+        into += cell
+        return
+    for part in cell:
+        _flatten(field, row, part, shape[1:], into)
+
+
+def _shape_complaint(field: Field, row: int, cell: Any) -> InvalidInput:
+    got = f"shape {list(_shape_of(cell))}" if isinstance(cell, list) else "a single value"
+    wanted = f"shape {list(field.inner)}" if field.inner else "a single value"
+    return InvalidInput(f"input {field.name!r}: row {row} has {got}, expected {wanted}", field=field.name)
+
+
+def _row_complaint(row: int, item: Any, wanted: str) -> InvalidInput:
+    got = "an object" if isinstance(item, dict) else f"a list of {len(item)}" if isinstance(item, list) else "a value"
+    return InvalidInput(f"row {row} is {got}, expected {wanted}")

@@ -1,0 +1,95 @@
+"""Requests that the server makes to itself, through all of its layers but the socket: examples, and warm-up."""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import Any, Deque, List, NamedTuple, Optional
+
+import msgspec
+
+from modelbuild_runtime.app import Application
+from modelbuild_runtime.dataplane import Dataplane
+from modelbuild_runtime.exchange import Exchange
+from modelbuild_runtime.http import HttpResponse
+from modelbuild_runtime.manifest import Example
+from modelbuild_runtime.pace import Pace
+from modelbuild_runtime.request import Response
+from modelbuild_runtime.router import Router
+from modelbuild_runtime.settings import Settings
+
+
+class Replayed(NamedTuple):
+    """One example, what was answered, and how long the answer took."""
+
+    example: Example
+    response: HttpResponse
+    seconds: float
+
+    @property
+    def succeeded(self) -> bool:
+        """An answer, not an error."""
+        return self.response.status < 400
+
+
+class Immediate:
+    """A queue that runs what it is given at once, and tells ``pace`` how long the model took."""
+
+    def __init__(self, dataplane: Dataplane, pace: Optional[Pace] = None) -> None:
+        self._dataplane = dataplane
+        self._pace = pace
+
+    def submit(self, job: Exchange) -> None:
+        """Run one job and answer it."""
+        began = monotonic()
+        outcome = self._dataplane.run([job])[0]
+        if self._pace is not None:
+            self._pace.observe(job.count, monotonic() - began)
+        if isinstance(outcome, Response):
+            job.answer(outcome)
+        else:
+            job.fail(outcome)
+
+
+class Replayer:
+    """Sends bodies to POST /predict as a connection would."""
+
+    def __init__(self, settings: Settings, router: Router, dataplane: Dataplane, pace: Optional[Pace] = None) -> None:
+        self._app = Application(settings, router)
+        self._app.open(router, dataplane, Immediate(dataplane, pace))
+        self._responses: List[HttpResponse] = []
+        self.pending: Deque[Exchange] = deque()
+
+    def replay(self, example: Example) -> Replayed:
+        """Ask for one example's prediction."""
+        began = monotonic()
+        response = self.post("/predict", msgspec.json.encode(example.request))
+        return Replayed(example, response, monotonic() - began)
+
+    def post(self, path: str, body: bytes, content_type: str = "application/json") -> HttpResponse:
+        """One request and its response."""
+        headers = {b"content-type": content_type.encode(), b"accept": b"application/json"}
+        self._app.accept(self, b"POST", path.encode(), headers, body, True, "1.1")  # type: ignore[arg-type]
+        self.pending.clear()
+        return self._responses.pop()
+
+    def deliver(self, _exchange: Exchange, response: HttpResponse) -> None:
+        """What a connection would write."""
+        self._responses.append(response)
+
+
+def differs(got: Any, expected: Any, tolerance: float = 1e-4, path: str = "$") -> str:
+    """Where two JSON values differ by more than rounding, in words; empty where they do not."""
+    numbers = (int, float)
+    if isinstance(got, bool) or isinstance(expected, bool) or got is None or expected is None:
+        return "" if got is expected else f"{path} is {got!r}, expected {expected!r}"
+    if isinstance(got, numbers) and isinstance(expected, numbers):
+        close = abs(got - expected) <= tolerance * max(1.0, abs(expected))
+        return "" if close else f"{path} is {got!r}, expected {expected!r}"
+    if isinstance(got, dict) and isinstance(expected, dict) and got.keys() == expected.keys():
+        pairs = [(f"{path}.{key}", got[key], expected[key]) for key in expected]
+    elif isinstance(got, list) and isinstance(expected, list) and len(got) == len(expected):
+        pairs = [(f"{path}[{i}]", one, other) for i, (one, other) in enumerate(zip(got, expected))]
+    else:
+        return "" if got == expected else f"{path} is {str(got)[:200]}, expected {str(expected)[:200]}"
+    return next((text for where, one, other in pairs for text in [differs(one, other, tolerance, where)] if text), "")

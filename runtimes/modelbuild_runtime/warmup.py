@@ -1,0 +1,121 @@
+"""The first predictions, before the server is ready: they load what is lazy, show whether rows may be joined, and tell
+the names and shapes of the answer where no signature does.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+
+import msgspec
+import numpy as np
+
+from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.pipeline import Pipeline
+from modelbuild_runtime.samples import sample_columns, sample_rows
+from modelbuild_runtime.signature import TensorSpec
+from modelbuild_runtime.tensor import DATATYPES
+
+REPEATS = 3
+ROWS = 3
+_FREE_SIZES = (8, 1, 32, 224)
+
+Answer = Union[Dict[str, np.ndarray], List[Any]]
+
+
+class WarmUp(NamedTuple):
+    """``seconds`` of one prediction of one row, 0 where none could be made; then ``error`` says why."""
+
+    seconds: float = 0.0
+    error: Optional[Exception] = None
+
+
+def warm_up(pipeline: Pipeline) -> WarmUp:
+    """Predict on made-up inputs; put what the answers show into the pipeline's contract.
+
+    A failure is told and not raised: a handler may refuse what was made up, and be right.
+    """
+    error: Optional[Exception] = None
+    for free in _FREE_SIZES:
+        inputs = _inputs(pipeline, 1, free)
+        if inputs is None:
+            return WarmUp()
+        try:
+            seconds = _run(pipeline, inputs)
+        except Exception as failure:  # noqa: BLE001  # the model or the handler may raise anything
+            error = error or failure
+            continue
+        _try_rows(pipeline, free)
+        return WarmUp(seconds)
+    return WarmUp(error=error)
+
+
+def learn(contract: Contract, answer: Answer) -> Contract:
+    """The contract with outputs as an answer shows them. What a signature says of labels and sizes is kept where the
+    answer agrees.
+    """
+    if isinstance(answer, list):
+        answer = _by_name(answer)
+    known = {spec.name: spec for spec in contract.outputs}
+    outputs = tuple(_spec(name, array, known.get(name), contract.batched) for name, array in answer.items())
+    return msgspec.structs.replace(contract, outputs=outputs)
+
+
+def _run(pipeline: Pipeline, inputs: Any) -> float:
+    seconds = []
+    for _ in range(REPEATS):
+        began = perf_counter()
+        answer = pipeline.run(inputs)
+        seconds.append(perf_counter() - began)
+    pipeline.contract = learn(pipeline.contract, answer)
+    return min(seconds)
+
+
+def _try_rows(pipeline: Pipeline, free: int) -> None:
+    """A free leading size need not count rows: only a model that answers one entry a row may have requests joined."""
+    if not pipeline.batchable:
+        return
+    inputs = _inputs(pipeline, ROWS, free)
+    try:
+        answer = pipeline.run(inputs)
+    except Exception:  # noqa: BLE001  # whatever it is, several rows do not work
+        pipeline.batchable = False
+        return
+    if isinstance(answer, dict) and any(array.shape[:1] != (ROWS,) for array in answer.values()):
+        pipeline.batchable = False
+        pipeline.contract = msgspec.structs.replace(pipeline.contract, batched=False)
+
+
+def _inputs(pipeline: Pipeline, rows: int, free: int) -> Any:
+    if not pipeline.contract.inputs:
+        return None
+    if pipeline.wants == "columns":
+        return sample_columns(pipeline.contract, rows, free)
+    if pipeline.wants == "rows":
+        return pipeline.convert(sample_rows(pipeline.contract, rows, free))
+    return None
+
+
+def _by_name(rows: List[Any]) -> Dict[str, np.ndarray]:
+    if rows and all(isinstance(row, dict) for row in rows):
+        return {str(name): _array([row.get(name) for row in rows]) for name in rows[0]}
+    return {"output": _array(rows)}
+
+
+def _array(values: List[Any]) -> np.ndarray:
+    try:
+        array = np.array(values)
+    except ValueError:
+        array = np.empty(len(values), object)
+        array[:] = values
+    return array
+
+
+def _spec(name: str, array: np.ndarray, known: Optional[TensorSpec], batched: bool) -> TensorSpec:
+    """A size that a signature leaves free stays free; otherwise an answer's own sizes hold, but for the rows."""
+    datatype = DATATYPES.get(array.dtype, "BYTES")
+    shape: Tuple[int, ...] = ((-1,) if batched else array.shape[:1]) + array.shape[1:]
+    if known is not None and known.datatype == datatype and len(known.shape) == array.ndim:
+        shape = tuple(-1 if declared < 0 else size for declared, size in zip(known.shape, shape))
+    labels = known.labels if known is not None else ()
+    return TensorSpec(name, datatype, shape, labels=labels)
