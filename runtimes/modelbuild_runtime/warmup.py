@@ -57,7 +57,8 @@ def learn(contract: Contract, answer: Answer) -> Contract:
     if isinstance(answer, list):
         answer = _by_name(answer)
     known = {spec.name: spec for spec in contract.outputs}
-    outputs = tuple(_spec(name, array, known.get(name), contract.batched) for name, array in answer.items())
+    free = any(-1 in (spec.shape[1:] if contract.batched else spec.shape) for spec in contract.inputs)
+    outputs = tuple(_spec(name, array, known.get(name), contract.batched, free) for name, array in answer.items())
     return msgspec.structs.replace(contract, outputs=outputs)
 
 
@@ -111,11 +112,14 @@ def _array(values: List[Any]) -> np.ndarray:
     return array
 
 
-def _spec(name: str, array: np.ndarray, known: Optional[TensorSpec], batched: bool) -> TensorSpec:
-    """A size that a signature leaves free stays free; otherwise an answer's own sizes hold, but for the rows."""
+def _spec(name: str, array: np.ndarray, known: Optional[TensorSpec], batched: bool, free: bool) -> TensorSpec:
+    """A size that a signature leaves free stays free, and so do all where an input's are; otherwise the answer's own
+    sizes hold, but for the rows.
+    """
     datatype = DATATYPES.get(array.dtype, "BYTES")
-    shape: Tuple[int, ...] = ((-1,) if batched else array.shape[:1]) + array.shape[1:]
+    inner: Tuple[int, ...] = tuple(-1 for _ in array.shape[1:]) if free else array.shape[1:]
+    shape = ((-1,) if batched else array.shape[:1]) + inner
     if known is not None and known.datatype == datatype and len(known.shape) == array.ndim:
-        shape = tuple(-1 if declared < 0 else size for declared, size in zip(known.shape, shape))
+        shape = tuple(-1 if declared < 0 else size for declared, size in zip(known.shape, array.shape))
     labels = known.labels if known is not None else ()
     return TensorSpec(name, datatype, shape, labels=labels)
