@@ -14,6 +14,8 @@ from modelbuild.signature import Signature
 # Some engines and registries refuse large labels. What does not fit is in the manifest inside the image.
 MAX_LABEL = 32_000
 VERIFIED = "mbuild.verified"
+# The names of the layers above the base, lowest first: no builder keeps them so that they can be relied on.
+LAYERS = "mbuild.layers"
 
 
 def make_labels(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from modelbuild.errors import UsageError
+from modelbuild.labels import LAYERS
 from modelbuild.lock import Lock
 from modelbuild.plan import BaseImage, HealthCheck, Plan, Tree, in_layer_order, layer_of
 from modelbuild.runtime import Runtime
@@ -45,6 +46,7 @@ def make_plan(
     own = dict(environment or {})
     _check_environment(own)
     _check_labels(labels)
+    layers = tuple(layer_of(tree) for tree in in_layer_order(trees))
     return Plan(
         base=base,
         platform=lock.platform,
@@ -52,14 +54,14 @@ def make_plan(
         runtime=runtime.name,
         requirements=lock.requirements,
         system_packages=tuple(sorted(runtime.system_packages)),
-        layers=tuple(layer_of(tree) for tree in in_layer_order(trees)),
+        layers=layers,
         environment=dict(sorted({**ENVIRONMENT, **runtime.environment, **own}.items())),
         user=USER,
         ports=(_port(own),),
         entrypoint=ENTRYPOINT,
         command=COMMAND,
         healthcheck=HealthCheck(PROBE),
-        labels=dict(sorted(labels.items())),
+        labels=dict(sorted({**labels, LAYERS: " ".join(layer.name for layer in layers)}.items())),
     )
 
 

@@ -16,6 +16,7 @@ from modelbuild.engines.transcript import Transcript, copied_layer
 
 NAME = "BuildKit"
 VERSION = "2"
+PARAMETERS: Mapping[str, str] = {}
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 

@@ -14,6 +14,7 @@ from modelbuild.engines.transcript import Transcript, copied_layer
 
 NAME = "the classic builder"
 VERSION = "1"
+PARAMETERS: Mapping[str, str] = {}
 
 _STEP = re.compile(r"^Step \d+/\d+ : (.*)$")
 _IMAGE = re.compile(r"^ ---> ([0-9a-f]{12,64})$")

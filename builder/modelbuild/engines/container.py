@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from docker.errors import APIError, NotFound
 
@@ -23,8 +24,7 @@ _KILLED = 137
 @contextmanager
 def running(client: Any, endpoint: Endpoint, image: str, environment: Mapping[str, str]) -> Iterator[DockerContainer]:
     """Start ``image``, and remove its container when the block ends in whatever way."""
-    with engine_errors(f"looking at {image}"):
-        config = client.inspect_image(image)["Config"]
+    config = image_config(client, image)
     port = exposed_port(config)
     # Our own name: a container that was made while an interrupt arrived can be removed all the same.
     name = f"mbuild-verify-{secrets.token_hex(6)}"
@@ -42,6 +42,17 @@ def running(client: Any, endpoint: Endpoint, image: str, environment: Mapping[st
     finally:
         with engine_errors("removing a container"), suppress(NotFound):
             client.remove_container(name, force=True, v=True)
+
+
+def image_config(client: Any, image: str) -> Mapping[str, Any]:
+    """An image's settings. Podman leaves the health check out of what it answers in Docker's shape."""
+    with engine_errors(f"looking at {image}"):
+        config: dict[str, Any] = client.inspect_image(image)["Config"]
+        if not config.get("Healthcheck"):
+            answer = client.get(f"{client.base_url}/v4.0.0/libpod/images/{quote(image, safe='')}/json")
+            if answer.ok:
+                config["Healthcheck"] = answer.json().get("Healthcheck")
+    return config
 
 
 def hardened(port: int, endpoint: Endpoint) -> dict[str, Any]:

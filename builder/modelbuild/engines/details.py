@@ -9,11 +9,9 @@ from typing import Any
 from modelbuild.engines import ImageDetails
 from modelbuild.engines.transcript import copied_layer
 from modelbuild.image import Image, ImageLayer
+from modelbuild.labels import LAYERS
 from modelbuild.plan import Plan
 from modelbuild.reference import parse
-
-# The plan's own names for an image's layers, lowest first: the classic builder's history does not say them.
-LAYERS_LABEL = "mbuild.layers"
 
 # Instructions that make no layer, in the words of both builders' histories.
 _NO_LAYER = re.compile(
@@ -70,7 +68,7 @@ def described_layers(
     if len(made) != len(diff_ids):
         made = [("", 0)] * len(diff_ids)
     names = [copied_layer(text.removesuffix(" # buildkit")) or "base" for text, _ in made]
-    own = labels.get(LAYERS_LABEL, "").split()
+    own = labels.get(LAYERS, "").split()
     if 0 < len(own) <= len(names):
         names[-len(own) :] = own
     return tuple(

@@ -11,7 +11,7 @@ from docker.errors import APIError, NotFound
 
 from modelbuild.context import Context
 from modelbuild.credentials import find_credentials
-from modelbuild.engines import Container, ImageDetails, Pushed, buildkit, classic
+from modelbuild.engines import Container, ImageDetails, Pushed, buildah, buildkit, classic
 from modelbuild.engines.base_image import find_base
 from modelbuild.engines.container import running
 from modelbuild.engines.details import built, describe
@@ -48,20 +48,27 @@ def connect(host: Host) -> DockerEngine:
         except EngineUnavailableError as error:
             refusals.append(error.message)
             continue
-        return docker_at(client, endpoint, host)
+        return engine_at(client, endpoint, host)
     raise EngineUnavailableError("; ".join(refusals) or "there is no socket of it, and DOCKER_HOST is not set")
 
 
-def docker_at(client: Any, endpoint: Endpoint, host: Host) -> DockerEngine:
-    """The engine behind a client, with the builder that it has. DOCKER_BUILDKIT=0 asks for the classic one."""
+def engine_at(client: Any, endpoint: Endpoint, host: Host) -> DockerEngine:
+    """The engine behind a client, whichever it is: podman answers on Docker's socket on some machines."""
     with engine_errors("asking its version"):
         version = client.version()
+    podman = any("Podman" in part.get("Name", "") for part in version.get("Components") or ())
+    builder: Builder = buildah if podman else _builder(version, host.environment)
+    number = version["Version"].split("+")[0]
+    reason = f"{'Podman' if podman else 'Docker'} {number} with {builder.NAME} at {endpoint.url} ({endpoint.source})"
+    platform = f"{version['Os']}/{version['Arch']}"
+    return DockerEngine(client, endpoint, host, builder, "podman" if podman else "docker", reason, platform)
+
+
+def _builder(version: Mapping[str, Any], environment: Mapping[str, str]) -> Builder:
+    """BuildKit where there is one. DOCKER_BUILDKIT=0 asks for the classic builder, as it does of docker's CLI."""
     api = tuple(int(part) for part in version["ApiVersion"].split("."))
-    has_buildkit = api >= _BUILDKIT_API and version.get("Os") == "linux"
-    wanted = host.environment.get("DOCKER_BUILDKIT", "1") not in {"0", "false"}
-    builder: Builder = buildkit if has_buildkit and wanted else classic
-    reason = f"Docker {version['Version'].split('+')[0]} with {builder.NAME} at {endpoint.url} ({endpoint.source})"
-    return DockerEngine(client, endpoint, host, builder, "docker", reason, f"{version['Os']}/{version['Arch']}")
+    wanted = environment.get("DOCKER_BUILDKIT", "1") not in {"0", "false"}
+    return buildkit if wanted and api >= _BUILDKIT_API and version.get("Os") == "linux" else classic
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ def _parameters(builder: Builder, order: Order) -> dict[str, str]:
         "buildargs": json.dumps(dict(order.arguments)),
         # Not as instructions: no quoting, no limit to the length of a line.
         "labels": json.dumps(dict(order.labels)),
+        **builder.PARAMETERS,
     }
     if order.tag:
         parameters["t"] = order.tag

@@ -18,6 +18,7 @@ import requests
 from docker.errors import DockerException
 
 from modelbuild.plan import Layer, Plan
+from modelbuild.reference import parse
 
 REPOSITORY = "mbuild-stage"
 # Raised when a stage of the same contents would be built otherwise.
@@ -102,7 +103,8 @@ def forget_old(client: Any) -> None:
         found: list[tuple[str, str]] = []
         for image in client.images(name=REPOSITORY):
             details = client.inspect_image(image["Id"])
-            used = str((details.get("Metadata") or {}).get("LastTagTime", ""))
-            found.extend((tag, used) for tag in details.get("RepoTags") or ())
-        for reference in superfluous(item for item in found if item[0].startswith(f"{REPOSITORY}:")):
+            used = str((details.get("Metadata") or {}).get("LastTagTime") or details.get("Created"))
+            names = [parse(tag) for tag in details.get("RepoTags") or ()]
+            found.extend((str(name), used) for name in names if name.name == REPOSITORY)
+        for reference in superfluous(found):
             client.remove_image(reference)

@@ -39,10 +39,14 @@ class Transcript:
 
 
 class Builder(Protocol):
-    """A module that reads one builder's events: ``buildkit`` or ``classic``."""
+    """A module that reads one builder's events: ``buildkit``, ``classic`` or ``buildah``.
+
+    ``VERSION`` and ``PARAMETERS`` are what it wants to be told in the request.
+    """
 
     NAME: str
     VERSION: str
+    PARAMETERS: Mapping[str, str]
 
     def feed(self, transcript: Transcript, event: Mapping[str, Any]) -> None:
         """Take in one event."""
