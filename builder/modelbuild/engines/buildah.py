@@ -1,0 +1,41 @@
+"""Podman's builder, buildah, behind the same ``POST /build``: lines of text with words of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from modelbuild.engines.transcript import Transcript, copied_layer
+
+NAME = "buildah"
+VERSION = "1"
+# A layer for each instruction instead of one for all of them.
+PARAMETERS: Mapping[str, str] = {"layers": "1"}
+
+_STEP = re.compile(r"^STEP \d+/\d+: (.*)$")
+_IMAGE = re.compile(r"^--> (Using cache )?([0-9a-f]{10,64})$")
+
+
+def feed(transcript: Transcript, event: Mapping[str, Any]) -> None:
+    """Take in one event of the stream."""
+    for line in str(event.get("stream", "")).splitlines():
+        _line(transcript, line.rstrip())
+    aux = event.get("aux")
+    if isinstance(aux, dict) and "ID" in aux:
+        transcript.image = aux["ID"]
+    if "error" in event:
+        transcript.error = str(event["error"]).strip()
+        transcript.failed_step = transcript.step
+
+
+def _line(transcript: Transcript, line: str) -> None:
+    step, image = _STEP.match(line), _IMAGE.match(line)
+    if step:
+        transcript.step = step[1]
+    elif image and image[1]:
+        transcript.cached.add(copied_layer(transcript.step))
+    elif image:
+        transcript.intermediate.append(image[2])
+    if line:
+        transcript.log(line)
