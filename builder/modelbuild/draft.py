@@ -31,8 +31,8 @@ from modelbuild.trees import handler_tree, manifest_tree, model_trees, server_tr
 
 # Names that would hide routes of the server's protocols.
 RESERVED_NAMES = frozenset(
-    """v1 v2 models model transform predict predictions ping invocations health metrics services info score admin
-    """.split()
+    {"v1", "v2", "models", "model", "transform", "predict", "predictions", "ping", "invocations", "health", "metrics"}
+    | {"services", "info", "score", "admin"}
 )
 
 
