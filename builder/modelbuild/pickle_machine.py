@@ -86,6 +86,10 @@ class Trace:
     arrays: int = 0
 
 
+_IMPORTERS = ("numpy.core._ufunc_reconstruct", "numpy._core._ufunc_reconstruct")
+"""Functions that import a name: their arguments count as the name's."""
+
+
 class Machine:
     """One run over one pickle in a stream."""
 
@@ -125,7 +129,8 @@ class Machine:
                     self._check_limits(steps)
                 push = PUSH.get(code)
                 if push is not None:
-                    self.stack.append(push(self))
+                    value = push(self)  # It may change which stack is on top.
+                    self.stack.append(value)
                 elif code == b".":
                     self._check_frame(self.depth > 0)
                     return self.stack.pop()
@@ -236,6 +241,8 @@ class Machine:
             attribute = _text_method(function, arguments)
             if attribute:
                 return Global("builtins", attribute)
+            if str(function) in _IMPORTERS and isinstance(arguments, tuple) and len(arguments) == 2:
+                return self.refer(*arguments)
             self.trace.uses.setdefault((function.module, function.name), Use(self.offset)).called = True
         else:
             self.odd("a call of something that is made while loading")

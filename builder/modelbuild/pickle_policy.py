@@ -1,4 +1,4 @@
-"""What a pickle may refer to. Data only: ``pickle_policy.toml`` for everybody, ``[pickle]`` of a runtime.toml for more."""
+"""What a pickle may refer to, as data: ``pickle_policy.toml`` for all, ``[pickle]`` of a runtime.toml for one framework."""
 
 from __future__ import annotations
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 import importlib.util
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -152,10 +154,13 @@ def framework_requirements(runtime: Runtime, reading: Reading) -> tuple[str, ...
 
 def _function(path: Path, name: str) -> Callable[..., Any]:
     """A function of a module that is loaded by its path, under a name of its own."""
-    spec = importlib.util.spec_from_file_location(f"_mbuild_{path.parent.name}_{path.stem}", path)
+    key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    spec = importlib.util.spec_from_file_location(f"_mbuild_{path.stem}_{key}", path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} cannot be loaded.")
     module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their own module up.
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except (SyntaxError, ImportError) as error:
