@@ -47,7 +47,7 @@ def _run(command: str, settings: Settings, threads: int) -> int:
     for warning in unknown_variables(os.environ):
         log.logger.warning(warning)
     if command == "serve":
-        from modelbuild_runtime.server import serve
+        from modelbuild_runtime.serving import serve
 
         return serve(settings, threads)
     from modelbuild_runtime import check

@@ -33,7 +33,7 @@ class Queue(Protocol):
 
 
 class Application:
-    """``now`` is the monotonic clock as of the last patrol, about a second ago; ``draining`` is set once, by SIGTERM."""
+    """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM."""
 
     def __init__(self, settings: Settings, router: Router) -> None:
         self.settings = settings

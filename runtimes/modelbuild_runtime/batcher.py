@@ -29,7 +29,7 @@ _PATROL = 0.05
 
 
 class Job(Protocol):
-    """What waits. ``inputs`` are as the dataplane prepared them: ``count`` rows, to be joined with equal ``key`` only."""
+    """What waits. ``inputs`` are as the dataplane prepared them: ``count`` rows, joined with those of equal ``key``."""
 
     id: str
     request: Request
@@ -53,13 +53,14 @@ class Observer(Protocol):
 
 
 class Batcher:
-    """``run`` makes one outcome a job, in order, and never raises."""
+    """``run`` makes one outcome a job, in order, and never raises. Jobs are submitted and answered on ``loop``."""
 
     def __init__(
         self,
         run: Callable[[Sequence[Job]], List[Outcome]],
         observer: Observer,
         pace: Pace,
+        loop: asyncio.AbstractEventLoop,
         *,
         max_rows: int,
         max_waiting: int,
@@ -68,6 +69,7 @@ class Batcher:
         self._run = run
         self._observer = observer
         self._pace = pace
+        self._loop = loop
         self._max_rows = max_rows
         self._max_waiting = max_waiting
         self._timeout = timeout
@@ -75,13 +77,8 @@ class Batcher:
         self._running: Sequence[Job] = ()
         self._began = 0.0
         self._scheduled = False
-        self._loop: asyncio.AbstractEventLoop
-        self._work: SimpleQueue[Optional[Tuple[Sequence[Job], int]]] = SimpleQueue()
+        self._work: SimpleQueue[Tuple[Sequence[Job], int]] = SimpleQueue()
         self._thread: Optional[threading.Thread] = None
-
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Say on which loop jobs are submitted and answered."""
-        self._loop = loop
 
     @property
     def waiting(self) -> int:
@@ -115,10 +112,6 @@ class Batcher:
         waiting.append(job)
         if not self._scheduled:
             self._schedule()
-
-    def close(self) -> None:
-        """End the thread, when it is done with its run."""
-        self._work.put(None)
 
     def _schedule(self) -> None:
         if not self._running:
@@ -189,10 +182,7 @@ class Batcher:
     def _labour(self) -> None:
         """The thread: run what is handed over, one after the other."""
         while True:
-            work = self._work.get()
-            if work is None:
-                return
-            jobs, rows = work
+            jobs, rows = self._work.get()
             began = monotonic()
             outcomes = self._run(jobs)
             try:

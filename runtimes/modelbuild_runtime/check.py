@@ -9,9 +9,7 @@ from typing import Any, Dict
 import msgspec
 
 from modelbuild_runtime.model import Model, load_model, prove
-from modelbuild_runtime.protocols import Statistics
 from modelbuild_runtime.replay import Replayed, Replayer, differs
-from modelbuild_runtime.service import Probes
 from modelbuild_runtime.settings import Settings
 
 
@@ -34,8 +32,7 @@ def info(settings: Settings, threads: int) -> int:
 
 
 def _load(settings: Settings, threads: int) -> Model:
-    probes = Probes(live=lambda: True, ready=lambda: True, metrics=lambda: b"", statistics=Statistics)
-    return load_model(settings, probes, threads, os.environ)
+    return load_model(settings, threads, os.environ)
 
 
 def _judge(done: Replayed) -> Dict[str, Any]:

@@ -36,7 +36,8 @@ _MAX_FIELDS = 100
 _MAX_PENDING = 64
 """Pipelined requests in flight from which reading pauses."""
 _LINGER = 2.0
-"""Seconds to read and drop what a refused client still sends: closing at once would destroy the answer on its way."""
+"""Seconds to read and drop what a refused client still sends, because closing at once would destroy the answer on its
+way; and seconds that a client which has stopped sending may wait for its answers, before it is taken for gone."""
 _LEAST_RATE = 1024.0
 """Bytes a second that a client must send, once the read timeout is over."""
 
@@ -49,6 +50,7 @@ class Connection(asyncio.Protocol):
         "_body",
         "_chunk",
         "_finished",
+        "_half_closed",
         "_headers",
         "_in_head",
         "_lingering",
@@ -78,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._write_paused = False
         self._wants_continue = False
         self._lingering = False
+        self._half_closed = False
         self._refusal: Optional[ServerError] = None
         self._since = app.now
         self._received = 0
@@ -112,9 +115,14 @@ class Connection(asyncio.Protocol):
             self._refuse(HeadTooLarge(f"the request's head is larger than {self._app.settings.max_head} bytes"))
 
     def eof_received(self) -> bool:
-        """Keep the writing half open while there are answers to come."""
+        """The client sends no more: it may still read, or be gone. Answers that come soon are written."""
         self._finished = True
-        return bool(self.pending)
+        if not self.pending:
+            return False
+        self.pending[-1].keep_alive = False
+        self._half_closed = True
+        self._since = self._app.now
+        return True
 
     def connection_lost(self, _error: Optional[Exception]) -> None:
         self._finished = True
@@ -223,6 +231,7 @@ class Connection(asyncio.Protocol):
             if not first.keep_alive:
                 self._close()
                 return
+        self._since = self._app.now
         if self._wants_continue and not pending:
             self._send_continue()
         if self._paused:
@@ -238,7 +247,7 @@ class Connection(asyncio.Protocol):
         """Called about once a second: part with clients that are too slow, idle for too long, or do not read."""
         settings = self._app.settings
         passed = now - self._since
-        if self._lingering:
+        if self._lingering or self._half_closed:
             if passed > _LINGER:
                 self._transport.abort()
         elif self._write_paused:
@@ -262,6 +271,7 @@ class Connection(asyncio.Protocol):
         """Answer with an error, after all answers before it, and close: where the next request begins is unknown."""
         self._finished = True
         self._reading = False
+        self._refusal = error
         try:
             method = self._parser.get_method() or b"GET"
         except Exception:  # noqa: BLE001  # there is none before the first request
@@ -301,7 +311,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(CONTINUE)
 
     def _after_upgrade(self, data: bytes, offset: int) -> None:
-        """A request asked for another protocol, as Java's client does: it is answered in this one, and reading goes on."""
+        """A request asked for another protocol, as Java's client does: it is answered in this one, and all goes on."""
         rest = data[offset:]
         if rest and not self._finished:
             self.data_received(rest)

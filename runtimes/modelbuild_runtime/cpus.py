@@ -44,7 +44,7 @@ def _folders(root: Path) -> Iterator[Path]:
     """The folders of this process' control groups and of all groups that these are in: each may set a limit."""
     mount = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "cpu" not in controllers.split(","):
             continue
         base = mount / controllers if controllers else mount

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 class Exchange:
-    """``protocol`` is the one whose shape errors take, None for our own. ``data`` are the response's bytes once there is
-    one. ``cancelled``: nobody waits for it any more.
+    """``protocol`` is the one whose shape errors take, None for our own. ``data`` are the bytes of the response, once
+    there is one. ``cancelled``: nobody waits for it any more.
     """
 
     __slots__ = (

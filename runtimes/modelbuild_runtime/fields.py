@@ -16,7 +16,7 @@ WORDS = {"B": "true or false", "F": "a number", "I": "a whole number", "U": "a w
 
 class Field(NamedTuple):
     """``inner`` is the shape of one row (of the whole tensor where the contract is not batched), -1 for a size that is
-    free; ``size`` its number of values, where ``fixed``. ``widens`` are the datatypes that become this one without loss.
+    free; ``size`` its number of values, where ``fixed``. ``widens`` are the datatypes that fit into this one.
     """
 
     name: str

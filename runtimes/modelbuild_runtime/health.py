@@ -1,4 +1,4 @@
-"""Ask the server in this container whether it is ready; exit 0 or 1. Standard library only, started every few seconds."""
+"""Ask the server in this container whether it is ready; exit 0 or 1. Standard library only: it runs often."""
 
 import os
 import socket

@@ -30,3 +30,8 @@ class Histogram:
         for edge, count in zip((*self.edges, float("inf")), self.counts):
             below += count
             yield ("+Inf" if edge == float("inf") else repr(float(edge))), below
+
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """Add the observations of another histogram with the same edges."""
+        self.counts[:] = [mine + theirs for mine, theirs in zip(self.counts, counts)]
+        self.total += total

@@ -1,9 +1,14 @@
-"""What the server counts. Plain numbers on the hot path; they become Prometheus' text in ``exposition`` when asked for."""
+"""What the server counts: plain numbers on the hot path, Prometheus' text (``exposition``) only when asked for.
+
+Workers add up: each leaves its numbers on a board that all can read, so that a scrape of any one tells of all.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
+
+import msgspec
 
 from modelbuild_runtime.batcher import Job
 from modelbuild_runtime.histogram import ROWS, Histogram
@@ -13,7 +18,7 @@ STAGES = ("queue", "decode", "predict", "encode")
 
 
 class Metrics:
-    """Counters of one process. Only the event loop's thread writes them."""
+    """Counters of one process, or of several added up. Only the event loop's thread writes them."""
 
     def __init__(self) -> None:
         self.requests: Dict[Tuple[str, int], int] = {}
@@ -21,7 +26,7 @@ class Metrics:
         self.stages: Dict[str, Histogram] = {stage: Histogram() for stage in STAGES}
         self.batch_rows = Histogram(ROWS)
         self.batch_requests = Histogram(ROWS)
-        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0, "cancelled": 0}
+        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0}
         self.succeeded: List[float] = [0, 0.0]  # how many predictions, and their seconds
         self.failed: List[float] = [0, 0.0]
         self.last = 0.0
@@ -58,6 +63,7 @@ class Metrics:
 
     def statistics(self) -> Statistics:
         """The sums that protocols report."""
+        nanoseconds = {stage: int(histogram.total * 1e9) for stage, histogram in self.stages.items()}
         return Statistics(
             succeeded=int(self.succeeded[0]),
             failed=int(self.failed[0]),
@@ -66,8 +72,36 @@ class Metrics:
             last=int(self.last * 1000),
             succeeded_ns=int(self.succeeded[1] * 1e9),
             failed_ns=int(self.failed[1] * 1e9),
-            queue_ns=int(self.stages["queue"].total * 1e9),
-            decode_ns=int(self.stages["decode"].total * 1e9),
-            predict_ns=int(self.stages["predict"].total * 1e9),
-            encode_ns=int(self.stages["encode"].total * 1e9),
+            queue_ns=nanoseconds["queue"],
+            decode_ns=nanoseconds["decode"],
+            predict_ns=nanoseconds["predict"],
+            encode_ns=nanoseconds["encode"],
         )
+
+    def dump(self) -> bytes:
+        """All numbers, for another process."""
+        return msgspec.msgpack.encode(
+            {
+                "requests": [(*key, count) for key, count in self.requests.items()],
+                "histograms": [(histogram.counts, histogram.total) for histogram in self._histograms()],
+                "shed": self.shed_requests,
+                "sums": (self.succeeded, self.failed),
+                "last": self.last,
+            }
+        )
+
+    def add(self, dumped: bytes) -> None:
+        """Add another's numbers to these."""
+        other: Dict[str, Any] = msgspec.msgpack.decode(dumped)
+        for protocol, status, count in other["requests"]:
+            self.requests[protocol, status] = self.requests.get((protocol, status), 0) + count
+        for histogram, (counts, total) in zip(self._histograms(), other["histograms"]):
+            histogram.add(counts, total)
+        for reason, count in other["shed"].items():
+            self.shed_requests[reason] += count
+        for mine, theirs in zip((self.succeeded, self.failed), other["sums"]):
+            mine[:] = [one + two for one, two in zip(mine, theirs)]
+        self.last = max(self.last, other["last"])
+
+    def _histograms(self) -> Iterator[Histogram]:
+        yield from (self.duration, *self.stages.values(), self.batch_rows, self.batch_requests)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from time import monotonic
 from typing import Mapping, NamedTuple, Tuple
 
 import msgspec
@@ -15,15 +17,22 @@ from modelbuild_runtime.pace import Pace
 from modelbuild_runtime.pipeline import Pipeline, load_pipeline
 from modelbuild_runtime.replay import Replayer
 from modelbuild_runtime.router import Router
-from modelbuild_runtime.service import ModelService, Probes
+from modelbuild_runtime.service import ModelService
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.warmup import warm_up
+
+logger = logging.getLogger(__name__)
+
+_ROUNDS = 3
+_BUDGET = 1.0
+"""Seconds after which no further example is replayed at start."""
 
 
 class Model(NamedTuple):
     """Loaded, and warmed up."""
 
     manifest: Manifest
+    service: ModelService
     pipeline: Pipeline
     dataplane: Dataplane
     router: Router
@@ -45,24 +54,40 @@ def load_manifest(settings: Settings) -> Tuple[Manifest, Path]:
         raise LoadError(f"{path} is not a manifest: {error}") from error
 
 
-def load_model(settings: Settings, probes: Probes, threads: int, environment: Mapping[str, str]) -> Model:
-    """Load the model that the manifest names.
+def load_model(settings: Settings, threads: int, environment: Mapping[str, str]) -> Model:
+    """Load the model that the manifest names, and make its first predictions: they load what is lazy, and complete the
+    contract that protocols and clients are told.
 
     Raises:
         LoadError: something is missing, or cannot be loaded.
     """
     manifest, root = load_manifest(settings)
     pipeline = load_pipeline(manifest, root, threads)
-    service = ModelService(manifest, pipeline, settings, probes, environment)
+    first = warm_up(pipeline)
+    if first.error is not None:
+        level = logging.INFO if manifest.examples else logging.WARNING
+        logger.log(level, "the model refuses made-up values (%s): nothing is proved but by examples", first.error)
+    service = ModelService(manifest, pipeline, settings, environment)
     service.protocols = discover(service)
-    return Model(manifest, pipeline, Dataplane(pipeline), Router(service.protocols), Pace())
+    pace = Pace()
+    if first.seconds:
+        pace.observe(1, first.seconds)
+    return Model(manifest, service, pipeline, Dataplane(pipeline), Router(service.protocols), pace)
 
 
 def prove(model: Model, settings: Settings) -> None:
-    """Warm up.
+    """Make the examples' predictions, through all layers but the socket; the pace of the model is learnt by the way.
 
     Raises:
-        LoadError: an example fails.
+        LoadError: an example that is known to work does not.
     """
     replayer = Replayer(settings, model.router, model.dataplane, model.pace)
-    warm_up(model.pipeline, replayer, model.pace, model.manifest.examples)
+    began = monotonic()
+    for _ in range(_ROUNDS):
+        for example in model.manifest.examples:
+            done = replayer.replay(example)
+            if not done.succeeded:
+                answer = done.response.body.decode("utf-8", "replace")
+                raise LoadError(f"the model fails on an example that is known to work: {answer}")
+            if monotonic() - began > _BUDGET:
+                return

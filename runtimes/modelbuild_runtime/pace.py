@@ -15,10 +15,6 @@ class Pace:
     """A moving average for each power of two of rows."""
 
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew."""
         self._seconds: List[float] = [0.0] * _SIZES
         self._slow: List[bool] = [False] * _SIZES
 

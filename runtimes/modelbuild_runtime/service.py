@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Protocol as Interface
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.manifest import Manifest
@@ -11,27 +12,21 @@ from modelbuild_runtime.protocols import Protocol, Statistics
 from modelbuild_runtime.settings import Settings
 
 
-class Probes:
-    """The server's answers about itself, as functions."""
+class Process(Interface):
+    """What the serving process can say about itself."""
 
-    def __init__(
-        self,
-        live: Callable[[], bool],
-        ready: Callable[[], bool],
-        metrics: Callable[[], bytes],
-        statistics: Callable[[], Statistics],
-    ) -> None:
-        self.live = live
-        self.ready = ready
-        self.metrics = metrics
-        self.statistics = statistics
+    def ready(self) -> bool: ...
+    def metrics(self) -> bytes: ...
+    def statistics(self) -> Statistics: ...
 
 
 class ModelService:
-    """One served model: ``protocols.Service`` made of a manifest, its pipeline, and the server's probes."""
+    """One served model: ``protocols.Service`` made of a manifest and its pipeline. ``process`` is who serves it, known
+    only once the process is there: models are loaded before workers are forked.
+    """
 
     def __init__(
-        self, manifest: Manifest, pipeline: Pipeline, settings: Settings, probes: Probes, environment: Mapping[str, str]
+        self, manifest: Manifest, pipeline: Pipeline, settings: Settings, environment: Mapping[str, str]
     ) -> None:
         self.model_name = manifest.model.name
         self.model_version = manifest.model.version
@@ -41,12 +36,25 @@ class ModelService:
         self.max_body = settings.max_body
         self.max_batch_size = settings.max_batch_size
         self.environment = environment
-        self.live = probes.live
-        self.ready = probes.ready
-        self.metrics = probes.metrics
-        self.statistics = probes.statistics
+        self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
         self._examples = tuple(example.request for example in manifest.examples)
+
+    def live(self) -> bool:
+        """The event loop turns, or nobody could ask."""
+        return True
+
+    def ready(self) -> bool:
+        """A prediction would be answered now."""
+        return self.process is not None and self.process.ready()
+
+    def metrics(self) -> bytes:
+        """Prometheus' text."""
+        return self.process.metrics() if self.process is not None else b""
+
+    def statistics(self) -> Statistics:
+        """Sums since the start."""
+        return self.process.statistics() if self.process is not None else Statistics()
 
     def openapi(self) -> Dict[str, Any]:
         """The OpenAPI document of all routes, made when asked for."""

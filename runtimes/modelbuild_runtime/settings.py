@@ -13,7 +13,9 @@ from modelbuild_runtime.errors import SettingError
 PREFIX = "MBUILD_"
 
 
-def _setting(default: Any, doc: str, *, least: int = 0, choices: Tuple[str, ...] = (), over: Tuple[str, ...] = ()) -> Any:
+def _setting(
+    default: Any, doc: str, *, least: int = 0, choices: Tuple[str, ...] = (), over: Tuple[str, ...] = ()
+) -> Any:
     """A field; ``over`` are the platforms' own names for it, which take precedence in that order."""
     return field(default=default, metadata={"doc": doc, "least": least, "choices": choices, "over": over})
 
@@ -30,16 +32,21 @@ class Settings:
         over=("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "PORT"),
     )
     workers: int = _setting(1, "Processes that serve; more than one are forked after the model is loaded.", least=1)
+    preload: bool = _setting(True, "Load the model once and share it among the workers, where it can be.")
     threads: int = _setting(0, "Cores that one prediction may use; 0 takes them from the CPU quota.")
     max_body: int = _setting(64 << 20, "Largest request body in bytes, after decompression too.", least=1)
-    max_elements: int = _setting(10_000_000, "Most values in a text body; each costs far more memory than text.", least=1)
+    max_elements: int = _setting(
+        10_000_000, "Most values in a text body; each costs far more memory than text.", least=1
+    )
     max_head: int = _setting(32 << 10, "Largest request line and header fields, in bytes.", least=256)
     max_batch_size: int = _setting(1024, "Most rows of waiting requests that run as one batch; 1 joins none.", least=1)
     queue: int = _setting(1000, "Most requests that wait; more are answered 429.", least=1)
     timeout: float = _setting(60.0, "Seconds after which a request that waits or runs is answered 504.")
     grace: float = _setting(25.0, "Seconds that running requests have to finish after SIGTERM.")
     keep_alive: float = _setting(620.0, "Seconds an idle connection is kept; longer than load balancers keep theirs.")
-    read_timeout: float = _setting(10.0, "Seconds that a client has to send a request, and one more for each KiB of it.")
+    read_timeout: float = _setting(
+        10.0, "Seconds that a client has to send a request, and one more for each KiB of it."
+    )
     log_level: str = _setting("info", "Least severe messages to log.", choices=("debug", "info", "warning", "error"))
     log_format: str = _setting("text", "One line of text or one JSON object a message.", choices=("text", "json"))
     access_log: bool = _setting(False, "Log a line for each request.")

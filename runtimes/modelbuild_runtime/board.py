@@ -1,0 +1,37 @@
+"""A board on which each worker leaves a note that all workers can read: memory shared since before they were forked."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import zlib
+from typing import Iterator
+
+SLOT = 1 << 16
+_HEADER = struct.Struct("<II")
+
+
+class Board:
+    """One slot a worker. A note that is read while it is being written fails its checksum, and is left out."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._memory = mmap.mmap(-1, slots * SLOT)
+
+    def write(self, slot: int, note: bytes) -> None:
+        """Replace the note of one slot; one that is too long is not written."""
+        if len(note) > SLOT - _HEADER.size:
+            return
+        start = slot * SLOT
+        self._memory[start : start + _HEADER.size + len(note)] = _HEADER.pack(len(note), zlib.crc32(note)) + note
+
+    def read(self, slot: int) -> bytes:
+        """The note of one slot, empty where there is none."""
+        start = slot * SLOT
+        length, checksum = _HEADER.unpack(self._memory[start : start + _HEADER.size])
+        note = self._memory[start + _HEADER.size : start + _HEADER.size + min(length, SLOT - _HEADER.size)]
+        return note if zlib.crc32(note) == checksum else b""
+
+    def others(self, slot: int) -> Iterator[bytes]:
+        """The notes of all other slots."""
+        yield from (note for other in range(self.slots) if other != slot and (note := self.read(other)))
