@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,8 +36,9 @@ def compile_bytecode(root: Path, python: str) -> tuple[str, ...]:
         return (f"No Python {python} on this machine: the image has no bytecode and starts a little slower.",)
     sources = sorted(path for path in root.rglob("*.py") if path.is_file())
     hands = [hand for hand in _deal(root, sources) if hand]
-    with ThreadPoolExecutor(_PROCESSES) as pool:
-        list(pool.map(lambda hand: _compile(interpreter, root, hand), hands))
+    # In an empty folder: Python puts its own on the path, and nothing of the tree may run here.
+    with tempfile.TemporaryDirectory(prefix="mbuild-") as empty, ThreadPoolExecutor(_PROCESSES) as pool:
+        list(pool.map(lambda hand: _compile(interpreter, root, hand, empty), hands))
     return ()
 
 
@@ -57,7 +59,7 @@ def _environment() -> dict[str, str]:
     return {**inherited, "PYTHONHASHSEED": "0"}
 
 
-def _compile(interpreter: Path, root: Path, paths: Sequence[str]) -> None:
+def _compile(interpreter: Path, root: Path, paths: Sequence[str], folder: str) -> None:
     subprocess.run(
         [interpreter, "-s", "-S", "-W", "ignore", "-c", _PROGRAM, str(root)],
         input="\0".join(paths),
@@ -65,6 +67,6 @@ def _compile(interpreter: Path, root: Path, paths: Sequence[str]) -> None:
         encoding="utf-8",
         capture_output=True,
         env=_environment(),
-        cwd=root,
+        cwd=folder,
         check=True,
     )

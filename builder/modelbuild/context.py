@@ -125,23 +125,28 @@ def _changed(file: File) -> ArtifactError:
 def _make_room(folder: Path) -> None:
     """An empty folder, or one whose files were all written here before: those go."""
     folder.mkdir(parents=True, exist_ok=True)
-    marker = folder / MARKER
-    if marker.is_file():
-        for path in json.loads(marker.read_text(encoding="utf-8")):
-            if not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts:
-                (folder / path).unlink(missing_ok=True)
-        _remove_empty_folders(folder)
-        marker.unlink()
-    if any(folder.iterdir()):
+    written = {MARKER, *_written(folder / MARKER)}
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    foreign = sorted(name for name, path in found.items() if name not in written and not _is_plain_folder(path))
+    if foreign:
         raise UsageError(
-            f"{folder} is not empty, and holds files that mbuild did not write.", hint="Choose another --output."
+            f"{folder} is not empty, and holds {foreign[0]}, which mbuild did not write.",
+            hint="Choose another --output, or remove it.",
         )
+    for path in sorted(found.values(), reverse=True):  # what is in a folder comes before it
+        path.rmdir() if _is_plain_folder(path) else path.unlink()
 
 
-def _remove_empty_folders(folder: Path) -> None:
-    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-        if not any(path.iterdir()):
-            path.rmdir()
+def _written(marker: Path) -> list[str]:
+    """What a rendering before this one wrote."""
+    try:
+        return [str(path) for path in json.loads(marker.read_text(encoding="utf-8"))]
+    except (FileNotFoundError, ValueError, TypeError):
+        return []
+
+
+def _is_plain_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _write_file(path: Path, item: File | bytes) -> None:

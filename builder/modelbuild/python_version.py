@@ -33,6 +33,12 @@ class Demand:
             return True
         return specifier.contains(python) or specifier.contains(f"{python}.99")
 
+    @property
+    def words(self) -> str:
+        """The condition as a sentence that an error can hold."""
+        fitting = [python for python in PYTHONS if self.fits(python)]
+        return f"{self.who} needs Python {' or '.join(fitting) or self.python}"
+
 
 def choose_python(
     runtime: Runtime,
@@ -68,9 +74,9 @@ def _demands(
     supported = supported_python(runtime, version)
     if supported != runtime.python:
         way_out = f"Ask for another version: --requirement '{runtime.package}==...'."
-        demands.append(Demand(f"{runtime.title} {version}, which wrote the artifact,", supported, way_out))
+        demands.append(Demand(f"{runtime.title} {version}", supported, way_out))
     if handler and handler.python:
-        demands.append(Demand("the handler's requires-python", handler.python, "Change it in the handler."))
+        demands.append(Demand("the handler", handler.python, "Change it in the handler."))
     return tuple(demand for demand in demands if demand.python)
 
 
@@ -90,7 +96,7 @@ def _check(requested: str, demands: tuple[Demand, ...]) -> str:
     for demand in demands:
         if not demand.fits(requested):
             raise RequirementError(
-                f"Python {requested} was requested, but {demand.who} needs {demand.python}.",
+                f"Python {requested} was requested, but {demand.words}.",
                 hint=f"Choose another --python, or leave it out. {demand.way_out}",
             )
     return requested
@@ -99,7 +105,7 @@ def _check(requested: str, demands: tuple[Demand, ...]) -> str:
 def _disagreement(demands: tuple[Demand, ...]) -> RequirementError:
     return RequirementError(
         f"No Python from {PYTHONS[0]} to {PYTHONS[-1]} suits everyone: "
-        + "; ".join(f"{demand.who} needs {demand.python}" for demand in demands)
+        + "; ".join(demand.words for demand in demands)
         + ".",
         hint=" ".join(demand.way_out for demand in reversed(demands)),
     )
