@@ -14,11 +14,9 @@ from typing import Any
 import click
 
 import modelbuild
-from modelbuild.base import BaseOptions, build_base, load_base
 from modelbuild.config import FILE_NAME, Options, make_options, option_fields, option_type, read_config
 from modelbuild.doctor import examine
 from modelbuild.draft import make_draft
-from modelbuild.engines.docker import connect
 from modelbuild.errors import MbuildError, UsageError
 from modelbuild.host import Host, this_host
 from modelbuild.init import first_files, write_files
@@ -244,6 +242,10 @@ def runtimes(as_json: bool, verbose: bool) -> None:
 @common
 def base(no_load: bool, force: bool, as_json: bool, verbose: bool, **flags: Any) -> None:
     """Make a small Python base image from a Debian mirror, for machines that cannot reach a hub."""
+    # Docker's client takes longer to import than all the rest: the other commands load it when they need it.
+    from modelbuild.base import BaseOptions, build_base, load_base  # noqa: PLC0415
+    from modelbuild.engines.docker import connect  # noqa: PLC0415
+
     terminal, host = _start(verbose)
     year, week, _ = datetime.now(tz=UTC).isocalendar()
     with terminal.progress() as progress:
