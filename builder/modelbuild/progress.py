@@ -16,3 +16,16 @@ class Progress(Protocol):
 
     def log(self, line: str) -> None:
         """A line of somebody else's log: shown only when asked for."""
+
+
+class Silence:
+    """Progress that nobody looks at."""
+
+    def step(self, name: str, detail: str = "") -> None:
+        """Nothing."""
+
+    def bytes(self, done: int, total: int) -> None:
+        """Nothing."""
+
+    def log(self, line: str) -> None:
+        """Nothing."""
