@@ -99,7 +99,8 @@ CAUSES = (
         "Decide with --requirement NAME==VERSION, or change the handler's.",
     ),
     Cause(
-        r"Because (?:all versions of )?(\S+) depends? on (\S+) and you require .* because you require (\S+?),? we can conclude",
+        r"Because (?:all versions of )?(\S+) depends? on (\S+) and you require .*"
+        r" because you require (\S+?),? we can conclude",
         "{0} needs {1}, which contradicts {2}",
         "Decide with --requirement NAME==VERSION, or change the handler's.",
     ),

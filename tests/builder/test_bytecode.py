@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import marshal
 import sys
+from pathlib import Path
 
 from modelbuild import bytecode
 from modelbuild.bytecode import compile_bytecode
@@ -16,7 +17,7 @@ def test_pycs_need_no_times_and_say_where_they_will_lie(tmp_path):
     module.parent.mkdir()
     module.write_text("def f(): ...\n")
     assert compile_bytecode(tmp_path, HERE) == ()
-    content = open(importlib.util.cache_from_source(str(module)), "rb").read()
+    content = Path(importlib.util.cache_from_source(str(module))).read_bytes()
     assert content[:4] == importlib.util.MAGIC_NUMBER
     assert int.from_bytes(content[4:8], "little") == UNCHECKED_HASH
     assert marshal.loads(content[16:]).co_filename == "/opt/a.py"

@@ -7,8 +7,8 @@ import tarfile
 from dataclasses import replace
 
 import pytest
-from builder.values import LOCK, example_plan, make_tree, make_trees
 
+from builder.values import LOCK, example_plan, make_tree, make_trees
 from modelbuild import context as module
 from modelbuild.artifact import File
 from modelbuild.context import MARKER, Context
@@ -147,7 +147,7 @@ def test_a_file_that_the_user_added_is_kept(context, tmp_path):
     folder = tmp_path / "out"
     context.write(folder)
     (folder / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="holds mine.txt, which mbuild did not write"):
+    with pytest.raises(UsageError, match=r"holds mine\.txt, which mbuild did not write"):
         context.write(folder)
     assert (folder / "mine.txt").read_text() == "mine"
     assert (folder / "Dockerfile").exists()

@@ -6,8 +6,8 @@ import sys
 from dataclasses import replace
 
 import pytest
-from builder.wheels import links, write_source, write_wheel
 
+from builder.wheels import links, write_source, write_wheel
 from modelbuild import resolver
 from modelbuild.dependencies import SITE, fetch
 from modelbuild.errors import RequirementError
@@ -100,9 +100,8 @@ def test_a_warm_call_asks_nobody(wheels, tmp_path, monkeypatch):
 
 def test_a_file_that_is_not_the_one_that_was_locked_is_refused(wheels, tmp_path):
     value = locked(wheels, tmp_path, "alpha")
-    wrong = replace(value, text=value.text.replace("sha256:", "sha256:0000"[:11], 1))
-    wrong = replace(wrong, text="\n".join(_spoilt(line) for line in value.text.splitlines()) + "\n")
-    with pytest.raises(RequirementError, match="alpha.* is not the one that was locked") as caught:
+    wrong = replace(value, text="\n".join(_spoilt(line) for line in value.text.splitlines()) + "\n")
+    with pytest.raises(RequirementError, match=r"alpha.* is not the one that was locked") as caught:
         fetch(wrong, cache=tmp_path, index=links(wheels))
     assert "--refresh" in caught.value.hint
     assert not list((tmp_path / "trees").iterdir())
@@ -146,7 +145,7 @@ print(m.version("numpy"), sklearn.ensemble.RandomForestClassifier().fit([[0], [1
 """
     site = tmp_path / "trees" / next(tmp_path.glob("trees/*.json")).stem / SITE
     answer = subprocess.run(
-        [sys.executable, "-S", "-c", program], env={"PYTHONPATH": site}, capture_output=True, text=True
+        [sys.executable, "-S", "-c", program], env={"PYTHONPATH": site}, capture_output=True, text=True, check=False
     )
     assert answer.stderr == ""
     assert answer.stdout.endswith("[1]\n")

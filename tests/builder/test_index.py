@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from builder.wheels import write_wheel
 
+from builder.wheels import write_wheel
 from modelbuild.errors import UsageError
 from modelbuild.index import Index, identity, redact, trusted, uv_environment
 

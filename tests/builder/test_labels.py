@@ -3,9 +3,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from builder.values import BASE, RUNTIME, make_artifact
-
 import modelbuild
+from builder.values import BASE, RUNTIME, make_artifact
 from modelbuild.labels import MAX_LABEL, learnt_labels, make_labels
 from modelbuild.runtime import Reading
 from modelbuild.signature import Signature, TensorSpec

@@ -4,8 +4,8 @@ import os
 import time
 
 import pytest
-from builder.wheels import links, write_source, write_wheel
 
+from builder.wheels import links, write_source, write_wheel
 from modelbuild.errors import RequirementError
 from modelbuild.lock import FRESH_SECONDS, Lock, lock, plain, wheel_platform
 
@@ -156,5 +156,5 @@ def test_the_wheels_that_a_base_can_use(platform, libc, expected):
 def test_platforms_without_wheels():
     with pytest.raises(RequirementError, match="'windows/amd64' cannot be made"):
         wheel_platform("windows/amd64")
-    with pytest.raises(RequirementError, match="glibc 2.12 is too old"):
+    with pytest.raises(RequirementError, match=r"glibc 2\.12 is too old"):
         wheel_platform("linux/amd64", "glibc 2.12")

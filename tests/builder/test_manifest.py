@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from builder.values import make_artifact, make_handler
 
+from builder.values import make_artifact, make_handler
 from modelbuild.errors import ArtifactError
 from modelbuild.manifest import Example, canonical_json, make_manifest
 from modelbuild.signature import Signature, TensorSpec

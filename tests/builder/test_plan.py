@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builder.values import BASE, LOCK, RUNTIME, example_plan, make_tree, make_trees
 
+from builder.values import BASE, LOCK, RUNTIME, example_plan, make_tree, make_trees
 from modelbuild.errors import UsageError
 from modelbuild.plan import Plan, in_layer_order, with_labels
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builder.values import RUNTIME, make_handler
 
+from builder.values import RUNTIME, make_handler
 from modelbuild.errors import RequirementError, UsageError
 from modelbuild.python_version import choose_python
 from modelbuild.runtime import Reading

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builder.values import BASE, LOCK, RUNTIME, example_plan
 
+from builder.values import BASE, LOCK, RUNTIME, example_plan
 from modelbuild.render import exec_form, render, render_portable, render_stage, word
 
 GOLDENS = Path(__file__).parent / "goldens"

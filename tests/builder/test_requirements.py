@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builder.values import RUNTIME, make_handler
 
+from builder.values import RUNTIME, make_handler
 from modelbuild.errors import RequirementError
 from modelbuild.requirements import requirements_for, server_requirements
 from modelbuild.runtime import Reading

@@ -5,6 +5,9 @@ import pytest
 from modelbuild.errors import NoSpaceError, RequirementError
 from modelbuild.resolver import failure, useful, without_wheels
 
+CONTRADICTION = """Because beta==2 depends on alpha>=3 and you require beta==2, we can conclude that
+    you require alpha>=3. And because you require alpha==1, we can conclude that"""
+
 
 @pytest.mark.parametrize(
     ("errors", "message"),
@@ -25,8 +28,7 @@ from modelbuild.resolver import failure, useful, without_wheels
         ),
         ("Because you require alpha==1 and alpha<1, we can conclude", "alpha==1 contradicts alpha<1"),
         (
-            "Because beta==2 depends on alpha>=3 and you require beta==2, we can conclude that\n"
-            "    you require alpha>=3. And because you require alpha==1, we can conclude that",
+            CONTRADICTION,
             "beta==2 needs alpha>=3, which contradicts alpha==1",
         ),
         ("error: No solution found when resolving", "contradict each other"),

@@ -7,8 +7,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from builder.values import make_tree
 
+from builder.values import make_tree
 from modelbuild.errors import NoSpaceError
 from modelbuild.tree_cache import UNUSED_SECONDS, TreeCache, tree_digest
 

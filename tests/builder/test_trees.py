@@ -3,8 +3,8 @@ from __future__ import annotations
 import sys
 
 import pytest
-from builder.values import make_artifact, make_handler, write_file
 
+from builder.values import make_artifact, make_handler, write_file
 from modelbuild import trees
 from modelbuild.errors import UsageError
 from modelbuild.runtime import SERVER_PACKAGE
@@ -72,7 +72,7 @@ def test_a_third_partys_engine_takes_its_place(package, tmp_path):
 
 
 def test_a_runtimes_name_is_a_modules(package, tmp_path):
-    with pytest.raises(UsageError, match="'../up'"):
+    with pytest.raises(UsageError, match=r"'\.\./up'"):
         server_tree(tmp_path, name="../up", python=HERE, cache=tmp_path / "cache")
 
 
