@@ -163,8 +163,8 @@ def _require_no_wheel_anywhere(name: str, errors: str, target: Lock, index: Inde
 
 
 def _has_wheel(requirement: str, python: str, wheels: str, index: Index) -> bool:
-    target = Lock("", python, "", wheels)
-    arguments = ["pip", "compile", "--no-deps", "--only-binary", ":all:", *target_arguments(target), "-"]
+    target = ("--no-python-downloads", "--python", sys.executable, "--python-version", python)
+    arguments = ["pip", "compile", "--no-deps", "--only-binary", ":all:", *target, "--python-platform", wheels, "-"]
     return run_uv(arguments, index, text=requirement).status == 0
 
 
