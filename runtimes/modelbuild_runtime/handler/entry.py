@@ -56,7 +56,18 @@ def frame(columns: Mapping[str, np.ndarray]) -> Any:
     """A DataFrame of arrays by name; a row of a wider array becomes one cell."""
     import pandas as pd
 
-    return pd.DataFrame({name: array if array.ndim == 1 else list(array) for name, array in columns.items()})
+    return pd.DataFrame({name: _cells(array) for name, array in columns.items()})
+
+
+def _cells(array: np.ndarray) -> Any:
+    """Missing text is NaN, as pandas reads it from a file. Left None, its kind would hang on the batch's other rows."""
+    if array.ndim != 1:
+        return list(array)
+    if array.dtype.kind != "O":
+        return array
+    cells = array.copy()
+    cells[[item is None for item in array]] = np.nan
+    return cells
 
 
 def _typed(takes: Takes, record: RecordType) -> Entry:
