@@ -1,0 +1,112 @@
+"""JSON bodies: read fast, limited in nesting, and with the NaN and Infinity tokens that many clients send."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, List, Union
+
+import msgspec
+import numpy as np
+
+from modelbuild_runtime.errors import InvalidInput, TooLarge
+
+Body = Union[bytes, bytearray, memoryview]
+
+MAX_NESTING = 64
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_STEP = np.zeros(256, np.int8)
+_STEP[list(b"[{")] = 1
+_STEP[list(b"]}")] = -1
+_PLACE = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
+
+_decode = msgspec.json.Decoder().decode
+
+
+def read(body: Body) -> Any:
+    """Any JSON value.
+
+    Raises:
+        InvalidInput: it is not JSON.
+        TooLarge: it is nested too deeply.
+    """
+    limit(body)
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _with_tokens(bytes(body), error)
+    except RecursionError as error:
+        raise _too_deep() from error
+
+
+def read_lines(body: Body) -> List[Any]:
+    """One JSON value a line; empty lines are skipped. A line that is wrong is named by its number, from 1."""
+    lines = []
+    for number, line in enumerate(bytes(body).split(b"\n"), 1):
+        if line.strip():
+            try:
+                lines.append(read(line))
+            except InvalidInput as error:
+                raise InvalidInput(f"line {number}: {error.message}", field=f"line {number}") from error
+    return lines
+
+
+def limit(body: Body) -> None:
+    """Refuse a body that is nested too deeply, before it costs anything."""
+    if len(body) <= MAX_NESTING:
+        return
+    whole = body if isinstance(body, (bytes, bytearray)) else bytes(body)
+    if whole.count(b"[") + whole.count(b"{") > MAX_NESTING and _depth(whole) > MAX_NESTING:
+        raise _too_deep()
+
+
+def explained(error: msgspec.ValidationError) -> InvalidInput:
+    """What does not fit, with its place in the body as the field."""
+    text = str(error)
+    found = _PLACE.search(text)
+    if found is None:
+        return InvalidInput(text[:1].lower() + text[1:])
+    what = text[: found.start()].replace("`", "'")
+    place = found.group(1)
+    return InvalidInput(f"{place}: {what[:1].lower()}{what[1:]}" if place else what, field=place)
+
+
+def _with_tokens(body: bytes, error: Exception) -> Any:
+    if b"NaN" not in body and b"Infinity" not in body:
+        raise _not_json(error) from error
+    try:
+        value = json.loads(body)
+        if b"\\u" in body:
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except RecursionError as deep:
+        raise _too_deep() from deep
+    except ValueError as second:
+        raise _not_json(second) from second
+    return value
+
+
+def _depth(body: Union[bytes, bytearray]) -> int:
+    """How deeply brackets nest. Those inside strings are told apart only where they would matter."""
+    depth = _nesting(body)
+    if depth > MAX_NESTING and b'"' in body:
+        depth = _nesting(_STRING.sub(b"", body))
+    return depth
+
+
+def _nesting(body: Union[bytes, bytearray]) -> int:
+    brackets = np.frombuffer(body.translate(None, _NOT_BRACKETS), np.uint8)
+    if not brackets.size:
+        return 0
+    return int(np.cumsum(_STEP[brackets], dtype=np.int64).max())
+
+
+def _not_json(error: Exception) -> InvalidInput:
+    text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        text = "it is not UTF-8"
+    return InvalidInput(f"the body is not JSON: {text[:1].lower()}{text[1:]}")
+
+
+def _too_deep() -> TooLarge:
+    return TooLarge(f"the body nests deeper than {MAX_NESTING} levels")

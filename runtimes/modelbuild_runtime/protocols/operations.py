@@ -1,0 +1,110 @@
+"""What operators ask: is it alive, is it ready, how is it doing, what does it take."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Mapping
+
+import msgspec
+
+from modelbuild_runtime import openapi
+from modelbuild_runtime.errors import NotReady
+from modelbuild_runtime.http import HttpRequest, HttpResponse
+from modelbuild_runtime.problem import problem
+from modelbuild_runtime.protocols import Protocol, Route, Service
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+LINKS = {
+    "predict": "/predict",
+    "contract": "/contract",
+    "openapi": "/openapi.json",
+    "health": "/health",
+    "metrics": "/metrics",
+}
+
+Answer = Callable[[HttpRequest], HttpResponse]
+
+
+def protocol(service: Service) -> Protocol:
+    """Routes that belong to the server as such."""
+    ready = _ready(service)
+    routes = (
+        Route("GET", "/", _index(service), operation=_said("What is served here")),
+        Route("GET", "/contract", _contract(service), operation=_said("What the model takes and gives, with examples")),
+        Route("GET", "/health", ready, operation=_checked("Ready to predict")),
+        Route("GET", "/health/ready", ready, operation=_checked("Ready to predict")),
+        Route("GET", "/health/startup", ready, operation=_checked("Started")),
+        Route("GET", "/health/live", _live(service), operation=_checked("Alive, if not ready")),
+        Route("GET", "/metrics", _metrics(service), operation=_METRICS),
+        Route("GET", "/openapi.json", _openapi(service), operation=_said("This document")),
+    )
+    return Protocol("operations", "Operating the server", routes, problem)
+
+
+def _index(service: Service) -> Answer:
+    body = {"name": service.model_name, "version": service.model_version, "status": "alive", "links": LINKS}
+    return _constant(body)
+
+
+def _contract(service: Service) -> Answer:
+    def answer(_http: HttpRequest) -> HttpResponse:
+        model = {"name": service.model_name, "version": service.model_version, "platform": service.platform}
+        body = {"model": model, "contract": service.contract, "examples": list(service.examples())}
+        return HttpResponse(200, msgspec.json.encode(body))
+
+    return answer
+
+
+def _ready(service: Service) -> Answer:
+    def answer(http: HttpRequest) -> HttpResponse:
+        if not service.ready():
+            return problem(http, NotReady("the model is not ready: loading, warming up or draining"))
+        return HttpResponse(200, b'{"status":"ok"}')
+
+    return answer
+
+
+def _live(service: Service) -> Answer:
+    def answer(http: HttpRequest) -> HttpResponse:
+        if not service.live():
+            return problem(http, NotReady("the server no longer works"))
+        return HttpResponse(200, b'{"status":"ok"}')
+
+    return answer
+
+
+def _metrics(service: Service) -> Answer:
+    def answer(_http: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, service.metrics(), METRICS_TYPE)
+
+    return answer
+
+
+def _openapi(service: Service) -> Answer:
+    def answer(_http: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, msgspec.json.encode(service.openapi()))
+
+    return answer
+
+
+def _constant(body: Any) -> Answer:
+    encoded = msgspec.json.encode(body)
+
+    def answer(_http: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, encoded)
+
+    return answer
+
+
+def _said(summary: str) -> Mapping[str, Any]:
+    return {"summary": summary, "responses": {"200": openapi.json_body({"type": "object"})}}
+
+
+def _checked(summary: str) -> Mapping[str, Any]:
+    status: Dict[str, Any] = {"type": "object", "properties": {"status": {"const": "ok"}}}
+    return {"summary": summary, "responses": {"200": openapi.json_body(status), **openapi.problem(503)}}
+
+
+_METRICS = {
+    "summary": "Metrics for Prometheus",
+    "responses": {"200": {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+}
