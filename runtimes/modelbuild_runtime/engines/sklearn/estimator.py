@@ -1,0 +1,123 @@
+"""Which of an estimator's methods to call, and how to call each transformation once."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator, List, Optional, Tuple
+
+import numpy as np
+
+from modelbuild_runtime.errors import LoadError
+
+Method = Callable[[Any], Any]
+
+
+def unwrap(model: Any) -> Any:
+    """A search by grid predicts with its best estimator, and nothing else."""
+    from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+
+    while type(model) in {GridSearchCV, RandomizedSearchCV} and hasattr(model, "best_estimator_"):
+        model = model.best_estimator_
+    return model
+
+
+def split(model: Any) -> Tuple[Optional[Any], Any]:
+    """A pipeline's transformations and its last step: two methods of the last step then need one transformation."""
+    from sklearn.pipeline import Pipeline
+
+    if type(model) is not Pipeline or len(model.steps) < 2 or model.steps[-1][1] in {None, "passthrough"}:
+        return None, model
+    return model[:-1], unwrap(model.steps[-1][1])
+
+
+def methods(last: Any) -> List[Tuple[str, Method]]:
+    """The outputs' names and what makes them.
+
+    Raises:
+        LoadError: nothing that works on new data.
+    """
+    found = [(output, getattr(last, method)) for output, method in _wanted(last) if hasattr(last, method)]
+    if not found:
+        raise LoadError(
+            f"{type(last).__name__} cannot predict on new data: it has neither predict, transform nor score_samples",
+            "Train a classifier on its result, or write a handler with load and predict.",
+        )
+    return found
+
+
+def labels_follow(last: Any) -> bool:
+    """Whether predict is by definition the class of the largest probability, so that one call makes both.
+
+    Only for classes whose predict is written so: for others (SVC above all) the two may differ.
+    """
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.ensemble import BaggingClassifier, ExtraTreesClassifier, RandomForestClassifier
+
+    known = (RandomForestClassifier, ExtraTreesClassifier, BaggingClassifier, CalibratedClassifierCV)
+    return isinstance(getattr(last, "classes_", None), np.ndarray) and any(
+        isinstance(last, kind) and type(last).predict is kind.predict for kind in known
+    )
+
+
+def is_fitted(model: Any) -> bool:
+    """Whether it learnt anything: by its own word, or by an attribute that ends in an underscore."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return False
+    except (TypeError, AttributeError):  # not an estimator of scikit-learn's own making
+        return True
+    return True
+
+
+def limit_jobs(model: Any, jobs: int) -> None:
+    """Give every part of a model so many threads: starting more costs milliseconds, for one row never worth it."""
+    for part in parts(model):
+        if getattr(part, "n_jobs", None) not in {None, jobs}:
+            part.n_jobs = jobs
+
+
+def parts(model: Any) -> Iterator[Any]:
+    """The estimator and all estimators inside it."""
+    seen = set()
+    waiting = [model]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, (list, tuple)):
+            waiting += item
+        elif isinstance(item, dict):
+            waiting += item.values()
+        elif hasattr(item, "get_params") and not isinstance(item, type):
+            yield item
+            waiting += vars(item).values()
+
+
+def _wanted(last: Any) -> List[Tuple[str, str]]:
+    from sklearn.base import is_classifier, is_outlier_detector, is_regressor
+
+    if is_classifier(last) or hasattr(last, "classes_"):
+        return [("label", "predict"), ("probabilities", "predict_proba")]
+    if is_outlier_detector(last):
+        return [("label", "predict"), ("score", "decision_function")]
+    if is_regressor(last):
+        return [("prediction", "predict")]
+    if _groups(last):
+        return [("cluster", "predict"), ("probabilities", "predict_proba")]
+    if hasattr(last, "predict"):
+        return [("prediction", "predict")]
+    return [("features", "transform")] if hasattr(last, "transform") else [("score", "score_samples")]
+
+
+def _groups(last: Any) -> bool:
+    """Clusterers and mixtures."""
+    kind = getattr(last, "_estimator_type", None)
+    if kind is None:
+        from sklearn.base import is_clusterer  # since 1.6, where the attribute went
+
+        return bool(is_clusterer(last)) or hasattr(last, "means_")
+    return kind in {"clusterer", "DensityEstimator"}
