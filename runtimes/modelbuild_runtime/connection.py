@@ -193,6 +193,8 @@ class Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        if b"upgrade" in self._headers and self._parser.should_upgrade():
+            return  # llhttp stops before the body: see _after_upgrade
         self._reading = False
         self._wants_continue = False
         parser = self._parser
@@ -311,10 +313,16 @@ class Connection(asyncio.Protocol):
             self._transport.write(CONTINUE)
 
     def _after_upgrade(self, data: bytes, offset: int) -> None:
-        """A request asked for another protocol, as Java's client does: it is answered in this one, and all goes on."""
-        rest = data[offset:]
-        if rest and not self._finished:
-            self.data_received(rest)
+        """A request asked for another protocol, as Java's client does with each first one. It is answered in this one:
+        read it again as if it had not asked.
+        """
+        head = b""
+        if self._headers.pop(b"upgrade", None) is not None:
+            self._headers.pop(b"expect", None)  # has been answered
+            fields = b"".join([b"%b: %b\r\n" % item for item in self._headers.items()])
+            head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self._parser.get_method(), self._target, fields)
+        if not self._finished and (again := head + data[offset:]):
+            self.data_received(again)
 
     def _close(self) -> None:
         """All is written. Say so, and wait for the client to close where it is still sending."""

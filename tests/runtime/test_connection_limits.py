@@ -1,0 +1,160 @@
+"""What a connection refuses: too large, too slow, or not clearly one request."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.wires import Client, request
+
+OK = b"GET /health/ready HTTP/1.1\r\nHost: a\r\n"
+POST = b"POST /predict HTTP/1.1\r\nHost: a\r\n"
+
+SMUGGLING = {
+    "length and chunks": POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunks and length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+    "two lengths": POST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+    "list of lengths": POST + b"Content-Length: 3, 3\r\n\r\nabc",
+    "signed length": POST + b"Content-Length: +3\r\n\r\nabc",
+    "negative length": POST + b"Content-Length: -1\r\n\r\n",
+    "hexadecimal length": POST + b"Content-Length: 0x3\r\n\r\nabc",
+    "length with spaces": POST + b"Content-Length: 1 3\r\n\r\nabc",
+    "length out of range": POST + b"Content-Length: 99999999999999999999\r\n\r\n",
+    "space before colon": POST + b"Content-Length : 3\r\n\r\nabc",
+    "tab before colon": POST + b"Content-Length\t: 3\r\n\r\nabc",
+    "folded line": POST + b"X-A: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+    "folded by a tab": POST + b"Transfer-Encoding:\r\n\tchunked\r\n\r\n0\r\n\r\n",
+    "bare line feeds": b"POST /predict HTTP/1.1\nHost: a\nContent-Length: 0\n\n",
+    "one bare line feed": POST + b"X: a\nContent-Length: 0\r\n\r\n",
+    "bare carriage return": POST + b"X: a\rb\r\n\r\n",
+    "null byte": POST + b"X: a\0b\r\n\r\n",
+    "chunked twice": POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked is not last": POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "looks like chunked": POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "quoted chunked": POST + b'Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n',
+    "chunked before 1.1": b"POST /predict HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunk size by line feed": POST + b"Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
+    "chunk size in C": POST + b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
+    "negative chunk": POST + b"Transfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n",
+    "chunk too long": POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+    "huge chunk": POST + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+    "two hosts": b"GET /health/ready HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "no host": b"GET /health/ready HTTP/1.1\r\n\r\n",
+    "empty name": OK + b": x\r\n\r\n",
+    "name with a bracket": OK + b"X(: x\r\n\r\n",
+    "space in the target": b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+    "raw bytes in the target": b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "lower case method": b"get / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "unknown method": b"FOO / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", SMUGGLING.values(), ids=SMUGGLING.keys())
+def test_what_is_not_clearly_one_request_is_refused_and_the_connection_closed(data):
+    client = Client().send(data + b"GET /health/ready HTTP/1.1\r\nHost: smuggled\r\n\r\n")
+    ((status, headers, _),) = client.responses
+    assert 400 <= status < 500 or status == 501
+    assert headers["connection"] == "close"
+    assert client.transport.ended
+    client.send(request())  # is dropped
+    assert len(client.responses) == 1
+
+
+def test_other_versions_and_codings_have_their_own_status():
+    assert Client().send(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n").statuses == [505]
+    assert Client().send(b"GET / HTTP/0.9\r\nHost: a\r\n\r\n").statuses == [505]
+    assert Client().send(POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n").statuses == [501]
+
+
+@pytest.mark.parametrize("name", [b"Content-Type: text/csv", b"Inference-Header-Content-Length: 3"])
+def test_a_field_that_says_how_to_read_the_body_stands_once(name):
+    assert Client().send(request(b"[[1,2,3]]", name, name)).statuses == [400]
+
+
+def test_a_body_that_announces_to_be_too_large_is_refused_before_it_is_sent():
+    client = Client(max_body=100).send(POST + b"Content-Length: 101\r\n\r\n")
+    ((status, _, body),) = client.responses
+    assert status == 413
+    assert b"larger than 100 bytes" in body
+    client.send(b"x" * 101)
+    assert client.statuses == [413]
+
+
+def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large():
+    client = Client(max_body=100).send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+    client.send(b"40\r\n" + b"x" * 64 + b"\r\n")
+    assert client.statuses == []
+    client.send(b"40\r\n" + b"x" * 64 + b"\r\n")
+    assert client.statuses == [413]
+
+
+def test_an_inflated_body_is_refused_as_soon_as_it_is_too_large():
+    import gzip
+
+    client = Client(max_body=1000).send(request(gzip.compress(b"0" * 1001), b"Content-Encoding: gzip"))
+    assert client.statuses == [413]
+
+
+def test_long_targets_and_heads_are_refused():
+    assert Client().send(request(target=b"/" + b"a" * 8192)).statuses == [414]
+    assert Client().send(request(b"", b"X: " + b"a" * 33000)).statuses == [431]
+    assert Client().send(request(b"", *(b"X-%d: 1" % i for i in range(101)))).statuses == [431]
+
+
+def test_a_head_without_end_is_refused_while_it_is_sent():
+    client = Client(max_head=1000).send(OK)
+    for _ in range(100):
+        client.send(b"X-Long: " + b"a" * 50)
+        if client.transport.ended:
+            break
+    assert client.statuses == [431]
+    assert len(client.transport.written) < 1000
+
+
+def test_a_long_body_does_not_count_as_head():
+    client = Client(max_head=300)
+    client.send(request(b"[" + b"[1,2,3]," * 100 + b"[1,2,3]]"))
+    assert client.statuses == [200]
+
+
+def test_a_refused_client_may_finish_sending_for_a_while():
+    client = Client(max_body=10).send(request(b"x" * 11))
+    assert client.transport.ended
+    assert not client.transport.closed
+    client.patrol(1)
+    assert not client.transport.closed
+    client.patrol(3)
+    assert client.transport.aborted
+
+
+def test_a_slow_client_is_answered_408_and_one_that_says_nothing_is_closed():
+    slow, silent, fast = Client(), Client(), Client()
+    slow.send(request()[:30])
+    fast.send(request(b"x" * 100_000)[:60_000])
+    for client in (slow, silent, fast):
+        client.patrol(9)
+        assert not client.transport.closed
+        client.patrol(11)
+    assert slow.statuses == [408]
+    assert silent.transport.closed
+    assert silent.transport.written == b""
+    assert not fast.transport.closed
+    fast.patrol(70)
+    assert fast.statuses == [408]
+
+
+def test_a_client_that_waits_for_its_answer_is_not_slow():
+    client = Client(hold=True).send(request())
+    client.patrol(59)
+    client.queue.answer(0)
+    assert client.statuses == [200]
+
+
+def test_idle_connections_are_kept_for_long_but_not_for_ever():
+    client = Client(keep_alive=100).send(request())
+    client.patrol(99)
+    assert not client.transport.closed
+    client.patrol(101)
+    assert client.transport.closed
+    assert client.statuses == [200]
