@@ -17,7 +17,6 @@ PAUSES = (1.0, 3.0, 9.0)
 _TRANSIENT = (
     "unexpected eof",
     "connection reset",
-    "connection refused",
     "broken pipe",
     "i/o timeout",
     "tls handshake timeout",

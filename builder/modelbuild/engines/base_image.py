@@ -13,7 +13,7 @@ from docker.errors import APIError, NotFound
 from modelbuild.credentials import find_credentials
 from modelbuild.engines.details import digest_of
 from modelbuild.engines.failure import engine_errors
-from modelbuild.engines.transfer import Transfer
+from modelbuild.engines.transfer import Transfer, pull_events
 from modelbuild.errors import BaseImageError, RegistryError
 from modelbuild.host import Host
 from modelbuild.plan import BaseImage
@@ -77,14 +77,7 @@ def _pull(client: Any, host: Host, reference: str, platform: str, progress: Prog
     login = find_credentials(target.registry, host.environment)
     with engine_errors(f"pulling {reference}"):
         try:
-            for event in client.pull(
-                target.name,
-                tag=target.digest or target.tag,
-                stream=True,
-                decode=True,
-                platform=platform,
-                auth_config=login.to_engine() if login else {},
-            ):
+            for event in pull_events(client, target, platform, login):
                 transfer.feed(event)
         except APIError as error:
             transfer.error = str(error.explanation)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from modelbuild.engines.transcript import Transcript, copied_layer
+from modelbuild.engines.transcript import Transcript
 
 NAME = "buildah"
 VERSION = "1"
@@ -33,9 +33,11 @@ def _line(transcript: Transcript, line: str) -> None:
     step, image = _STEP.match(line), _IMAGE.match(line)
     if step:
         transcript.step = step[1]
+        transcript.step_is_new = True
     elif image and image[1]:
-        transcript.cached.add(copied_layer(transcript.step))
-    elif image:
+        transcript.step_is_new = False
+        transcript.hit(transcript.step)
+    elif image and transcript.step_is_new:
         transcript.intermediate.append(image[2])
     if line:
         transcript.log(line)

@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from modelbuild.engines.transcript import Transcript, copied_layer
+from modelbuild.engines.transcript import Transcript
 
 NAME = "BuildKit"
 VERSION = "2"
@@ -33,7 +33,7 @@ def feed(transcript: Transcript, event: Mapping[str, Any]) -> None:
 
 def _trace(transcript: Transcript, aux: str) -> None:
     try:
-        for number, value in fields(base64.b64decode(aux)):
+        for number, value in fields(base64.b64decode(aux, validate=True)):
             if number == 1 and isinstance(value, bytes):
                 _vertex(transcript, dict(fields(value)))
             elif number == 3 and isinstance(value, bytes):
@@ -50,7 +50,7 @@ def _vertex(transcript: Transcript, vertex: Mapping[int, bytes | int]) -> None:
         if not name.startswith("[internal]"):
             transcript.log(name)
     if vertex.get(4):
-        transcript.cached.add(copied_layer(name))
+        transcript.hit(name)
     if _text(vertex, 7) and not transcript.failed_step:
         transcript.failed_step = name
 

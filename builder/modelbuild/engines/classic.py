@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from modelbuild.engines.transcript import Transcript, copied_layer
+from modelbuild.engines.transcript import Transcript
 
 NAME = "the classic builder"
 VERSION = "1"
@@ -40,7 +40,7 @@ def _line(transcript: Transcript, line: str) -> None:
         transcript.step_is_new = not step[1].startswith("FROM ")
     elif line == " ---> Using cache":
         transcript.step_is_new = False
-        transcript.cached.add(copied_layer(transcript.step))
+        transcript.hit(transcript.step)
     elif image and transcript.step_is_new:
         transcript.intermediate.append(image[1])
     if line:

@@ -21,7 +21,7 @@ from modelbuild.engines.failure import engine_errors
 from modelbuild.engines.http_build import Order, build, dockerfile_only
 from modelbuild.engines.stages import Part, forget_old, longest, parts, stages
 from modelbuild.engines.transcript import Builder, Transcript
-from modelbuild.engines.transfer import Transfer
+from modelbuild.engines.transfer import Transfer, push_events
 from modelbuild.errors import BuildError, EngineUnavailableError, RegistryError
 from modelbuild.host import Host
 from modelbuild.image import Image
@@ -144,13 +144,7 @@ class DockerEngine:
         transfer = Transfer(progress)
         with engine_errors(f"pushing {reference}"):
             try:
-                for event in self.client.push(
-                    target.name,
-                    tag=target.tag,
-                    stream=True,
-                    decode=True,
-                    auth_config=login.to_engine() if login else {},
-                ):
+                for event in push_events(self.client, target, login):
                     transfer.feed(event)
             except APIError as error:
                 transfer.error = str(error.explanation)

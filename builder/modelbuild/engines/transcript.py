@@ -37,6 +37,12 @@ class Transcript:
         self.tail.append(line)
         self.say(line)
 
+    def hit(self, step: str) -> None:
+        """A step came from the builder's cache."""
+        layer = copied_layer(step)
+        if layer:
+            self.cached.add(layer)
+
 
 class Builder(Protocol):
     """A module that reads one builder's events: ``buildkit``, ``classic`` or ``buildah``.

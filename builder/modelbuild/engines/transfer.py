@@ -1,14 +1,18 @@
-"""Bytes on their way to or from a registry, learnt from the engine's event stream."""
+"""Bytes on their way to or from a registry, and what the engine's event stream says of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from docker.auth import encode_header
+
+from modelbuild.credentials import Credentials
 from modelbuild.engines import Pushed
 from modelbuild.progress import Progress
+from modelbuild.reference import Reference
 
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _THERE = ("Layer already exists", "Mounted from", "Already exists")
@@ -64,3 +68,36 @@ class Transfer:
         self.total[layer] = max(int(detail.get("total") or 0), current, self.total.get(layer, 0))
         self.done[layer] = current
         self.progress.bytes(sum(self.done.values()), sum(self.total.values()))
+
+
+def push_events(client: Any, target: Reference, login: Credentials | None) -> Iterator[Mapping[str, Any]]:
+    """Push a tag."""
+    yield from _events(client, client._url("/images/{0}/push", target.name), {"tag": target.tag}, target, login)  # noqa: SLF001
+
+
+def pull_events(
+    client: Any, target: Reference, platform: str, login: Credentials | None
+) -> Iterator[Mapping[str, Any]]:
+    """Pull an image for a platform."""
+    parameters = {"fromImage": target.name, "tag": target.digest or target.tag, "platform": platform}
+    yield from _events(client, client._url("/images/create"), parameters, target, login)  # noqa: SLF001
+
+
+def _events(
+    client: Any, url: str, parameters: dict[str, str], target: Reference, login: Credentials | None
+) -> Iterator[Mapping[str, Any]]:
+    """The SDK's own push and pull cannot tell podman what Docker knows: that loopback registries need no TLS."""
+    if target.is_loopback:
+        parameters["tlsVerify"] = "false"
+    response = client._post(  # noqa: SLF001
+        url,
+        params=parameters,
+        headers={"X-Registry-Auth": encode_header(login.to_engine() if login else {})},
+        stream=True,
+        timeout=None,  # a registry may take its time over a large layer
+    )
+    client._raise_for_status(response)  # noqa: SLF001
+    try:
+        yield from client._stream_helper(response, decode=True)  # noqa: SLF001
+    finally:
+        response.close()
