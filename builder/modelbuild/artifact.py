@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -121,7 +121,12 @@ def digest_of(files: Iterable[File]) -> str:
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def files_in(folder: Path, skip: frozenset[str] = LITTER) -> Iterator[tuple[str, Path]]:
+def is_litter(path: Path) -> bool:
+    """Whether a file or folder is never part of a model."""
+    return path.name in LITTER
+
+
+def files_in(folder: Path, skip: Callable[[Path], bool] = is_litter) -> Iterator[tuple[str, Path]]:
     """Every file below a folder as (relative POSIX path, where it lies); links inside the folder are followed.
 
     Raises:
@@ -137,14 +142,14 @@ def files_in(folder: Path, skip: frozenset[str] = LITTER) -> Iterator[tuple[str,
                 f"{folder} is nested deeper than {MAX_DEPTH} folders.", hint="Is there a link that loops?"
             )
         for entry in _entries(current):
-            if entry.name in skip:
+            path = Path(entry.path)
+            if skip(path):
                 continue
             count += 1
             if count > MAX_FILES:
                 raise ArtifactError(
                     f"{folder} holds more than {MAX_FILES} files.", hint="Give the model's own folder, not a project's."
                 )
-            path = Path(entry.path)
             relative = _checked_name(path.relative_to(root).as_posix(), folder)
             if _is_folder_inside(path, root, folder):
                 pending.append((path, depth + 1))

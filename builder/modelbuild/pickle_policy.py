@@ -1,4 +1,4 @@
-"""What a pickle may refer to, as data: ``pickle_policy.toml`` for all, ``[pickle]`` of a runtime.toml for one framework."""
+"""What a pickle may refer to, as data: ``pickle_policy.toml`` for all, ``[pickle]`` of a runtime.toml for one runtime."""
 
 from __future__ import annotations
 
