@@ -11,9 +11,12 @@ from modelbuild_runtime.errors import NotAcceptable, UnsupportedMediaType
 from modelbuild_runtime.http import HttpRequest
 from modelbuild_runtime.media_type import MediaType
 from modelbuild_runtime.natural_json import NaturalJson
-from modelbuild_runtime.question import RECORD, ROWS, Question, Wire, only_input
+from modelbuild_runtime.question import RECORD, ROWS, Question, only_input, wire
 from modelbuild_runtime.request import Columns, Raw, Request, Rows
 from modelbuild_runtime.tensor import Tensor
+
+_JSON = (media_type.JSON, "")
+"""JSON is also what a body is taken for that says nothing of itself."""
 
 
 class BodyReader:
@@ -27,13 +30,11 @@ class BodyReader:
         self._raw = raw
         self._json = NaturalJson(contract)
         self._readers: Dict[str, Callable[[Any, MediaType], Question]] = {
-            media_type.JSON: self._read_json,
             media_type.JSON_LINES: self._read_lines,
             media_type.CSV: self._read_csv,
             media_type.NPY: self._read_npy,
             media_type.MULTIPART: self._read_form,
             media_type.URLENCODED: self._read_form,
-            "": self._read_json,
         }
 
     def read(self, http: HttpRequest) -> Request:
@@ -48,19 +49,15 @@ class BodyReader:
         if self._raw:
             whole = _raw(http.body, media, header.decode("latin-1"))
             return Request(whole, id=http.id, headers=http.headers, accept=accept.decode("latin-1"))
-        chosen = media_type.choose(accept, self._offers)
-        if chosen is None:
+        body = http.body
+        if media.name in _JSON or _is_curls_json(body, media):
+            payload, form, parameters, headed = self._json.read(body)
+        else:
+            payload, form, parameters, headed = self._readers.get(media.name, self._read_whole)(body, media)
+        wanted = wire(form, accept, self._offers, headed)
+        if wanted is None:
             raise NotAcceptable(f"answers are given as {', '.join(self._offers)}", field="accept")
-        payload, form, parameters, header_line = self._question(http.body, media)
-        wire = Wire(form, chosen, header_line)
-        return Request(payload, id=http.id, parameters=parameters, headers=http.headers, wire=wire)
-
-    def _question(self, body: Any, media: MediaType) -> Question:
-        reader = self._readers.get(media.name, self._read_whole)
-        return self._json.read(body) if _is_curls_json(body, media) else reader(body, media)
-
-    def _read_json(self, body: Any, media: MediaType) -> Question:  # noqa: ARG002
-        return self._json.read(body)
+        return Request(payload, id=http.id, parameters=parameters, headers=http.headers, wire=wanted)
 
     def _read_lines(self, body: Any, media: MediaType) -> Question:  # noqa: ARG002
         return Question(Rows(json_body.read_lines(body)), ROWS)
@@ -79,7 +76,7 @@ class BodyReader:
         """Any other body is the value of the only input, if that takes one piece of bytes."""
         spec = only_input(self._contract)
         if spec is None or spec.datatype != "BYTES" or not self._contract.batched or abs(prod(spec.shape)) != 1:
-            listed = ", ".join(name for name in self._readers if name)
+            listed = ", ".join([media_type.JSON, *self._readers])
             raise UnsupportedMediaType(f"{media.name} is not read here; send {listed}", field="content-type")
         part = form_body.Part(spec.name, bytes(body))
         value: Any = form_body.text(part) if media.name.startswith("text/") else part.value

@@ -4,48 +4,29 @@ from __future__ import annotations
 
 from typing import Dict, Tuple, Union
 
+import msgspec
 
-class HttpRequest:
+
+class HttpRequest(msgspec.Struct, eq=False):
     """One whole request. ``path`` is percent-decoded, without the query; header names are lower case.
-    ``params`` are the route's placeholders, ``id`` the request's id (x-request-id, or made here).
+    ``params`` are the route's placeholders, ``id`` the request's id (x-request-id, or made here), ``received`` the
+    loop's clock when it was complete.
     """
 
-    __slots__ = ("body", "headers", "id", "method", "params", "path", "query", "received")
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Dict[bytes, bytes],
-        body: Union[bytes, bytearray],
-        params: Dict[str, str],
-        id: str = "",  # noqa: A002
-        received: float = 0.0,
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.body = body
-        self.params = params
-        self.id = id
-        self.received = received
+    method: str
+    path: str
+    query: str
+    headers: Dict[bytes, bytes]
+    body: Union[bytes, bytearray]
+    params: Dict[str, str]
+    id: str = ""
+    received: float = 0.0
 
 
-class HttpResponse:
+class HttpResponse(msgspec.Struct, eq=False):
     """A whole response. Content-Length, Date-less head and connection handling are the connection's business."""
 
-    __slots__ = ("body", "content_type", "headers", "status")
-
-    def __init__(
-        self,
-        status: int,
-        body: bytes = b"",
-        content_type: str = "application/json",
-        headers: Tuple[Tuple[str, str], ...] = (),
-    ) -> None:
-        self.status = status
-        self.body = body
-        self.content_type = content_type
-        self.headers = headers
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Tuple[Tuple[str, str], ...] = ()

