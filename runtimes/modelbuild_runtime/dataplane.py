@@ -11,11 +11,15 @@ import numpy as np
 
 from modelbuild_runtime.arrays import stack
 from modelbuild_runtime.batcher import ALONE, Job, Outcome
+from modelbuild_runtime.complaints import no_rows, quoted
 from modelbuild_runtime.errors import InvalidInput, PredictionFailed, ServerError, UnsupportedMediaType
+from modelbuild_runtime.fields import fields_of
+from modelbuild_runtime.open_inputs import join_open, open_columns, open_tensors
 from modelbuild_runtime.pipeline import Pipeline
-from modelbuild_runtime.records import columns_from, open_columns
+from modelbuild_runtime.prepared import Prepared
+from modelbuild_runtime.records import columns_from
 from modelbuild_runtime.request import Columns, Raw, RawAnswer, RawItem, Request, Response, Rows
-from modelbuild_runtime.validation import Prepared, check_tensors, columns_of, open_tensors, quoted
+from modelbuild_runtime.tensors import check_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +32,7 @@ class Dataplane:
         self._pipeline = pipeline
         self._joins = pipeline.batchable
         self._open = contract.open or not contract.inputs
-        self._columns = columns_of(contract)
+        self._fields = fields_of(contract)
         self._outputs = tuple(spec.name for spec in contract.outputs)
         self._prepare = {"columns": self._as_columns, "rows": self._as_rows, "raw": _as_raw}[pipeline.wants]
         self._join = {"columns": self._join_columns, "rows": _join_items, "raw": _join_items}[pipeline.wants]
@@ -86,16 +90,16 @@ class Dataplane:
         if isinstance(payload, Columns):
             if self._open:
                 return open_tensors(payload.tensors, batched=self.contract.batched)
-            return check_tensors(self._columns, payload.tensors)
+            return check_tensors(self._fields, payload.tensors)
         if isinstance(payload, Rows):
-            return open_columns(payload.items) if self._open else columns_from(self._columns, payload.items)
+            return open_columns(payload.items) if self._open else columns_from(self._fields, payload.items)
         raise UnsupportedMediaType("this model takes JSON, CSV or tensors, not a body of this content type")
 
     def _as_rows(self, request: Request) -> Prepared:
         payload = request.payload
         if isinstance(payload, Rows):
             if not payload.items:
-                raise InvalidInput("there is no row in the request")
+                raise no_rows()
             records = self._pipeline.convert(payload.items)
         else:
             prepared = self._as_columns(request)
@@ -108,14 +112,11 @@ class Dataplane:
     def _arrays(self, inputs: Sequence[Dict[str, Any]]) -> Dict[str, np.ndarray]:
         """One array a name, of the rows of all ``inputs``, which have the same names."""
         if self._open:
-            return {
-                name: array if len(inputs) == 1 else np.concatenate([part[name] for part in inputs])
-                for name, array in inputs[0].items()
-            }
-        columns = self._columns
+            return join_open(inputs)
+        fields = self._fields
         return {
-            field.name: stack(field, [part[field.name] for part in inputs], columns.shape(field))
-            for field in columns.fields
+            field.name: stack(field, [part[field.name] for part in inputs], fields.shape(field))
+            for field in fields.all
             if field.name in inputs[0]
         }
 

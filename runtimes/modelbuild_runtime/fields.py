@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import FrozenSet, NamedTuple, Tuple
+from functools import lru_cache
+from typing import Dict, FrozenSet, NamedTuple, Tuple
 
 import numpy as np
 
@@ -35,9 +36,30 @@ class Field(NamedTuple):
         return word if self.datatype in {"BOOL", "BYTES"} else f"{word} ({self.datatype})"
 
 
-def fields_of(contract: Contract) -> Tuple[Field, ...]:
+class Fields(NamedTuple):
+    """All inputs of a contract. ``simple``: each is required and of a fixed size, so any requests may be joined."""
+
+    all: Tuple[Field, ...]
+    names: Dict[str, Field]
+    batched: bool
+    simple: bool
+
+    def shape(self, field: Field) -> Tuple[int, ...]:
+        """The shape of an array of joined rows, -1 for their number."""
+        return (-1, *field.inner) if self.batched else field.inner
+
+
+def fields_of(contract: Contract) -> Fields:
     """The fields of a contract, in its order."""
-    return tuple(make_field(spec, batched=contract.batched) for spec in contract.inputs)
+    fields = tuple(make_field(spec, batched=contract.batched) for spec in contract.inputs)
+    simple = contract.batched and all(field.fixed and not field.optional for field in fields)
+    return Fields(fields, {field.name: field for field in fields}, contract.batched, simple)
+
+
+@lru_cache(maxsize=256)
+def declared_field(name: str, datatype: str, inner: Tuple[int, ...]) -> Field:
+    """A field that only the client declares."""
+    return make_field(TensorSpec(name, datatype, inner), batched=False)
 
 
 def make_field(spec: TensorSpec, *, batched: bool) -> Field:
@@ -51,8 +73,3 @@ def make_field(spec: TensorSpec, *, batched: bool) -> Field:
         if "BYTES" not in {name, spec.datatype} and np.can_cast(other, dtype, "safe")
     )
     return Field(spec.name, spec.datatype, dtype, inner, fixed, math.prod(inner) if fixed else 0, spec.optional, widens)
-
-
-def shape_text(field: Field, *, batched: bool) -> str:
-    """The shape as clients write it: ``[-1, 30]``."""
-    return str(list((-1, *field.inner) if batched else field.inner))

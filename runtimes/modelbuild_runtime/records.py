@@ -5,78 +5,63 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple
 
 from modelbuild_runtime.arrays import Values, to_array
+from modelbuild_runtime.complaints import missing, no_rows, quoted, unknown
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.fields import Field
-from modelbuild_runtime.validation import Columns, Prepared, infer, key_of, missing, quoted, unknown
+from modelbuild_runtime.fields import Field, Fields
+from modelbuild_runtime.prepared import Prepared, key_of
 
 
-def columns_from(columns: Columns, items: List[Any]) -> Prepared:
+def columns_from(fields: Fields, items: List[Any]) -> Prepared:
     """Rows, as objects or as lists in the order of the fields, against the contract.
 
     Raises:
         InvalidInput: a name, type or length does not fit.
     """
     if not items:
-        raise InvalidInput("there is no row in the request")
-    if not columns.batched and len(items) > 1:
+        raise no_rows()
+    if not fields.batched and len(items) > 1:
         raise InvalidInput("this model takes one item a request")
-    cells = _from_objects(columns, items) if isinstance(items[0], dict) else _from_lists(columns, items)
-    inputs = {field.name: _flat(columns, field, cells[field.name]) for field in columns.fields if field.name in cells}
-    return Prepared(inputs, len(items), None if columns.simple else key_of(inputs))
+    cells = _from_objects(fields, items) if isinstance(items[0], dict) else _from_lists(fields, items)
+    inputs = {field.name: _flat(fields, field, cells[field.name]) for field in fields.all if field.name in cells}
+    return Prepared(inputs, len(items), None if fields.simple else key_of(inputs))
 
 
-def open_columns(items: List[Any]) -> Prepared:
-    """Rows where the contract knows no names: objects by their own names, all the same ones."""
-    if not items:
-        raise InvalidInput("there is no row in the request")
-    first = items[0]
-    if not isinstance(first, dict):
-        inputs = {"input": infer("input", items)}
-        return Prepared(inputs, len(items), key_of(inputs))
-    for i, item in enumerate(items):
-        if not isinstance(item, dict) or item.keys() != first.keys():
-            raise InvalidInput(f"row {i} does not have the same names as row 0")
-    inputs = {name: infer(name, [item[name] for item in items]) for name in first}
-    return Prepared(inputs, len(items), key_of(inputs))
-
-
-def _from_objects(columns: Columns, items: List[Any]) -> Dict[str, List[Any]]:
-    names, width = columns.names, len(columns.names)
+def _from_objects(fields: Fields, items: List[Any]) -> Dict[str, List[Any]]:
+    names, width = fields.names, len(fields.names)
     for i, item in enumerate(items):
         if item.__class__ is not dict:
             raise _row_complaint(i, item, "an object, as row 0 is")
-        if len(item) != width or columns.names.keys() != item.keys():
-            _check_names(columns, item)
-    if columns.simple:
+        if len(item) != width or fields.names.keys() != item.keys():
+            _check_names(fields, item)
+    if fields.simple:
         return {name: [item[name] for item in items] for name in names}
     return {name: [item.get(name) for item in items] for name in names if any(name in item for item in items)}
 
 
-def _check_names(columns: Columns, item: Dict[str, Any]) -> None:
-    if any(name not in columns.names for name in item):
-        raise unknown(item, columns.names)
-    for field in columns.fields:
+def _check_names(fields: Fields, item: Dict[str, Any]) -> None:
+    if any(name not in fields.names for name in item):
+        raise unknown(item, fields.names)
+    for field in fields.all:
         if field.name not in item and not field.optional:
-            raise missing(field.name, columns.names)
+            raise missing(field.name, fields.names)
 
 
-def _from_lists(columns: Columns, items: List[Any]) -> Dict[str, List[Any]]:
-    fields = columns.fields
-    if len(fields) == 1:
-        return {fields[0].name: items}
-    width = len(fields)
+def _from_lists(fields: Fields, items: List[Any]) -> Dict[str, List[Any]]:
+    if len(fields.all) == 1:
+        return {fields.all[0].name: items}
+    width = len(fields.all)
     for i, item in enumerate(items):
         if item.__class__ is not list or len(item) != width:
-            wanted = f"a list of {width} values ({quoted(columns.names)}), or an object"
+            wanted = f"a list of {width} values ({quoted(fields.names)}), or an object"
             raise _row_complaint(i, item, wanted)
-    return {field.name: list(cells) for field, cells in zip(fields, zip(*items))}
+    return {field.name: list(cells) for field, cells in zip(fields.all, zip(*items))}
 
 
-def _flat(columns: Columns, field: Field, cells: List[Any]) -> Values:
+def _flat(fields: Fields, field: Field, cells: List[Any]) -> Values:
     """The values of one field of all rows in one flat list, each row checked against the shape of a row."""
     inner = field.inner
     if not inner:
-        return _scalars(field, cells) if columns.simple else _array(columns, field, _scalars(field, cells), ())
+        return _scalars(field, cells) if fields.simple else _array(fields, field, _scalars(field, cells), ())
     flat: List[Any] = []
     if len(inner) == 1 and field.fixed:
         size = inner[0]
@@ -87,7 +72,7 @@ def _flat(columns: Columns, field: Field, cells: List[Any]) -> Values:
                 flat.append(cell)
             else:
                 raise _shape_complaint(field, i, cell)
-        return flat if columns.simple else _array(columns, field, flat, inner)
+        return flat if fields.simple else _array(fields, field, flat, inner)
     shape: Optional[Tuple[int, ...]] = None
     for i, cell in enumerate(cells):
         found = _shape_of(cell)
@@ -97,11 +82,11 @@ def _flat(columns: Columns, field: Field, cells: List[Any]) -> Values:
             raise InvalidInput(f"input {field.name!r}: row {i} has another shape than row 0", field=field.name)
         shape = found
         _flatten(field, i, cell, found, flat)
-    return flat if columns.simple else _array(columns, field, flat, shape or inner)
+    return flat if fields.simple else _array(fields, field, flat, shape or inner)
 
 
-def _array(columns: Columns, field: Field, flat: List[Any], inner: Tuple[int, ...]) -> Values:
-    return to_array(field, flat).reshape((-1, *inner) if columns.batched else inner)
+def _array(fields: Fields, field: Field, flat: List[Any], inner: Tuple[int, ...]) -> Values:
+    return to_array(field, flat).reshape((-1, *inner) if fields.batched else inner)
 
 
 def _scalars(field: Field, cells: List[Any]) -> List[Any]:

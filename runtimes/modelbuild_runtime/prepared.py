@@ -1,0 +1,30 @@
+"""The inputs of one request after they were checked, ready to be joined with those of others."""
+
+from __future__ import annotations
+
+from typing import Any, Hashable, Mapping, NamedTuple
+
+import numpy as np
+
+from modelbuild_runtime.tensor import Tensor
+
+
+class Prepared(NamedTuple):
+    """Only inputs with equal ``key`` may be joined."""
+
+    inputs: Any
+    rows: int
+    key: Hashable
+
+
+def key_of(inputs: Mapping[str, Any]) -> Hashable:
+    """Equal for inputs that can be joined: same names, datatypes and shapes but for the number of rows."""
+    return tuple([(name, *_kind(value)) for name, value in inputs.items()])
+
+
+def _kind(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.datatype, tuple(value.shape[1:])
+    if isinstance(value, np.ndarray):
+        return value.dtype.char, value.shape[1:]
+    return ()
