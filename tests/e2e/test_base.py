@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
+import docker.errors
 import pytest
 
 from modelbuild.base import BaseOptions, BaseTar, build_base, load_base
@@ -63,6 +66,20 @@ print(json.dumps({
 """
 
 
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """The Docker engine. Without one: skipped for a person, a failure where these tests are relied on."""
+    try:
+        client = docker.from_env(timeout=300)
+        client.ping()
+    except docker.errors.DockerException as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no Docker engine answers: {error}")
+    yield client
+    client.close()
+
+
 class Quiet:
     """Progress that nobody watches."""
 
@@ -77,22 +94,22 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def loaded(engine: Any) -> Iterator[Any]:
+def loaded(client: Any) -> Iterator[Any]:
     """Load a base; what was loaded is removed again."""
     references = []
 
     def load(base: BaseTar) -> str:
         references.append(base.reference)
-        return load_base(base, engine)
+        return load_base(base, client)
 
     yield load
     for reference in references:
-        engine.images.remove(reference, force=True)
+        client.images.remove(reference, force=True)
 
 
-def run_in(engine: Any, image: str, *command: str, **settings: Any) -> dict[str, Any]:
+def run_in(client: Any, image: str, *command: str, **settings: Any) -> dict[str, Any]:
     """Run as the strictest operator would: no root, nothing to write to, no capability, no network."""
-    output = engine.containers.run(
+    output = client.containers.run(
         image,
         list(command),
         remove=True,
@@ -111,7 +128,7 @@ def sha256(path: Path) -> str:
 
 @needs_mmdebstrap
 def test_two_builds_are_the_same_bytes_and_the_engine_finds_the_same_image(
-    engine: Any, cache: Path, tmp_path: Path, loaded: Any
+    client: Any, cache: Path, tmp_path: Path, loaded: Any
 ) -> None:
     options = BaseOptions(tag="mbuild-test-base:3.11", week="2026-W01")
     first = build_base(options, cache=cache, progress=Quiet())
@@ -121,17 +138,17 @@ def test_two_builds_are_the_same_bytes_and_the_engine_finds_the_same_image(
     assert sha256(first.path) == sha256(other.path)
     assert (first.cached, again.cached, again.id) == (False, True, first.id)
     assert loaded(first) == first.id
-    attributes = engine.images.get(first.id).attrs
+    attributes = client.images.get(first.id).attrs
     assert attributes["Size"] < 50_000_000
     assert f"PYTHON_VERSION={first.python}" in attributes["Config"]["Env"]
-    assert attributes["RootFS"]["Layers"] == engine.images.get("mbuild-test-base:3.11").attrs["RootFS"]["Layers"]
+    assert attributes["RootFS"]["Layers"] == client.images.get("mbuild-test-base:3.11").attrs["RootFS"]["Layers"]
 
 
 @needs_mmdebstrap
-def test_python_works_without_privileges(engine: Any, cache: Path, loaded: Any) -> None:
+def test_python_works_without_privileges(client: Any, cache: Path, loaded: Any) -> None:
     image = loaded(build_base(BaseOptions(tag="mbuild-test-base:3.11", week="2026-W01"), cache=cache, progress=Quiet()))
 
-    found = run_in(engine, image, "python3", "-c", PROBE)
+    found = run_in(client, image, "python3", "-c", PROBE)
 
     assert found["version"].startswith("3.11.")
     assert set(found["missing"]) <= set(EXPECTED_OUT)
@@ -144,11 +161,11 @@ def test_python_works_without_privileges(engine: Any, cache: Path, loaded: Any) 
 
 
 @needs_mmdebstrap
-def test_there_is_no_shell_and_no_installer(engine: Any, cache: Path, loaded: Any) -> None:
+def test_there_is_no_shell_and_no_installer(client: Any, cache: Path, loaded: Any) -> None:
     image = loaded(build_base(BaseOptions(tag="mbuild-test-base:3.11", week="2026-W01"), cache=cache, progress=Quiet()))
 
     found = run_in(
-        engine,
+        client,
         image,
         "python",
         "-c",
@@ -167,11 +184,11 @@ def test_there_is_no_shell_and_no_installer(engine: Any, cache: Path, loaded: An
 
 
 @needs_mmdebstrap
-def test_with_pip_a_dockerfile_can_run_commands(engine: Any, cache: Path, loaded: Any) -> None:
+def test_with_pip_a_dockerfile_can_run_commands(client: Any, cache: Path, loaded: Any) -> None:
     options = BaseOptions(tag="mbuild-test-base:pip", with_pip=True, week="2026-W01")
     image = loaded(build_base(options, cache=cache, progress=Quiet()))
 
-    output = engine.containers.run(
+    output = client.containers.run(
         image, ["sh", "-c", "mkdir /t && touch /t/a && find /t -type f | sed s/a/b/ && pip --version"], remove=True
     ).decode()
 
@@ -180,7 +197,7 @@ def test_with_pip_a_dockerfile_can_run_commands(engine: Any, cache: Path, loaded
 
 
 @needs_mmdebstrap
-def test_an_interpreter_from_this_machine(engine: Any, cache: Path, loaded: Any) -> None:
+def test_an_interpreter_from_this_machine(client: Any, cache: Path, loaded: Any) -> None:
     """One that Debian does not carry, where there is one."""
     binary = next((path for path in map(find_interpreter, ("3.9", "3.10", "3.12", HOST_PYTHON)) if path), None)
     assert binary is not None, "not even the interpreter of this test was found"
@@ -194,7 +211,7 @@ def test_an_interpreter_from_this_machine(engine: Any, cache: Path, loaded: Any)
             pytest.skip(error.message)
         raise
 
-    found = run_in(engine, loaded(base), "python3", "-c", PROBE)
+    found = run_in(client, loaded(base), "python3", "-c", PROBE)
 
     assert found["version"] == base.python
     assert found["version"].startswith(f"{python}.")
@@ -202,16 +219,16 @@ def test_an_interpreter_from_this_machine(engine: Any, cache: Path, loaded: Any)
     assert found["bytecode"]
 
 
-def test_an_image_that_mbuild_did_not_make_is_not_replaced(engine: Any, tmp_path: Path) -> None:
-    engine.images.build(fileobj=io.BytesIO(b"FROM scratch\nLABEL made.by=somebody\n"), tag="mbuild-test-base:theirs")
+def test_an_image_that_mbuild_did_not_make_is_not_replaced(client: Any, tmp_path: Path) -> None:
+    client.images.build(fileobj=io.BytesIO(b"FROM scratch\nLABEL made.by=somebody\n"), tag="mbuild-test-base:theirs")
     path = tmp_path / "base.tar"
     write_image(path, layer_tar({}), Identity("mbuild-test-base:theirs", "3.11.2", "bookworm", "amd64"))
     try:
-        theirs = engine.images.get("mbuild-test-base:theirs").id
+        theirs = client.images.get("mbuild-test-base:theirs").id
         with pytest.raises(BaseImageError, match="mbuild-test-base:theirs is here already"):
-            load_base(read_image(path), engine)
-        assert engine.images.get("mbuild-test-base:theirs").id == theirs
-        assert load_base(read_image(path), engine, force=True) != theirs
-        engine.images.remove(theirs, force=True)
+            load_base(read_image(path), client)
+        assert client.images.get("mbuild-test-base:theirs").id == theirs
+        assert load_base(read_image(path), client, force=True) != theirs
+        client.images.remove(theirs, force=True)
     finally:
-        engine.images.remove("mbuild-test-base:theirs", force=True)
+        client.images.remove("mbuild-test-base:theirs", force=True)
