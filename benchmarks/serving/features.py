@@ -1,15 +1,17 @@
 """A feature step as a data scientist writes it: about 20 µs for one row, less than 1 µs a row in a batch."""
 
+from typing import Annotated
+
 import numpy as np
+from numpy.typing import NDArray
 
 MEAN = np.linspace(-0.5, 0.5, 30, dtype=np.float32)
 SCALE = np.linspace(0.8, 1.2, 30, dtype=np.float32)
 EDGES = np.linspace(-4, 4, 16, dtype=np.float32)
 
 
-def preprocess(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def preprocess(raw: Annotated[NDArray[np.float32], (30,)]) -> NDArray[np.float32]:
     """Fill gaps, clip, scale, and add ratios, cycles, bins and window statistics."""
-    ((name, raw),) = inputs.items()
     raw = np.clip(np.where(np.isnan(raw), MEAN, raw), -8.0, 8.0)
     out = (raw - MEAN) / SCALE
     out[:, 0] = np.log1p(np.abs(raw[:, 0]))
@@ -22,4 +24,4 @@ def preprocess(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     out[:, 6] = window.mean(axis=1)
     out[:, 7] = window.max(axis=1)
     out[:, 8] = raw[:, 12:20].std(axis=1)
-    return {name: np.ascontiguousarray(out, dtype=np.float32)}
+    return np.ascontiguousarray(out, dtype=np.float32)

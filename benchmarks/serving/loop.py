@@ -28,8 +28,8 @@ def main(folder: Path, seconds: float) -> None:
     count, end, began = 0, time.monotonic() + seconds, time.process_time()
     while time.monotonic() < end:
         for body in bodies:
-            features = preprocess({name: np.array(decode(body).instances, dtype=np.float32)})
-            encode({"predictions": session.run(output, features)[0].tolist()})
+            features = preprocess(np.array(decode(body).instances, dtype=np.float32))
+            encode({"predictions": session.run(output, {name: features})[0].tolist()})
         count += len(bodies)
     print(json.dumps({"cpu_per_request": (time.process_time() - began) / count}))
 

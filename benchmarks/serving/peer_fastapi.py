@@ -22,8 +22,8 @@ class Body(BaseModel):
 
 @app.post("/predict")
 async def predict(body: Body) -> dict[str, list[list[float]]]:
-    features = preprocess({name: np.array(body.instances, dtype=np.float32)})
-    return {"predictions": session.run(None, features)[-1].tolist()}
+    features = preprocess(np.array(body.instances, dtype=np.float32))
+    return {"predictions": session.run(None, {name: features})[-1].tolist()}
 
 
 @app.get("/health/ready")

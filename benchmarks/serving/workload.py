@@ -25,7 +25,7 @@ def make(folder: Path) -> None:
 
     raw, target = load_breast_cancer(return_X_y=True)
     raw = ((raw - raw.mean(axis=0)) / raw.std(axis=0)).astype(np.float32)
-    features = preprocess({"x": raw})["x"]
+    features = preprocess(raw)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(features, target)
     onnx = to_onnx(model, features[:1], options={"zipmap": False}, target_opset=18)
     onnx.graph.input[0].name  # noqa: B018  # fails here, not in a peer, if the converter changes
@@ -35,7 +35,7 @@ def make(folder: Path) -> None:
     name = session.get_inputs()[0].name
     answers = session.run(None, {name: features[:ROWS]})[-1]
     rows = [[round(float(value), 4) for value in row] for row in raw[:ROWS]]
-    again = preprocess({"x": np.array(rows, dtype=np.float32)})["x"]
+    again = preprocess(np.array(rows, dtype=np.float32))
     answers = session.run(None, {name: again})[-1]
     (folder / "rows.json").write_text(json.dumps(rows))
     (folder / "answers.json").write_text(json.dumps(answers.tolist()))

@@ -38,7 +38,7 @@ def entry(takes: Takes, signature: Signature) -> Entry:
         return Entry("rows", takes.by_row, (), True, {}, enter, convert, open_rows)
     if takes.kind == "array":
         return _array(takes, signature)
-    return Entry("columns", False, (), True, {}, _readable, _same, open_rows)
+    return Entry("columns", False, (), True, {}, _named(signature), _same, open_rows)
 
 
 def model_entry(signature: Signature) -> Entry:
@@ -117,6 +117,19 @@ def _same(value: Any) -> Any:
 
 def _readable(columns: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
     return {name: text(array) if array.dtype.kind == "O" else array for name, array in columns.items()}
+
+
+def _named(signature: Signature) -> Callable[[Mapping[str, np.ndarray]], Dict[str, np.ndarray]]:
+    """Rows that came without names are the model's only input, where it has just one."""
+    if len(signature.inputs) != 1:
+        return _readable
+    name = signature.inputs[0].name
+
+    def enter(columns: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        arrays = _readable(columns)
+        return {name: arrays["input"]} if list(arrays) == ["input"] else arrays
+
+    return enter
 
 
 def _read(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> Mapping[str, np.ndarray]:
