@@ -17,8 +17,10 @@ from modelbuild_runtime.engines import Engine, EngineOptions
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.handler.entry import open_rows
 from modelbuild_runtime.handler.functions import Context, Model, functions_pipeline
-from modelbuild_runtime.handler.module import import_handler
-from modelbuild_runtime.manifest import Manifest
+from modelbuild_runtime.handler.module import import_handler, lend_to_main
+from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
+from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
+from modelbuild_runtime.manifest import Handler, Manifest
 from modelbuild_runtime.signature import Signature, TensorSpec
 
 Outputs = Union[Dict[str, np.ndarray], List[Any]]
@@ -84,17 +86,29 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1) -> Pipeline:
     if manifest.handler is None:
         engine = load_engine(manifest, root, threads)
         return ModelPipeline(engine, complete(engine.signature(), manifest.signature))
-    folder = root / manifest.handler.path
-    module = import_handler(manifest.handler.module, folder)
-    context = Context(
-        root / manifest.model.path,
-        folder,
-        manifest.model.name,
-        manifest.model.version,
-        threads,
-        manifest.runtime.options,
-    )
-    return functions_pipeline(module, context, lambda: _model(manifest, root, threads), manifest.signature)
+    return _handled(manifest, manifest.handler, root, threads)
+
+
+def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> Pipeline:
+    """The model with its handler around it. Handlers may bring their own model: then the engine is not loaded."""
+    folder = root / handler.path
+    name, _, function = handler.module.partition(":")
+    if handler.style == "torchserve":
+        add_foreign_packages()
+        return torchserve_pipeline(import_handler(name, folder), function or "handle", manifest, root)
+    module = import_handler(name, folder)
+    lend_to_main(module)
+
+    def open_model() -> Model:
+        return _model(manifest, root, threads)
+
+    if handler.style == "sagemaker":
+        return sagemaker_pipeline(module, manifest, root, open_model)
+    if handler.style != "functions":
+        raise LoadError(f"there is no style of handler called {handler.style!r}")
+    model = manifest.model
+    context = Context(root / model.path, folder, model.name, model.version, threads, manifest.runtime.options)
+    return functions_pipeline(module, context, open_model, manifest.signature)
 
 
 def _model(manifest: Manifest, root: Path, threads: int) -> Model:

@@ -42,6 +42,14 @@ def import_handler(name: str, folder: Path) -> ModuleType:
         ) from error
 
 
+def lend_to_main(module: ModuleType) -> None:
+    """Let pickles that were written by a script find the script's classes and functions, where the handler has them."""
+    main = sys.modules["__main__"]
+    for name, value in vars(module).items():
+        if not name.startswith("_") and not hasattr(main, name):
+            setattr(main, name, value)
+
+
 def _from_folder(name: str, folder: Path) -> ModuleType:
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec

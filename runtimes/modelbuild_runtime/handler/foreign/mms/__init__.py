@@ -1,0 +1,1 @@
+"""What handlers written for Multi-Model-Server import from it, where it is not installed."""

@@ -1,0 +1,1 @@
+"""What handlers written for TorchServe import from it, where TorchServe is not installed."""
