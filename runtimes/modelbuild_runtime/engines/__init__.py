@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Mapping, Protocol
+from typing import Any, Dict, Mapping, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -41,3 +41,15 @@ class LoadEngine(Protocol):
     """``load`` of an ``engine.py``. ``path`` is the artifact's file or folder."""
 
     def __call__(self, path: Path, options: EngineOptions) -> Engine: ...
+
+
+class Sample(NamedTuple):
+    """What a runtime's ``sample.py`` makes for the tests: ``make(folder)`` writes a tiny artifact into the folder and
+    says what it answers. ``request`` is a body for POST /predict, one object or a list of them; ``expected`` is the
+    answer as the framework itself computes it. ``options`` go to the manifest's ``runtime.options``.
+    """
+
+    path: Path
+    request: Any
+    expected: Any
+    options: Dict[str, Any] = {}
