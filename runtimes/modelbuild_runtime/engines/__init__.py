@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Dict, Mapping, NamedTuple, Protocol
 
 import msgspec
@@ -52,4 +53,4 @@ class Sample(NamedTuple):
     path: Path
     request: Any
     expected: Any
-    options: Dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
