@@ -78,7 +78,8 @@ class Router:
         node = nodes.setdefault(route.path, _Node(_compile(route.path), {}))
         node.methods.setdefault(route.method, []).append(_bind(route, protocol))
         prefix = _prefix(route.path)
-        self._owners[prefix] = protocol if self._owners.get(prefix, protocol) is protocol else None
+        if prefix:
+            self._owners[prefix] = protocol if self._owners.get(prefix, protocol) is protocol else None
 
     def _keep(self, path: str, node: _Node) -> None:
         for bounds in node.methods.values():
