@@ -37,10 +37,10 @@ def warm_up(pipeline: Pipeline) -> WarmUp:
     """
     error: Optional[Exception] = None
     for free in _FREE_SIZES:
-        inputs = _inputs(pipeline, 1, free)
-        if inputs is None:
-            return WarmUp()
         try:
+            inputs = _inputs(pipeline, 1, free)
+            if inputs is None:
+                return WarmUp()
             seconds = _run(pipeline, inputs)
         except Exception as failure:  # noqa: BLE001  # the model or the handler may raise anything
             error = error or failure
@@ -76,8 +76,8 @@ def _try_rows(pipeline: Pipeline, free: int) -> None:
     """A free leading size need not count rows: only a model that answers one entry a row may have requests joined."""
     if not pipeline.batchable:
         return
-    inputs = _inputs(pipeline, ROWS, free)
     try:
+        inputs = _inputs(pipeline, ROWS, free)
         answer = pipeline.run(inputs)
     except Exception:  # noqa: BLE001  # whatever it is, several rows do not work
         pipeline.batchable = False

@@ -30,6 +30,8 @@ SCALARS: Dict[Any, str] = {
     uuid.UUID: "BYTES",
 }
 
+FORMATS: Dict[Any, str] = {dt.datetime: "date-time", dt.time: "time"}
+
 _UNIONS = (Union, types.UnionType) if sys.version_info >= (3, 10) else (Union,)
 _SEQUENCES = (list, tuple, set, frozenset)
 
@@ -37,6 +39,7 @@ _SEQUENCES = (list, tuple, set, frozenset)
 class Column(NamedTuple):
     """What one annotation says. ``shape`` is that of one row. ``nested`` where no tensor says it: JSON text on tensor
     protocols. ``array`` where the handler gets a numpy array, ``raw`` where it gets bytes instead of text.
+    ``format`` is JSON Schema's word for what a text holds.
     """
 
     datatype: str
@@ -46,6 +49,7 @@ class Column(NamedTuple):
     nested: bool = False
     array: bool = False
     raw: bool = False
+    format: str = ""
 
 
 class Field(NamedTuple):
@@ -74,7 +78,7 @@ def column(annotation: Any) -> Column:
     """What an annotation says of a column. What has no tensor of its own is ``nested``."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if _hashable(annotation) and annotation in SCALARS:
-        return Column(SCALARS[annotation], raw=annotation in {bytes, bytearray})
+        return Column(SCALARS[annotation], raw=annotation in {bytes, bytearray}, format=FORMATS.get(annotation, ""))
     if origin is Annotated:
         return _annotated(column(arguments[0]), arguments[1:])
     if getattr(origin, "_name", "") in {"Required", "NotRequired", "ReadOnly"}:

@@ -51,7 +51,7 @@ class RecordType:
         self.names = tuple(field.name for field in self.fields)
         self.specs: Tuple[TensorSpec, ...] = tuple(field.spec for field in self.fields)
         self.open = _takes_more(cls)
-        self.schema = _pydantic_schema(cls) if pydantic else _msgspec_schema(cls, self.open)
+        self.schema = _pydantic_schema(cls) if pydantic else _msgspec_schema(cls, self.fields, self.open)
         self.plain = all(field.plain for field in self.fields) and _unconstrained(cls, self.schema)
         self._known = frozenset(self.names)
         self._instances = _pydantic_instances(cls) if pydantic else _msgspec_instances(cls)
@@ -186,12 +186,21 @@ def _takes_more(cls: Any) -> bool:
     return is_pydantic(cls) and cls.model_config.get("extra") in {"allow", "ignore"}
 
 
-def _msgspec_schema(cls: Type[Any], takes_more: bool) -> Dict[str, Any]:
+def _msgspec_schema(cls: Type[Any], fields: Sequence[Field], takes_more: bool) -> Dict[str, Any]:
     schema = msgspec.json.schema(cls, schema_hook=_array_schema)
     definitions = schema.pop("$defs", {})
     top = dict(definitions.pop(schema.pop("$ref", "").rpartition("/")[2], schema))
     top["additionalProperties"] = takes_more
+    top["properties"] = {field.name: _with_format(field, top["properties"][field.name]) for field in fields}
     return {**top, "$defs": definitions} if definitions else top
+
+
+def _with_format(field: Field, schema: Dict[str, Any]) -> Dict[str, Any]:
+    """The format of a time, which msgspec leaves out where one without a zone is as good."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_with_format(field, choice) for choice in schema["anyOf"]]}
+    named = field.column.format and schema.get("type") == "string"
+    return {"format": field.column.format, **schema} if named else schema
 
 
 def _array_schema(kind: Any) -> Dict[str, Any]:
