@@ -98,13 +98,13 @@ def _command() -> str:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(modelbuild.__version__, prog_name="mbuild")
 def mbuild() -> None:
-    r"""From a trained model and a feature module to a verified image with a fast server inside.
+    """From a trained model and a feature module to a verified image with a fast server inside.
 
     \b
     mbuild package model.onnx --handler features.py -t registry/team/fraud:1.0
     docker run -p 8080:8080 registry/team/fraud:1.0
     mbuild push registry/team/fraud:1.0
-    """
+    """  # noqa: D301  # \b is click's word for a paragraph that keeps its lines
 
 
 @mbuild.command()
