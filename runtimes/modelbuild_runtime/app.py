@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 from time import monotonic
-from typing import Dict, Protocol, Set, Tuple
+from typing import Callable, Dict, Protocol, Set, Tuple
 
+from modelbuild_runtime.batcher import Job
 from modelbuild_runtime.connection import Connection
 from modelbuild_runtime.dataplane import Dataplane
 from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, PredictionFailed, ServerError, TooLarge
 from modelbuild_runtime.exchange import Exchange
+from modelbuild_runtime.heads import Head, KnownHeads, make_head
 from modelbuild_runtime.http import HttpRequest, HttpResponse
 from modelbuild_runtime.identity import RequestIds
-from modelbuild_runtime.limits import Limits, admit, inflate
+from modelbuild_runtime.limits import SMALL, Limits, admit, inflate
 from modelbuild_runtime.metrics import Metrics
 from modelbuild_runtime.problem import problem
 from modelbuild_runtime.request import Response
@@ -29,7 +31,7 @@ access_logger = logging.getLogger("modelbuild_runtime.access")
 class Queue(Protocol):
     """Where checked requests go: the batcher, or something that runs them at once."""
 
-    def submit(self, job: Exchange) -> None: ...
+    def submit(self, job: Job) -> None: ...
 
 
 class Application:
@@ -39,54 +41,55 @@ class Application:
         self.settings = settings
         self.metrics = Metrics()
         self.connections: Set[Connection] = set()
+        self.known_heads = KnownHeads()
         self.draining = False
         self.now = monotonic()
         self._router = router
         self._ids = RequestIds()
         self._limits = Limits(settings.max_body, settings.max_elements)
-        self._decoding = self.metrics.stages["decode"]
+        self._count = self.metrics.response
+        self._logs_access = settings.access_log
+        self._new_id = self._ids.new
         self._opened = False
-        self._dataplane: Dataplane
-        self._queue: Queue
+        self._prepare: Callable[[Job], None]
+        self._submit: Callable[[Job], None]
 
     def open(self, router: Router, dataplane: Dataplane, queue: Queue) -> None:
         """Begin to predict."""
-        self._dataplane = dataplane
-        self._queue = queue
+        self._prepare = dataplane.prepare
+        self._submit = queue.submit
         self._router = router
         self._opened = True
+        self.known_heads.clear()
 
-    def accept(
-        self,
-        connection: Connection,
-        method: bytes,
-        target: bytes,
-        headers: Dict[bytes, bytes],
-        body: bytes,
-        keep_alive: bool,
-        version: str,
-    ) -> None:
+    def head(
+        self, method: bytes, target: bytes, headers: Dict[bytes, bytes], version: str, *, keep_alive: bool
+    ) -> Head:
+        """A head that was just parsed, with the route it leads to."""
+        return make_head(method, self._router.find(method, target), headers, version, keep_alive=keep_alive)
+
+    def accept(self, connection: Connection, head: Head, body: bytes) -> None:
         """A whole request has arrived."""
         received = monotonic()
-        match = self._router.find(method, target)
-        identity = self._ids.of(headers.get(b"x-request-id"))
-        http = HttpRequest(method.decode(), match.path, match.query, headers, body, match.params, identity, received)
-        exchange = Exchange(self, connection, http, match.owner, keep_alive, version)
+        match = head.match
+        identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
+        http = HttpRequest(head.method, match.path, match.query, head.headers, body, match.params, identity, received)
+        exchange = Exchange(self, connection, http, identity, received, head.keep_alive, head.version, match.owner)
         connection.pending.append(exchange)
         try:
             exchange.bound = bound = match.only or self._choose(match, http)
             exchange.protocol = bound.protocol
-            if b"content-encoding" in headers:
-                http.body = inflate(body, headers[b"content-encoding"], self._limits)
+            if head.content_encoding is not None:
+                http.body = body = inflate(body, head.content_encoding, self._limits)
             prediction = bound.prediction
             if prediction is None:
                 self._respond(exchange, bound.answer(http))
                 return
-            admit(http.body, headers.get(b"content-type", b""), self._limits)
+            if len(body) > SMALL:
+                admit(body, head.content_type, self._limits)
             exchange.request = prediction.decode(http)
-            self._dataplane.prepare(exchange)
-            self._queue.submit(exchange)
-            self._decoding.observe(monotonic() - received)
+            self._prepare(exchange)
+            self._submit(exchange)
         except ServerError as error:
             self.refuse(exchange, error, allowed=match.allowed)
         except RecursionError:
@@ -103,7 +106,7 @@ class Application:
         identity = self._ids.of(headers.get(b"x-request-id"))
         http = HttpRequest(method.decode(), match.path, match.query, headers, b"", {}, identity, monotonic())
         owner = match.routes[0].protocol if match.routes else match.owner
-        exchange = Exchange(self, connection, http, owner, keep_alive=False, version="1.1")
+        exchange = Exchange(self, connection, http, identity, http.received, False, "1.1", owner)
         connection.pending.append(exchange)
         self.refuse(exchange, error)
 
@@ -172,12 +175,11 @@ class Application:
         http = exchange.http
         seconds = monotonic() - http.received
         protocol = exchange.protocol
-        metrics = self.metrics
-        metrics.response(protocol.name if protocol else "", response.status, seconds)
-        if exchange.bound is not None and exchange.bound.prediction is not None:
-            metrics.prediction(seconds, succeeded=response.status < 400)
+        bound = exchange.bound
+        predicted = bound is not None and bound.prediction is not None
+        self._count(protocol.name if protocol else "", response.status, seconds, predicted)
         exchange.connection.deliver(exchange, response)
-        if self.settings.access_log:
+        if self._logs_access:
             _log_access(http, response, seconds)
 
 

@@ -29,9 +29,12 @@ _PATROL = 0.05
 
 
 class Job(Protocol):
-    """What waits. ``inputs`` are as the dataplane prepared them: ``count`` rows, joined with those of equal ``key``."""
+    """What waits, since it was ``received``. ``inputs`` are as the dataplane prepared them: ``count`` rows, joined with
+    those of equal ``key``.
+    """
 
     id: str
+    received: float
     request: Request
     inputs: Any
     count: int

@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         "_chunk",
         "_finished",
         "_half_closed",
+        "_head_text",
         "_headers",
         "_in_head",
         "_lingering",
@@ -89,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: Dict[bytes, bytes] = {}
         self._body: List[bytes] = []
+        self._head_text = b""  # of a request that began with what was read last
 
     # asyncio's callbacks
 
@@ -102,6 +104,16 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._finished:
             return
+        if not (self._reading and self._received):  # between two requests
+            end = data.find(b"\r\n\r\n") + 4
+            head = self._app.known_heads.get(data[:end])
+            if head is not None and head.length == len(data) - end:
+                self._reading = False
+                self._app.accept(self, head, data[end:])
+                if len(self.pending) > _MAX_PENDING:
+                    self._pace()
+                return
+            self._head_text = data[:end]
         self._chunk = len(data)
         self._received += self._chunk
         try:
@@ -197,20 +209,16 @@ class Connection(asyncio.Protocol):
             return  # llhttp stops before the body: see _after_upgrade
         self._reading = False
         self._wants_continue = False
-        parser = self._parser
+        parser, body = self._parser, self._body
         keep_alive = parser.should_keep_alive()
         if not keep_alive:
             self._finished = True
-        body = self._body
-        self._app.accept(
-            self,
-            parser.get_method(),
-            self._target,
-            self._headers,
-            body[0] if len(body) == 1 else b"".join(body),
-            keep_alive,
-            parser.get_http_version(),
-        )
+        method, version = parser.get_method(), parser.get_http_version()
+        head = self._app.head(method, self._target, self._headers, version, keep_alive=keep_alive)
+        if self._head_text.startswith(b"%b %b HTTP/1.1\r\n" % (method, self._target)):
+            self._app.known_heads.add(self._head_text, head)
+        self._head_text = b""
+        self._app.accept(self, head, body[0] if len(body) == 1 else b"".join(body))
         if len(self.pending) > _MAX_PENDING:
             self._pace()
 
@@ -218,13 +226,10 @@ class Connection(asyncio.Protocol):
 
     def deliver(self, exchange: Exchange, response: HttpResponse) -> None:
         """Write a response as soon as all before it are written."""
-        if exchange.keep_alive and self._app.draining:
+        if self._app.draining:
             exchange.keep_alive = False
-        connection = b""
-        if not exchange.keep_alive:
-            connection = CLOSE
-        elif exchange.version == "1.0":
-            connection = KEEP_ALIVE
+        plain = exchange.keep_alive and exchange.version == "1.1"
+        connection = b"" if plain else KEEP_ALIVE if exchange.keep_alive else CLOSE
         exchange.data = render(response, exchange.id, connection, head=exchange.http.method == "HEAD")
         pending = self.pending
         while pending and (data := pending[0].data) is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Hashable, Optional
 
+import msgspec
+
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http import HttpRequest
-from modelbuild_runtime.request import Request, Response
+from modelbuild_runtime.request import Response
 
 if TYPE_CHECKING:
     from modelbuild_runtime.app import Application
@@ -15,55 +17,28 @@ if TYPE_CHECKING:
     from modelbuild_runtime.router import Bound
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """``protocol`` is the one whose shape errors take, None for our own. ``data`` are the bytes of the response, once
-    there is one. ``cancelled``: nobody waits for it any more.
+    there is one. ``cancelled``: nobody waits for it any more. The rest is the batcher's: see ``Job``.
     """
 
-    __slots__ = (
-        "app",
-        "bound",
-        "cancelled",
-        "connection",
-        "count",
-        "data",
-        "deadline",
-        "http",
-        "id",
-        "inputs",
-        "keep_alive",
-        "key",
-        "protocol",
-        "queued",
-        "request",
-        "version",
-    )
-
-    def __init__(
-        self,
-        app: Application,
-        connection: Connection,
-        http: HttpRequest,
-        protocol: Optional[Protocol],
-        keep_alive: bool,
-        version: str,
-    ) -> None:
-        self.app = app
-        self.connection = connection
-        self.http = http
-        self.id = http.id
-        self.keep_alive = keep_alive
-        self.version = version
-        self.protocol = protocol
-        self.bound: Optional[Bound] = None
-        self.data: Optional[bytes] = None
-        self.cancelled = False
-        self.request: Request
-        self.inputs: Any
-        self.count: int
-        self.key: Hashable
-        self.deadline: float
-        self.queued: float
+    app: Application
+    connection: Connection
+    http: HttpRequest
+    id: str
+    received: float
+    keep_alive: bool
+    version: str
+    protocol: Optional[Protocol]
+    bound: Optional[Bound] = None
+    data: Optional[bytes] = None
+    cancelled: bool = False
+    request: Any = None
+    inputs: Any = None
+    count: int = 0
+    key: Hashable = None
+    deadline: float = 0.0
+    queued: float = 0.0
 
     def answer(self, response: Response) -> None:
         """The prediction is made."""

@@ -10,7 +10,7 @@ from modelbuild_runtime.errors import InvalidInput, TooLarge, UnsupportedMediaTy
 
 Body = Union[bytes, bytearray]
 
-_SMALL = 1 << 16
+SMALL = 1 << 16
 """Bodies up to this size cannot hold enough values to matter."""
 
 _WINDOW_BITS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
@@ -33,7 +33,7 @@ def admit(body: Body, content_type: bytes, limits: Limits) -> None:
     Raises:
         TooLarge: more values than allowed.
     """
-    if len(body) <= _SMALL or len(body) // 2 <= limits.elements or content_type.startswith(b"application/octet"):
+    if len(body) <= SMALL or len(body) // 2 <= limits.elements or content_type.startswith(b"application/octet"):
         return
     elements = body.count(b",") + body.count(b"[") + body.count(b"{") + body.count(b"\n")
     if elements > limits.elements:

@@ -6,6 +6,7 @@ Workers add up: each leaves its numbers on a board that all can read, so that a 
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import msgspec
@@ -31,23 +32,24 @@ class Metrics:
         self.failed: List[float] = [0, 0.0]
         self.last = 0.0
 
-    def response(self, protocol: str, status: int, seconds: float) -> None:
-        """A response leaves."""
+    def response(self, protocol: str, status: int, seconds: float, predicted: bool) -> None:
+        """A response leaves; ``predicted`` where it was asked for a prediction."""
         key = (protocol, status)
         self.requests[key] = self.requests.get(key, 0) + 1
-        self.duration.observe(seconds)
-
-    def prediction(self, seconds: float, *, succeeded: bool) -> None:
-        """An attempt to predict has ended."""
-        sums = self.succeeded if succeeded else self.failed
-        sums[0] += 1
-        sums[1] += seconds
+        duration = self.duration
+        duration.counts[bisect_left(duration.edges, seconds)] += 1
+        duration.total += seconds
+        if predicted:
+            sums = self.succeeded if status < 400 else self.failed
+            sums[0] += 1
+            sums[1] += seconds
 
     def run(self, jobs: Sequence[Job], rows: int, began: float, seconds: float) -> None:
-        """The model ran."""
-        queue = self.stages["queue"]
-        for job in jobs:
-            queue.observe(began - job.queued)
+        """The model ran. Jobs of one run count with their mean times in the queue and before it: sums are exact."""
+        count = len(jobs)
+        queued = sum([job.queued for job in jobs])
+        self.stages["queue"].observe(began - queued / count, count)
+        self.stages["decode"].observe((queued - sum([job.received for job in jobs])) / count, count)
         self.stages["predict"].observe(seconds)
         self.batch_rows.observe(rows)
         self.batch_requests.observe(len(jobs))

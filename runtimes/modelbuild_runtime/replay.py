@@ -9,6 +9,7 @@ from typing import Any, Deque, List, NamedTuple, Optional
 import msgspec
 
 from modelbuild_runtime.app import Application
+from modelbuild_runtime.batcher import Job
 from modelbuild_runtime.dataplane import Dataplane
 from modelbuild_runtime.exchange import Exchange
 from modelbuild_runtime.http import HttpResponse
@@ -39,7 +40,7 @@ class Immediate:
         self._dataplane = dataplane
         self._pace = pace
 
-    def submit(self, job: Exchange) -> None:
+    def submit(self, job: Job) -> None:
         """Run one job and answer it."""
         began = monotonic()
         outcome = self._dataplane.run([job])[0]
@@ -69,7 +70,8 @@ class Replayer:
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> HttpResponse:
         """One request and its response."""
         headers = {b"content-type": content_type.encode(), b"accept": b"application/json"}
-        self._app.accept(self, b"POST", path.encode(), headers, body, True, "1.1")  # type: ignore[arg-type]
+        head = self._app.head(b"POST", path.encode(), headers, "1.1", keep_alive=True)
+        self._app.accept(self, head, body)  # type: ignore[arg-type]
         self.pending.clear()
         return self._responses.pop()
 
