@@ -116,7 +116,7 @@ def _originals(taken: Any) -> List[Any]:
     if isinstance(taken, list):
         return taken
     if isinstance(taken, dict):
-        return open_rows(taken)
+        return list(by_row(taken))
     if isinstance(taken, np.ndarray):
         return list(taken)
     return list(taken.to_dict("records"))

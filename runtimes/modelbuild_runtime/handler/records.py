@@ -123,14 +123,26 @@ def _row(index: int, count: int) -> str:
 
 def _msgspec_instances(cls: Type[Any]) -> Callable[[List[Dict[str, Any]]], List[Any]]:
     kind = List[cls]  # type: ignore[valid-type]
+    defaults = _defaults(cls)
 
     def instances(objects: List[Dict[str, Any]]) -> List[Any]:
         try:
-            return msgspec.convert(objects, kind, dec_hook=_decode_array)
+            made: List[Any] = msgspec.convert(objects, kind, dec_hook=_decode_array)
         except msgspec.ValidationError as error:
             raise from_msgspec(error) from None
+        for record in made if defaults else ():
+            for name, default in defaults.items():
+                record.__dict__.setdefault(name, default)
+        return made
 
     return instances
+
+
+def _defaults(cls: Type[Any]) -> Dict[str, Any]:
+    """Defaults of a dataclass that msgspec leaves to the class: a handler may look into ``vars(record)``."""
+    if not dataclasses.is_dataclass(cls) or hasattr(cls, "__slots__"):
+        return {}
+    return {f.name: f.default for f in dataclasses.fields(cls) if f.init and f.default is not dataclasses.MISSING}
 
 
 def _pydantic_instances(cls: Any) -> Callable[[List[Dict[str, Any]]], List[Any]]:
@@ -165,7 +177,12 @@ def _msgspec_fields(cls: Type[Any]) -> Tuple[Field, ...]:
             f"the record type {cls.__name__} of the handler cannot be read: {error}",
             "Its annotations must be importable at run time, and understood by the Python of the image.",
         ) from error
-    return tuple(Field(item.encode_name, item.name, column(hints[item.name]), item.required) for item in known)
+    # A TypedDict's fields come sorted by name; rows without names are in the order in which they are written.
+    order = {name: index for index, name in enumerate(hints)} if issubclass(cls, dict) else {}
+    return tuple(
+        Field(item.encode_name, item.name, column(hints[item.name]), item.required)
+        for item in sorted(known, key=lambda item: order.get(item.name, 0))
+    )
 
 
 def _pydantic_fields(cls: Any) -> Tuple[Field, ...]:

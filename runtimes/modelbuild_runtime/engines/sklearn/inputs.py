@@ -56,7 +56,7 @@ class Inputs(NamedTuple):
         arrays = [_values(given, name, column, count) for name, column in zip(self.names, self.columns)]
         if self.kind == "objects":
             return np.stack([array.astype(object) for array in arrays], axis=1)
-        return _frame(self.names, arrays)
+        return _frame(self.names, arrays, self.columns)
 
 
 def inputs_of(model: Any) -> Inputs:
@@ -160,7 +160,13 @@ def _texts(array: np.ndarray, missing: Any) -> np.ndarray:
     return made
 
 
-def _frame(names: Sequence[str], arrays: Sequence[np.ndarray]) -> Any:
+def _frame(names: Sequence[str], arrays: Sequence[np.ndarray], known: Sequence[Column]) -> Any:
+    """Pandas would read None among texts as NaN: where the model was fitted on None, it stays."""
     import pandas as pd
 
-    return pd.DataFrame(dict(zip(names, arrays)))
+    return pd.DataFrame(
+        {
+            name: pd.Series(array, dtype=object) if column.missing is None else array
+            for name, array, column in zip(names, arrays, known)
+        }
+    )
