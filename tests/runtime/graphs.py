@@ -22,7 +22,9 @@ def tensor(name: str, kind: int = TensorProto.FLOAT, *shape: Any) -> Any:
     return helper.make_tensor_value_info(name, kind, list(shape))
 
 
-def save(path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: list[Any] = [], **model: Any) -> Path:  # noqa: B006
+def save(
+    path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: list[Any] = [], **model: Any
+) -> Path:
     graph = helper.make_graph(nodes, "g", inputs, outputs, weights)
     imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
     onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=8, **model), path)
@@ -32,7 +34,9 @@ def save(path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], we
 def identity(path: Path, *shape: Any, kind: int = TensorProto.FLOAT) -> Path:
     """Answers ``x`` as ``y``."""
     sizes = shape or ("n", 2)
-    return save(path, [helper.make_node("Identity", ["x"], ["y"])], [tensor("x", kind, *sizes)], [tensor("y", kind, *sizes)])
+    return save(
+        path, [helper.make_node("Identity", ["x"], ["y"])], [tensor("x", kind, *sizes)], [tensor("y", kind, *sizes)]
+    )
 
 
 def two_inputs(path: Path) -> Path:
@@ -51,9 +55,9 @@ def pipeline(
     *,
     style: str = "functions",
     model: Any = identity,
-    files: Mapping[str, str] = {},  # noqa: B006
+    files: Mapping[str, str] = {},
     signature: Signature = Signature(),  # noqa: B008
-    options: Mapping[str, Any] = {},  # noqa: B006
+    options: Mapping[str, Any] = {},
 ) -> Any:
     """A pipeline of a graph and a handler's source; each handler is a module of its own name."""
     name = f"handler_under_test_{next(_numbers)}"

@@ -97,7 +97,7 @@ class RecordType:
         return Column("BYTES")
 
     def _object(self, item: Any, index: int, count: int) -> Dict[str, Any]:
-        if isinstance(item, self.cls) and not isinstance(item, dict):
+        if not issubclass(self.cls, dict) and isinstance(item, self.cls):
             return {field.name: getter(item) for field, getter in zip(self.fields, self._getters)}
         if isinstance(item, Mapping):
             return dict(item)

@@ -22,6 +22,9 @@ _WORDS = {
     "bytes": "base64 text",
 }
 
+MISSING = "the field '{}' is missing"
+UNKNOWN = "there is no field '{}'"
+
 Step = Union[int, str]
 
 
@@ -38,7 +41,9 @@ class Refused(Exception):  # noqa: N818  # turned into an InvalidInput before an
         row, steps = (self.path[0], self.path[1:]) if self.path else (0, ())
         field = ".".join(str(step) for step in steps)
         where = f"row {row}: " if len(rows) > 1 else ""
-        name = f"{field!r}: " if field and f"{field!r}" not in self.what else ""
+        if self.what in {MISSING, UNKNOWN}:
+            return InvalidInput(f"{where}{self.what.format(field)}", field=field)
+        name = f"{field!r}: " if field else ""
         value = _value(rows, self.path) if self.what.startswith("expected") and field else ""
         return InvalidInput(f"{where}{name}{self.what}{value}", field=field)
 
@@ -50,7 +55,7 @@ def from_msgspec(error: Exception) -> Refused:
     steps: Tuple[Step, ...] = tuple(int(i) if i else name for i, name in _STEP.findall(path))
     missing = _MISSING.match(what)
     if missing:
-        return Refused(f"the field {missing.group(1)!r} is missing", (*steps, missing.group(1)))
+        return Refused(MISSING, (*steps, missing.group(1)))
     return Refused(_plain(what), steps)
 
 
@@ -59,9 +64,9 @@ def from_pydantic(error: ValueError, row: int) -> Refused:
     first = error.errors()[0]  # type: ignore[attr-defined]
     steps = tuple(first["loc"])
     if first["type"] == "missing":
-        return Refused(f"the field {str(steps[-1])!r} is missing", (row, *steps))
+        return Refused(MISSING, (row, *steps))
     if first["type"] == "extra_forbidden":
-        return Refused(f"there is no field {str(steps[-1])!r}", (row, *steps))
+        return Refused(UNKNOWN, (row, *steps))
     given = f", got {shown(first['input'])}" if not isinstance(first["input"], dict) else ""
     return Refused(first["msg"][:1].lower() + first["msg"][1:] + given, (row, *steps))
 

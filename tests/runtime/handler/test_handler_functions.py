@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runtime.graphs import identity, pipeline, two_inputs
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.signature import Signature, TensorSpec
+from runtime.graphs import identity, pipeline, two_inputs
 
 RECORD = """
 from dataclasses import dataclass
@@ -39,7 +39,10 @@ def postprocess(outputs, payment: Payment):
 """,
     )
 
-    assert pipe.contract.inputs == (TensorSpec("amount", "FP64", (-1,)), TensorSpec("country", "BYTES", (-1,), optional=True))
+    assert pipe.contract.inputs == (
+        TensorSpec("amount", "FP64", (-1,)),
+        TensorSpec("country", "BYTES", (-1,), optional=True),
+    )
     assert pipe.contract.record["required"] == ["amount"]
     assert not pipe.contract.open
     assert pipe.batchable
@@ -433,7 +436,11 @@ def test_what_postprocess_must_not_return(tmp_path: Path, returned: str, complai
         ("preprocess = 3", "is not a function", ""),
         ("def preprocess(x: set): pass", "'x' is annotated set", "list\\[Record\\], list\\[dict\\]"),
         ("def preprocess(x: list[float]): pass", "'x' is annotated list", "record type"),
-        ("def preprocess(x: 'Nowhere'): pass", "annotation of the handler's preprocess cannot be read", "TYPE_CHECKING"),
+        (
+            "def preprocess(x: 'Nowhere'): pass",
+            "annotation of the handler's preprocess cannot be read",
+            "TYPE_CHECKING",
+        ),
         ("def load(context): return 1\ndef preprocess(x): pass", "no function to run it", "predict"),
         ("def load(context): 1 / 0\ndef preprocess(x): pass", "load of the handler failed: ZeroDivisionError", ""),
     ],
