@@ -67,9 +67,11 @@ class Replayer:
         response = self.post("/predict", msgspec.json.encode(example.request))
         return Replayed(example, response, monotonic() - began)
 
-    def post(self, path: str, body: bytes, content_type: str = "application/json") -> HttpResponse:
+    def post(
+        self, path: str, body: bytes, content_type: str = "application/json", accept: str = "application/json"
+    ) -> HttpResponse:
         """One request and its response."""
-        headers = {b"content-type": content_type.encode(), b"accept": b"application/json"}
+        headers = {b"content-type": content_type.encode(), b"accept": accept.encode()}
         head = self._app.head(b"POST", path.encode(), headers, "1.1", keep_alive=True)
         self._app.accept(self, head, body)  # type: ignore[arg-type]
         self.pending.clear()
