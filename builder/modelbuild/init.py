@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelbuild.config import FILE_NAME
 from modelbuild.errors import UsageError
+from modelbuild.runtime import Reading
 from modelbuild.signature import Signature, TensorSpec
 from modelbuild.source import Source
 
@@ -15,7 +16,7 @@ HANDLER_NAME = "features.py"
 
 def first_files(source: Source) -> Mapping[str, str]:
     """File names to texts: what a project needs to be packaged by ``mbuild package`` alone."""
-    return {FILE_NAME: _config(source), HANDLER_NAME: _handler(source.reading.signature)}
+    return {FILE_NAME: _config(source), HANDLER_NAME: _handler(source.reading)}
 
 
 def write_files(folder: Path, files: Mapping[str, str], *, force: bool) -> tuple[Path, ...]:
@@ -45,13 +46,16 @@ tag: {name}:latest
 """
 
 
-def _handler(signature: Signature) -> str:
-    return _frame_handler(signature) if signature.columns else _array_handler(signature)
+def _handler(reading: Reading) -> str:
+    names = reading.metadata.get("feature names", "")
+    if reading.signature.columns or names:
+        return _frame_handler(_describe(reading.signature.inputs) if reading.signature.inputs else f"    {names}")
+    return _array_handler(reading.signature)
 
 
 def _describe(specs: tuple[TensorSpec, ...]) -> str:
     if not specs:
-        return "    the image tells: mbuild verify"
+        return "    what `mbuild verify IMAGE --json` says of the image"
     return "\n".join(f"    {spec.name}: {spec.datatype} {list(spec.shape)}" for spec in specs)
 
 
@@ -79,7 +83,7 @@ def postprocess(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 '''
 
 
-def _frame_handler(signature: Signature) -> str:
+def _frame_handler(columns: str) -> str:
     return f'''\
 """Feature code: what a client sends becomes what the model takes."""
 
@@ -90,7 +94,7 @@ def preprocess(frame: pd.DataFrame) -> pd.DataFrame:
     """Called once for all rows that wait together.
 
     The model takes the columns:
-{_describe(signature.inputs)}
+{columns}
     """
     return frame
 '''

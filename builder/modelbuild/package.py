@@ -81,7 +81,7 @@ def _verified(
     verification = None
     try:
         if not options.no_verify:
-            progress.step("Verifying", f"{len(draft.examples) or 'generated'} examples")
+            progress.step("Verifying", _count(len(draft.examples)))
             verification = verify(
                 engine, image.id, draft.examples, tolerance=options.tolerance, timeout=options.ready_timeout
             )
@@ -91,6 +91,12 @@ def _verified(
     except BaseException:
         engine.remove(image)
         raise
+
+
+def _count(examples: int) -> str:
+    if not examples:
+        return "examples made from the contract"
+    return f"{examples} example{'' if examples == 1 else 's'}"
 
 
 def _learnt(verification: Verification | None) -> Mapping[str, str]:

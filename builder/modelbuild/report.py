@@ -59,7 +59,10 @@ def show_packaged(packaged: Packaged, terminal: Terminal) -> None:
     rows = [[layer.name, size_text(layer.size), "cache" if layer.cached else "built"] for layer in image.layers]
     terminal.table(["layer", "size", "from"], [*rows, ["total", size_text(image.size), ""]], right=[1])
     terminal.note(packaged.verification.summary if packaged.verification else "not verified: --no-verify")
-    for note in packaged.draft.lock.notes:
+    for finding in packaged.draft.source.reading.findings:
+        if finding.severity != "info":
+            terminal.note(f"{finding.severity}: {finding.what}  ({finding.where})")
+    for note in (*packaged.draft.lock.notes, *(note for tree in packaged.draft.trees for note in tree.notes)):
         terminal.note(note)
     terminal.note(f"image {image.id}, {packaged.seconds:.1f} s")
 

@@ -13,7 +13,6 @@ from typing import Any, Self
 import rich.progress
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from modelbuild.errors import MbuildError
 from modelbuild.progress import Progress
@@ -147,14 +146,15 @@ class LiveProgress:
 def print_table(
     console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
 ) -> None:
-    """A table without a frame, whole lines whatever the width of the terminal."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(_escape(cell) for cell in row))
-    width = max(console.width, console.measure(table).maximum) if rows else console.width
-    console.print(table, width=width, soft_wrap=True, highlight=False)
+    """A table without a frame. Lines are as long as they must be: a pipe has no width."""
+    lines = [tuple(columns), *map(tuple, rows)]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        console.print("  ".join(cells).rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def size_text(size: int) -> str:

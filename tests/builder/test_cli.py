@@ -1,0 +1,148 @@
+"""The command line: what goes where, how options come together, how errors end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from modelbuild import cli
+from modelbuild.config import Options
+from modelbuild.errors import MbuildError, UnsafeArtifactError
+from onnx import TensorProto, helper
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    value = helper.make_tensor_value_info
+    node = helper.make_node("Identity", ["x"], ["y"])
+    x, y = value("x", TensorProto.FLOAT, ["n", 3]), value("y", TensorProto.FLOAT, ["n", 3])
+    graph = helper.make_graph([node], "g", [x], [y])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        cli.main([str(argument) for argument in arguments])
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_results_go_to_stdout_and_nothing_else_does(capsys, model):
+    code, out, err = run(capsys, "inspect", model, "--json")
+    assert code == 0
+    assert err == ""
+    found = json.loads(out)
+    assert found["runtime"] == "onnx"
+    assert found["signature"]["inputs"] == [
+        {"name": "x", "datatype": "FP32", "shape": [-1, 3], "optional": False, "labels": []}
+    ]
+
+
+def test_without_json_a_person_can_read_it(capsys, model):
+    _, out, _ = run(capsys, "inspect", model)
+    assert "runtime: onnx" in out
+    assert "input: x  FP32 [-1, 3]" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["inspect", "missing.onnx"], 10, "missing.onnx does not exist"),
+        (["inspect"], 2, "No model was given"),
+        (["inspect", "--handlr", "x"], 2, "--handlr"),
+        (["pack"], 2, "pack"),
+        (["package", "missing.onnx"], 2, "no name"),
+        (["push", "team/UPPER"], 2, "team/UPPER"),
+    ],
+)
+def test_a_mistake_is_one_error_with_a_hint_and_a_code(capsys, monkeypatch, tmp_path, arguments, code, says):
+    monkeypatch.chdir(tmp_path)
+    ended, out, err = run(capsys, *arguments)
+    assert ended == code
+    assert out == ""
+    assert err.startswith("error: ")
+    assert says in err
+    assert "hint: " in err
+    assert "Traceback" not in err
+
+
+def seen_options(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+    seen: list[Options] = []
+
+    def read_source(_: Path, options: Options, __: object) -> None:
+        seen.append(options)
+        raise MbuildError("enough")
+
+    monkeypatch.setattr(cli, "read_source", read_source)
+    return seen
+
+
+def test_a_flag_beats_the_environment_beats_the_file(capsys, monkeypatch, model):
+    (model.parent / "mbuild.yaml").write_text("python: '3.9'\nname: file\nmodel-version: '7'\n")
+    monkeypatch.setenv("MBUILD_PYTHON", "3.10")
+    monkeypatch.setenv("MBUILD_NAME", "environment")
+    seen = seen_options(monkeypatch)
+    run(capsys, "inspect", model, "--python", "3.12")
+    assert (seen[0].python, seen[0].name, seen[0].model_version) == ("3.12", "environment", "7")
+
+
+def test_a_flag_that_is_not_given_leaves_the_files_true(capsys, monkeypatch, model):
+    (model.parent / "mbuild.yaml").write_text("allow-unsafe: true\nrequirement: [pandas]\n")
+    seen = seen_options(monkeypatch)
+    run(capsys, "inspect", model)
+    assert seen[0].allow_unsafe is True
+    assert seen[0].requirement == ("pandas",)
+
+
+def test_the_model_may_be_a_key_of_the_file(capsys, monkeypatch, model):
+    (model.parent / "mbuild.yaml").write_text("model: model.onnx\n")
+    monkeypatch.chdir(model.parent)
+    code, out, _ = run(capsys, "inspect", "--json")
+    assert code == 0
+    assert json.loads(out)["artifact"]["name"] == "model.onnx"
+
+
+def test_config_names_another_file(capsys, monkeypatch, model):
+    other = model.parent / "other.yaml"
+    other.write_text("name: other\n")
+    seen = seen_options(monkeypatch)
+    run(capsys, "inspect", model, "--config", other)
+    assert seen[0].name == "other"
+
+
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (UnsafeArtifactError("no", hint="h"), 12)])
+def test_how_it_ends(capsys, monkeypatch, model, raised, code):
+    def read_source(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(cli, "read_source", read_source)
+    ended, out, err = run(capsys, "inspect", model)
+    assert (ended, out) == (code, "")
+    assert err
+
+
+def test_runtimes_are_listed(capsys):
+    code, out, _ = run(capsys, "runtimes", "--json")
+    assert code == 0
+    assert {"onnx", "sklearn"} <= {item["name"] for item in json.loads(out)}
+
+
+def test_init_writes_what_package_reads_and_overwrites_only_when_told(capsys, model):
+    code, out, _ = run(capsys, "init", model)
+    assert code == 0
+    assert [Path(line).name for line in out.split()] == ["mbuild.yaml", "features.py"]
+    code, out, _ = run(capsys, "inspect", model, "--json")
+    assert code == 0
+    assert json.loads(out)["handler"]["module"] == "features"
+    (model.parent / "features.py").write_text("mine = 1\n")
+    code, _, err = run(capsys, "init", model)
+    assert code == 2
+    assert "exists" in err
+    assert (model.parent / "features.py").read_text() == "mine = 1\n"
+    assert run(capsys, "init", model, "--force")[0] == 0
