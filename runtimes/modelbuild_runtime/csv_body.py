@@ -38,7 +38,7 @@ def read(body: Union[bytes, bytearray], contract: Contract, header: str = "") ->
     lines = _lines(body)
     names = [text.strip() for text in lines[0]]
     known = [spec.name for spec in contract.inputs]
-    headed = header == "present" or (not header and sorted(names) == sorted(known))
+    headed = header == "present" or (not header and _names_columns(names, contract))
     if headed:
         lines = lines[1:]
     if not lines:
@@ -46,6 +46,10 @@ def read(body: Union[bytes, bytearray], contract: Contract, header: str = "") ->
     _check_widths(lines, len(names), first=2 if headed else 1)
     if contract.open or not contract.inputs:
         return Table(Rows(_untyped(lines, names if headed else [])), headed)
+    if headed and len(set(names)) != len(names):
+        raise InvalidInput("the CSV's header names a column twice", field=next(n for n in names if names.count(n) > 1))
+    if contract.record and _has_gaps(lines, names if headed else known, contract):
+        return Table(Rows(_records(lines, names if headed else known, contract)), headed)
     if headed and len(contract.inputs) > 1:
         return Table(Columns(_named(lines, names, contract)), headed)
     try:
@@ -99,19 +103,51 @@ def _check_widths(lines: Sequence[List[str]], width: int, first: int) -> None:
             )
 
 
+def _names_columns(names: Sequence[str], contract: Contract) -> bool:
+    """Whether a line says just the contract's names, of which those may be missing that may be left out."""
+    required = [spec.name for spec in contract.inputs if not spec.optional]
+    return bool(contract.inputs) and set(required) <= set(names) <= {spec.name for spec in contract.inputs}
+
+
+def _has_gaps(lines: Sequence[List[str]], names: Sequence[str], contract: Contract) -> bool:
+    """Whether a cell is empty that may be: its record then lacks the field, which a column cannot say of one row."""
+    single = {spec.name for spec in contract.inputs if len(spec.shape) == 1}
+    optional = [spec.name in single and spec.optional for spec in _specs(names, contract)]
+    if len(names) != len(lines[0]) or len(single) != len(contract.inputs):
+        return False
+    return any(may and not text for line in lines for may, text in zip(optional, line))
+
+
+def _records(lines: Sequence[List[str]], names: Sequence[str], contract: Contract) -> List[Any]:
+    specs = _specs(names, contract)
+    return [
+        {
+            spec.name: cell.value(spec.name, spec.datatype, text)
+            for spec, text in zip(specs, line)
+            if text or not spec.optional
+        }
+        for line in lines
+    ]
+
+
+def _specs(names: Sequence[str], contract: Contract) -> List[TensorSpec]:
+    """What the contract says of each name; an unknown one is refused with all other names."""
+    specs = {spec.name: spec for spec in contract.inputs}
+    return [specs.get(name, TensorSpec(name, "BYTES", (-1,))) for name in names]
+
+
 def _untyped(lines: Sequence[List[str]], names: Sequence[str]) -> List[Any]:
     rows = [[cell.guess(text) for text in line] for line in lines]
     return [dict(zip(names, row)) for row in rows] if names else rows
 
 
 def _named(lines: Sequence[List[str]], names: Sequence[str], contract: Contract) -> Dict[str, Tensor]:
-    if len(set(names)) != len(names):
-        raise InvalidInput("the CSV's header names a column twice", field=next(n for n in names if names.count(n) > 1))
     specs = {spec.name: spec for spec in contract.inputs}
     columns = {}
     for name, column in zip(names, zip(*lines)):
         spec = specs.get(name, TensorSpec(name, "BYTES", (-1,)))  # an unknown name is refused with all other names
-        columns[name] = _tensor(spec, [[text] for text in column])
+        if not (spec.optional and not any(column)):  # a column that is empty from top to bottom is not there
+            columns[name] = _tensor(spec, [[text] for text in column])
     return columns
 
 
