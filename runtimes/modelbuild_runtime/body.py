@@ -12,7 +12,7 @@ from modelbuild_runtime.http import HttpRequest
 from modelbuild_runtime.media_type import MediaType
 from modelbuild_runtime.natural_json import NaturalJson
 from modelbuild_runtime.question import RECORD, ROWS, Question, only_input, wire
-from modelbuild_runtime.request import Columns, Raw, Request, Rows
+from modelbuild_runtime.request import Columns, Raw, Request
 from modelbuild_runtime.tensor import Tensor
 
 _JSON = (media_type.JSON, "")
@@ -60,7 +60,7 @@ class BodyReader:
         return Request(payload, id=http.id, parameters=parameters, headers=http.headers, wire=wanted)
 
     def _read_lines(self, body: Any, media: MediaType) -> Question:  # noqa: ARG002
-        return Question(Rows(json_body.read_lines(body)), ROWS)
+        return self._json.lines(json_body.read_lines(body))
 
     def _read_csv(self, body: Any, media: MediaType) -> Question:
         payload, header = csv_body.read(body, self._contract, media.params.get("header", "").lower())

@@ -21,7 +21,8 @@ def read(body: Union[bytes, bytearray], media: MediaType, contract: Contract) ->
     found: Dict[str, List[Any]] = {}
     for part in _named(form_body.read(body, media), contract):
         found.setdefault(part.name, []).append(_value(part, contract))
-    record = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    left_out = {spec.name for spec in contract.inputs if spec.optional and found.get(spec.name) in ([None], [""])}
+    record = {name: one[0] if len(one) == 1 else one for name, one in found.items() if name not in left_out}
     return Question(Rows([record]), RECORD)
 
 

@@ -20,6 +20,19 @@ _STEP = np.zeros(256, np.int8)
 _STEP[list(b"[{")] = 1
 _STEP[list(b"]}")] = -1
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
+_TYPE = re.compile(r"`([^`]*)`")
+_WORDS = {
+    "str": "a string",
+    "str | null": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean",
+    "array": "a list",
+    "array | null": "a list",
+    "object": "an object",
+    "object | null": "an object",
+    "null": "null",
+}
 
 _decode = msgspec.json.Decoder().decode
 
@@ -57,16 +70,14 @@ def explained(error: msgspec.ValidationError) -> InvalidInput:
     """What does not fit, with its place in the body as the field."""
     text = str(error)
     found = _PLACE.search(text)
-    if found is None:
-        return InvalidInput(text[:1].lower() + text[1:])
-    what = text[: found.start()].replace("`", "'")
-    place = found.group(1)
+    place = found.group(1) if found else ""
+    what = _TYPE.sub(lambda match: _WORDS.get(match.group(1), f"'{match.group(1)}'"), _PLACE.sub("", text))
     return InvalidInput(f"{place}: {what[:1].lower()}{what[1:]}" if place else what, field=place)
 
 
 def _with_tokens(body: Body, error: Exception) -> Any:
     if b"NaN" not in body and b"Infinity" not in body:
-        raise _not_json(error) from error
+        raise _not_json(body, error) from error
     try:
         value = json.loads(body)
         if b"\\u" in body:
@@ -74,7 +85,7 @@ def _with_tokens(body: Body, error: Exception) -> Any:
     except RecursionError as deep:
         raise _too_deep() from deep
     except ValueError as second:
-        raise _not_json(second) from second
+        raise _not_json(body, second) from second
     return value
 
 
@@ -93,7 +104,9 @@ def _nesting(body: Body) -> int:
     return int(np.cumsum(_STEP[brackets], dtype=np.int64).max())
 
 
-def _not_json(error: Exception) -> InvalidInput:
+def _not_json(body: Body, error: Exception) -> InvalidInput:
+    if not body.strip():
+        return InvalidInput("the body is empty")
     text = str(error)
     if isinstance(error, UnicodeDecodeError):
         text = "it is not UTF-8"

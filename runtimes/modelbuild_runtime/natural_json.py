@@ -47,6 +47,10 @@ class NaturalJson:
         value = json_body.read(body)
         return self._question(_with_bytes(value) if b'"b64"' in body else value)
 
+    def lines(self, rows: List[Any]) -> Question:
+        """Rows that came one a line."""
+        return Question(_rows(rows), ROWS)
+
     def _question(self, value: Any) -> Question:
         if not isinstance(value, dict):
             return self._bare(value)
@@ -54,7 +58,7 @@ class NaturalJson:
             rows, parameters = value["instances"], _parameters(value, "instances")
             if not isinstance(rows, list):
                 raise InvalidInput("'instances' must be a list of rows", field="instances")
-            return Question(Rows(rows), INSTANCES, parameters)
+            return Question(_rows(rows), INSTANCES, parameters)
         if "inputs" in value and "inputs" not in self._names:
             return Question(self._columns(value["inputs"]), INPUTS, _parameters(value, "inputs"))
         alias = next(iter(value)) if len(value) == 1 and not self._open else ""
@@ -65,7 +69,7 @@ class NaturalJson:
     def _bare(self, value: Any) -> Question:
         """A value without a name around it: rows, or one row, which the contract tells apart."""
         if isinstance(value, list) and self._are_rows(value):
-            return Question(Rows(value), ROWS)
+            return Question(_rows(value), ROWS)
         if isinstance(value, (list, dict)) or (self._single is not None and value is not None):
             return Question(Rows([value]), RECORD)
         raise InvalidInput("the body must be an object, or a list of rows")
@@ -74,7 +78,7 @@ class NaturalJson:
         depth, inner = 1, value[0] if value else None
         while isinstance(inner, list):
             depth, inner = depth + 1, inner[0] if inner else None
-        if self._open or isinstance(inner, dict):
+        if not value or self._open or isinstance(inner, dict):
             return True
         if self._single is None:
             return depth > 1
@@ -128,6 +132,12 @@ class NaturalJson:
             if flat_buffer.is_object(inner) and list(inner.keys()) == [single.name]:
                 return inner[single.name], INPUTS
         return None, ""
+
+
+def _rows(rows: List[Any]) -> Rows:
+    if len(rows) > 1 and dict in (kinds := set(map(type, rows))) and len(kinds) > 1:
+        raise InvalidInput("the rows must be all objects, or all lists or values")
+    return Rows(rows)
 
 
 def _guessed(shape: Tuple[int, ...], flat: List[Any]) -> Tensor:

@@ -1,0 +1,99 @@
+"""The real server in a process of its own, put together as an image has it, with the echo runtime inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import modelbuild_runtime
+
+HERE = Path(__file__).parent
+SOURCES = Path(modelbuild_runtime.__file__).parent
+DATATYPES = (
+    "BOOL",
+    "UINT8",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "INT8",
+    "INT16",
+    "INT32",
+    "INT64",
+    "FP16",
+    "FP32",
+    "FP64",
+    "BYTES",
+)
+EVERY_DATATYPE = [{"name": name, "datatype": name, "shape": [-1, -1]} for name in DATATYPES]
+
+
+@contextmanager
+def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo") -> Iterator[str]:
+    """Serve the echo runtime with these inputs; yields "127.0.0.1:port"."""
+    root = _image(folder, inputs, name)
+    port = _free_port()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root / "server"),
+        "MBUILD_MANIFEST": str(root / "manifest.json"),
+        "MBUILD_HOST": "127.0.0.1",
+        "MBUILD_PORT": str(port),
+        "MBUILD_THREADS": "1",
+    }
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)
+    try:
+        _wait_until_ready(process, port, folder / "log")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+def _image(folder: Path, inputs: list[dict[str, Any]], name: str) -> Path:
+    """The same tree as /opt/mbuild in an image; a third party's runtime is one more folder among the engines."""
+    server = folder / "server" / "modelbuild_runtime"
+    skipped = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(SOURCES, server, ignore=skipped)
+    shutil.copytree(HERE / "echo_runtime", server / "engines" / "echo", ignore=skipped)
+    (folder / "model").mkdir()
+    (folder / "model" / "model.echo").write_text("echo")
+    manifest = {
+        "model": {"name": name, "version": "1", "path": "model/model.echo"},
+        "runtime": {"name": "echo"},
+        "signature": {"inputs": inputs, "outputs": inputs},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode}:\n{log.read_text()}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.05)
+    raise RuntimeError(f"the server does not become ready:\n{log.read_text()}")

@@ -1,0 +1,105 @@
+"""What holds for every file in ``protocols/``: a new one is tested by being there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from contract.models import MODELS
+from contract.wires import Server, server
+from modelbuild_runtime import errors, protocols
+from modelbuild_runtime.discovery import names
+from modelbuild_runtime.http import HttpRequest
+from modelbuild_runtime.protocols import Prediction
+
+FOLDER = Path(protocols.__file__).parent
+WIRE = Path(__file__).parent / "wire"
+ERRORS = [
+    error
+    for _, error in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(error, errors.ServerError) and error is not errors.ServerError
+]
+
+every_protocol = pytest.mark.parametrize("name", names())
+
+
+def spoken(name: str, model: str = "iris") -> protocols.Protocol:
+    return next(protocol for protocol in server(model).protocols if protocol.name == name)
+
+
+@every_protocol
+def test_a_protocol_is_named_after_its_file_and_has_routes(name):
+    protocol = spoken(name)
+    assert protocol.title
+    assert protocol.routes
+    for route in protocol.routes:
+        assert route.method in {"GET", "POST", "PUT", "DELETE"}
+        assert re.fullmatch(r"/|(/([\w.-]+|\{\w+\}))+", route.path), route.path
+
+
+@every_protocol
+def test_no_protocol_opens_sockets_or_waits(name):
+    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not {module.partition(".")[0] for module in imported} & {"asyncio", "socket", "threading", "os", "time"}
+    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.AsyncFunctionDef, ast.Await))]
+
+
+@every_protocol
+def test_every_route_that_predicts_has_a_golden(name):
+    asked = {path.read_bytes().split(b" ")[1].decode() for path in (WIRE / name).glob("*.request")}
+    for route in spoken(name).routes:
+        if isinstance(route.endpoint, Prediction):
+            pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route.path))
+            assert any(re.fullmatch(pattern, target) for target in asked), f"{route.path} has no golden"
+
+
+@every_protocol
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_an_error_is_json_with_a_fitting_status(name, error):
+    http = HttpRequest("POST", "/", "", {}, b"", {}, "an-id")
+    response = spoken(name).error(http, error("the message", field="a field", retry_after=2))
+    assert response.status // 100 == error.status // 100 or (error.status, response.status) == (429, 503)
+    assert response.content_type in {"application/json", "application/problem+json"}
+    assert "the message" in json.loads(response.body).values()
+
+
+@every_protocol
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_a_server_that_is_not_ready_says_so(name, model):
+    waiting = Server(model, ready=False)
+    for route in next(protocol for protocol in waiting.protocols if protocol.name == name).routes:
+        if re.search(r"ready|health$|startup|ping", route.path):
+            target = route.path.replace("{model}", model).replace("{version}", "1")
+            assert waiting.ask(route.method, target).status == 503, route.path
+            assert server(model).ask(route.method, target).status == 200, route.path
+
+
+@every_protocol
+def test_what_the_model_s_code_says_reaches_no_client(name):
+    broken = Server("iris")
+    broken.pipeline.run = lambda inputs, parameters=None: 1 / 0
+    for path in (WIRE / name).glob("iris.*.request"):
+        head, _, body = path.read_bytes().partition(b"\n\n")
+        method, target, _ = head.split(b"\n")[0].split(b" ")
+        fields = (line.partition(b":") for line in head.split(b"\n")[1:])
+        response = broken.request(method, target, {k.strip().lower(): v.strip() for k, _, v in fields}, body)
+        assert b"division" not in response.body
+        assert b"Traceback" not in response.body
+        assert response.status in {200, 400, 404, 405, 406, 413, 415, 500}
+
+
+def test_no_two_protocols_claim_a_route_without_a_condition():
+    seen: dict[tuple[str, str], str] = {}
+    for protocol in server("iris").protocols:
+        for route in protocol.routes:
+            key = (route.method, re.sub(r"\{\w+\}", "{}", route.path))
+            if route.when is None:
+                assert key not in seen, f"{protocol.name} and {seen.get(key)} both claim {key}"
+                seen[key] = protocol.name

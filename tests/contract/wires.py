@@ -1,0 +1,113 @@
+"""HTTP messages in files, and a whole server but for its sockets that answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from contract.models import MODELS
+from modelbuild_runtime.app import Application
+from modelbuild_runtime.connection import Connection
+from modelbuild_runtime.dataplane import Dataplane
+from modelbuild_runtime.discovery import discover
+from modelbuild_runtime.openapi import document
+from modelbuild_runtime.pipeline import Pipeline
+from modelbuild_runtime.protocols import Protocol, Statistics
+from modelbuild_runtime.replay import Immediate
+from modelbuild_runtime.router import Router
+from modelbuild_runtime.settings import Settings
+from runtime.wires import FakeTransport
+
+STATISTICS = Statistics(3, 1, 5, 2, 1700000000000, 3000, 1000, 30, 40, 50, 60)
+EXAMPLES = {"iris": {"x": [1, 2, 3, 4]}, "loan": {"age": 40, "income": 100, "job": "cook"}}
+
+
+class Service:
+    """What protocols are told of one of ``MODELS``."""
+
+    def __init__(self, name: str, pipeline: Pipeline, *, ready: bool, environment: Mapping[str, str]) -> None:
+        self.model_name = name
+        self.model_version = "1"
+        self.platform = "onnx"
+        self.contract = pipeline.contract
+        self.takes_raw = pipeline.wants == "raw"
+        self.max_body = 8 << 20
+        self.max_batch_size = 64
+        self.environment = environment
+        self.protocols: list[Protocol] = []
+        self._ready = ready
+
+    def live(self) -> bool:
+        return self._ready
+
+    def ready(self) -> bool:
+        return self._ready
+
+    def metrics(self) -> bytes:
+        return b"up 1\n"
+
+    def statistics(self) -> Statistics:
+        return STATISTICS
+
+    def openapi(self) -> dict[str, Any]:
+        return document(self, self.protocols)
+
+    def examples(self) -> list[Any]:
+        return [EXAMPLES[self.model_name]] if self.model_name in EXAMPLES else []
+
+
+class Server:
+    """Serves one of ``MODELS``."""
+
+    def __init__(self, name: str, *, ready: bool = True, environment: Mapping[str, str] | None = None) -> None:
+        self.pipeline = pipeline = MODELS[name]()
+        self.service = Service(name, pipeline, ready=ready, environment=environment or {})
+        self.protocols = self.service.protocols = discover(self.service)
+        dataplane = Dataplane(pipeline)
+        router = Router(self.protocols)
+        self._app = Application(Settings(max_body=self.service.max_body), router)
+        self._app.open(router, dataplane, Immediate(dataplane))
+
+    def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+        """One request; header names with _ for -."""
+        wired = {name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()}
+        return self.request(method.encode(), target.encode(), wired, body)
+
+    def request(self, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes) -> Answer:
+        """One request on a connection of its own."""
+        fields = b"".join(b"%b: %b\r\n" % field for field in headers.items())
+        head = b"%b %b HTTP/1.1\r\nHost: test\r\n%bContent-Length: %d\r\n\r\n" % (method, target, fields, len(body))
+        transport = FakeTransport()
+        connection = Connection(self._app)
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        connection.data_received(head + body)
+        return Answer(transport.written)
+
+
+class Answer:
+    """A response as it was written."""
+
+    def __init__(self, wire: bytes) -> None:
+        self.wire = wire
+        head, _, self.body = wire.partition(b"\r\n\r\n")
+        line, *fields = head.decode("latin-1").split("\r\n")
+        self.status = int(line.split(" ")[1])
+        self.headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+        self.content_type = self.headers.get("content-type", "")
+
+
+@lru_cache
+def server(name: str, *, ready: bool = True) -> Server:
+    return Server(name, ready=ready)
+
+
+def answer(model: str, message: bytes) -> bytes:
+    """The answer to a message, lines of its head ending in LF in both, so that files can hold them."""
+    head, _, body = message.partition(b"\n\n")
+    line, *fields = head.split(b"\n")
+    method, target, _ = line.split(b" ")
+    headers = {name.strip(): value.strip() for name, _, value in (field.partition(b":") for field in fields)}
+    wire = server(model).request(method, target, {b"X-Request-Id": b"golden", **headers}, body).wire
+    start, _, rest = wire.partition(b"\r\n\r\n")
+    return start.replace(b"\r\n", b"\n") + b"\n\n" + rest
