@@ -208,6 +208,7 @@ def _talking_to(container: Container, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, HTTPException) as error:
+        time.sleep(_POLL_ENGINE)  # a server that died is seen by its clients before it is by the engine
         _require_running(container)
         raise VerificationError(f"{what} got no answer: {error}.", details=container.logs()) from error
     except ValueError as error:

@@ -51,12 +51,15 @@ def describe(details: Mapping[str, Any], history: Sequence[Mapping[str, Any]], r
 
 
 def digest_of(details: Mapping[str, Any], reference: str) -> str:
-    """The registry's digest of an image that was pulled from, or pushed to, the place that it is named for."""
+    """The registry's digest of an image that was pulled from, or pushed to, the place that it is named for.
+
+    Podman lists digests of its own storage first, under every name that the image has.
+    """
     if reference == details["Id"]:
         return ""
     wanted = parse(reference)
     found = [parse(entry) for entry in details.get("RepoDigests") or () if "<none>" not in entry]
-    return wanted.digest or next((entry.digest for entry in found if entry.name == wanted.name), "")
+    return wanted.digest or next((entry.digest for entry in reversed(found) if entry.name == wanted.name), "")
 
 
 def described_layers(

@@ -18,8 +18,9 @@ from modelbuild.engines.transcript import Builder, Transcript
 from modelbuild.errors import BuildError
 from modelbuild.progress import Progress
 
-# A cancelled classic build lets go of its last image within this many seconds.
-_LET_GO = 3.0
+# How long to wait for a cancelled build to let go of its last image. Docker does at once; podman ends the
+# instruction that it is at first, which is a copy, or at worst the installation of system packages.
+_LET_GO = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,8 @@ def forget_old(client: Any) -> None:
         found: list[tuple[str, str]] = []
         for image in client.images(name=REPOSITORY):
             details = client.inspect_image(image["Id"])
-            used = str((details.get("Metadata") or {}).get("LastTagTime") or details.get("Created"))
+            # Podman keeps no time of use, and answers with the year one.
+            used = max(str((details.get("Metadata") or {}).get("LastTagTime", "")), str(details.get("Created", "")))
             names = [parse(tag) for tag in details.get("RepoTags") or ()]
             found.extend((str(name), used) for name in names if name.name == REPOSITORY)
         for reference in superfluous(found):

@@ -72,15 +72,24 @@ class Transfer:
 
 def push_events(client: Any, target: Reference, login: Credentials | None) -> Iterator[Mapping[str, Any]]:
     """Push a tag."""
-    yield from _events(client, client._url("/images/{0}/push", target.name), {"tag": target.tag}, target, login)  # noqa: SLF001
+    url = client._url("/images/{0}/push", target.name)  # noqa: SLF001
+    return _events(client, url, {"tag": target.tag}, target, login)
 
 
 def pull_events(
     client: Any, target: Reference, platform: str, login: Credentials | None
 ) -> Iterator[Mapping[str, Any]]:
     """Pull an image for a platform."""
-    parameters = {"fromImage": target.name, "tag": target.digest or target.tag, "platform": platform}
-    yield from _events(client, client._url("/images/create"), parameters, target, login)  # noqa: SLF001
+    tag = target.digest or target.tag
+    parameters = {"fromImage": target.name, "tag": tag, "platform": platform}
+    for event in _events(client, client._url("/images/create"), parameters, target, login):  # noqa: SLF001
+        if target.is_loopback and "server gave HTTP response" in str(event.get("error", "")):
+            # Podman: only its own API pulls over plain HTTP.
+            system, architecture = platform.split("/")[:2]
+            own = {"reference": str(target), "OS": system, "Arch": architecture, "policy": "always"}
+            yield from _events(client, f"{client.base_url}/v4.0.0/libpod/images/pull", own, target, login)
+            return
+        yield event
 
 
 def _events(
@@ -88,7 +97,7 @@ def _events(
 ) -> Iterator[Mapping[str, Any]]:
     """The SDK's own push and pull cannot tell podman what Docker knows: that loopback registries need no TLS."""
     if target.is_loopback:
-        parameters["tlsVerify"] = "false"
+        parameters = {**parameters, "tlsVerify": "false"}
     response = client._post(  # noqa: SLF001
         url,
         params=parameters,

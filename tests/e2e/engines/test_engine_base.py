@@ -1,0 +1,101 @@
+"""Base images are looked at before time is spent on them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+
+from modelbuild.engines.http_build import Order, build, dockerfile_only
+from modelbuild.errors import BaseImageError
+
+from .conftest import BASE
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def image(engine, progress):
+    """Build an image from a Dockerfile and give it a name; removed afterwards."""
+    names = []
+
+    def make(dockerfile, platform=""):
+        name = f"mbuild-test/base-{uuid.uuid4().hex[:8]}:1"
+        build(engine.client, engine.builder, Order(dockerfile_only(dockerfile), tag=name, platform=platform), progress)
+        names.append(name)
+        return name
+
+    yield make
+    for name in names:
+        engine.client.remove_image(name)
+
+
+def look(engine, reference, progress, platform="linux/amd64"):
+    return engine.base(reference, platform, pull=False, progress=progress)
+
+
+def refusal(engine, reference, progress, platform="linux/amd64"):
+    with pytest.raises(BaseImageError) as caught:
+        look(engine, reference, progress, platform)
+    return caught.value
+
+
+def test_python_and_libc_are_asked_once(engine, progress, tmp_path):
+    found = look(engine, BASE, progress)
+    assert found.reference == BASE
+    assert found.python.startswith("3.")
+    assert found.libc.startswith("glibc 2.")
+    assert found.platform == "linux/amd64"
+    (kept,) = (tmp_path / "cache" / "bases").iterdir()
+    assert kept.stem == found.id.removeprefix("sha256:")
+    kept.write_text(json.dumps({"python": "9.9", "libc": "kept"}))
+    assert look(engine, BASE, progress).python == "9.9"
+
+
+def test_no_container_is_left(engine, progress):
+    found = look(engine, BASE, progress)
+    assert [item for item in engine.client.containers(all=True) if item["ImageID"] == found.id] == []
+
+
+def test_without_a_python(engine, image, progress):
+    name = image(f"FROM {BASE}\nENV PATH=/nowhere\n")
+    error = refusal(engine, name, progress)
+    assert error.message == f"The base image {name} has no python3 on its PATH."
+    assert "mbuild base" in error.hint
+
+
+def test_with_a_python_that_does_not_work(engine, image, progress):
+    name = image(f"FROM {BASE}\nENV PYTHONHOME=/nowhere LD_LIBRARY_PATH=/nowhere LD_PRELOAD=/x PATH=/usr/bin\n")
+    # -I ignores PYTHONHOME: such a base works, which is what the images built on it need too.
+    assert look(engine, name, progress).python.startswith("3.")
+
+
+def test_for_another_platform(engine, progress):
+    error = refusal(engine, BASE, progress, platform="linux/s390x")
+    assert BASE in error.message
+    assert engine.client.inspect_image(BASE)["Architecture"] == "amd64"
+
+
+def test_one_that_does_not_exist(engine, registry, progress):
+    error = refusal(engine, f"{registry.host}/team/missing:1", progress)
+    assert error.message == f"There is no base image {registry.host}/team/missing:1."
+    assert progress.steps == [f"Pulling {registry.host}/team/missing:1"]
+
+
+def test_from_a_registry_that_is_not_there(engine, progress):
+    error = refusal(engine, "registry.invalid/team/python:3.11", progress)
+    assert "there is no host registry.invalid" in error.message
+    assert "mbuild base" in error.hint
+
+
+def test_pulled_when_it_is_missing_and_pinned_then(engine, registry, progress):
+    name = f"{registry.host}/library/python:pulled"
+    engine.client.tag(BASE, *name.rsplit(":", 1))
+    digest = engine.push(name, progress=progress).digest
+    engine.client.remove_image(name)
+    found = look(engine, name, progress)
+    engine.client.remove_image(name)
+    assert found.digest == digest
+    assert found.pinned.endswith(f"@{digest}")
+    assert f"Pulling {name}" in progress.steps
