@@ -129,12 +129,16 @@ class Dataplane:
         if len(jobs) == 1:
             return [Response(jobs[0].count, columns=_asked(jobs[0].request, outputs))]
         outcomes: List[Outcome] = []
+        items = list(outputs.items())
         start = 0
         for job in jobs:
-            end = start + job.count
-            columns = {name: array[start:end] for name, array in outputs.items()}
+            count = job.count
+            end = start + count
+            columns = {name: array[start:end] for name, array in items}
             start = end
-            outcomes.append(Response(job.count, columns=_asked(job.request, columns)))
+            if job.request.outputs:
+                columns = _asked(job.request, columns)
+            outcomes.append(Response(count, columns=columns))
         return outcomes
 
 

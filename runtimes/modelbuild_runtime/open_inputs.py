@@ -21,19 +21,22 @@ Input = Union[Tensor, np.ndarray]
 
 def open_tensors(tensors: Dict[str, Tensor], *, batched: bool) -> Prepared:
     """Tensors as the client declares them; lists stay lists until they are joined."""
+    if not batched:
+        return Prepared({name: declared_array(name, tensor) for name, tensor in tensors.items()}, 1, None)
     inputs: Dict[str, Input] = {}
-    counts = set()
+    key = []
+    rows = -1
     for name, tensor in tensors.items():
         shape = check_declaration(name, tensor)
-        keep = batched and shape and tensor.data.__class__ is list
-        inputs[name] = tensor if keep else declared_array(name, tensor)
-        counts.add(shape[0] if shape else 1)
-    if batched and len(counts) > 1:
-        raise InvalidInput("the inputs differ in their number of rows")
-    rows = counts.pop() if batched and counts else 1
-    if not rows or not inputs:
+        count = shape[0] if shape else 1
+        if count != rows and rows >= 0:
+            raise InvalidInput("the inputs differ in their number of rows")
+        rows = count
+        inputs[name] = tensor if shape and tensor.data.__class__ is list else declared_array(name, tensor)
+        key.append((name, tensor.datatype, shape[1:], len(shape)))
+    if rows <= 0:
         raise no_rows()
-    return Prepared(inputs, rows, key_of(inputs))
+    return Prepared(inputs, rows, key)
 
 
 def open_columns(items: List[Any]) -> Prepared:

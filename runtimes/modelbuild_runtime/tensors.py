@@ -63,15 +63,15 @@ def check_declaration(name: str, tensor: Tensor) -> Tuple[int, ...]:
         InvalidInput: its datatype or shape means nothing, or it holds another number of values.
     """
     shape = tuple(tensor.shape)
+    size = math.prod(shape)
+    given = len(tensor.data) if tensor.data.__class__ is list else tensor.data.size
+    if size == given and size.__class__ is int and tensor.datatype in NUMPY and (not shape or min(shape) >= 0):
+        return shape
     if tensor.datatype not in NUMPY:
         raise InvalidInput(f"input {name!r}: datatype {tensor.datatype!r} is not supported", field=name)
     if any(not isinstance(size, int) or size < 0 for size in shape):
         raise InvalidInput(f"input {name!r}: shape {list(shape)} is not a list of sizes", field=name)
-    given = len(tensor.data) if isinstance(tensor.data, list) else tensor.data.size
-    if given != math.prod(shape):
-        wanted = f"{math.prod(shape)} values"
-        raise InvalidInput(f"input {name!r}: shape {list(shape)} wants {wanted}, got {given}", field=name)
-    return shape
+    raise InvalidInput(f"input {name!r}: shape {list(shape)} wants {size} values, got {given}", field=name)
 
 
 def declared_array(name: str, tensor: Tensor) -> np.ndarray:
