@@ -9,6 +9,7 @@ Arrays that joblib writes between the opcodes are stepped over exactly as joblib
 from __future__ import annotations
 
 import _compat_pickle
+import codecs
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -199,12 +200,12 @@ class Machine:
         if len(data) > 3 and data[0] == 0x80 and data[1] <= 5 and data.rstrip(b"\0").endswith(b"."):
             self.trace.nested.append((self.offset - len(data), data))
 
-    def line(self) -> str:
+    def line(self, encoding: str = "utf-8") -> str:
         """Text up to the end of the line."""
         data = self.stream.readline(MAX_LINE)
         if not data.endswith(b"\n"):
             raise PickleError("it ends too early")
-        return data[:-1].decode("utf-8")
+        return data[:-1].decode(encoding)
 
     def number(self, layout: str) -> Any:
         """A number in ``struct``'s layout."""
@@ -460,15 +461,17 @@ def _float(machine: Machine) -> float:
 
 
 def _quoted(machine: Machine) -> object:
-    text = machine.line()
+    text = machine.line("latin-1")
     if len(text) < 2 or text[0] not in "'\"" or text[-1] != text[0]:
         raise PickleError("a string has no quotes")
-    return text[1:-1] if len(text) <= KEPT else Blob(len(text), text[:KEPT].encode())
+    if len(text) > KEPT:
+        return Blob(len(text), text[:KEPT].encode("latin-1"))
+    return codecs.escape_decode(text[1:-1].encode("latin-1"))[0].decode("latin-1")
 
 
 def _unicode(machine: Machine) -> object:
-    text = machine.line()
-    return text if len(text) <= KEPT else Blob(len(text), text[:KEPT].encode())
+    text = machine.line("raw-unicode-escape")
+    return text if len(text) <= KEPT else Blob(len(text), text[:KEPT].encode("utf-8", "replace"))
 
 
 def _short_string(machine: Machine, width: int) -> object:

@@ -1,4 +1,4 @@
-"""What a pickle may refer to, as data: ``pickle_policy.toml`` for all, ``[pickle]`` of a runtime.toml for one runtime."""
+"""What a pickle may refer to, as data: ``pickle_policy.toml`` for all, ``[pickle]`` of a runtime.toml for its own."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from modelbuild.pickle_machine import Machine, PickleError, Trace, Use
 from modelbuild.pickle_policy import PicklePolicy, shared_policy
 from modelbuild.runtime import Finding
 
-WATCHED = ("_sklearn_version", "feature_names_in_", "n_features_in_")
+WATCHED = ("_sklearn_version", "feature_names_in_")
 STDLIB = sys.stdlib_module_names | {"__builtin__", "distutils", "imp", "asyncore", "asynchat", "smtpd", "cgi", "pipes"}
 STEPS_A_BYTE = 8
 FREE_STEPS = 1_000_000
@@ -114,12 +114,23 @@ def judge(found: PickleScan, policy: PicklePolicy, *, depth: int = 0) -> tuple[F
     for (module, name), use in found.uses.items():
         severity = _severity(module, name, use, whole)
         if severity:
-            verb = "called" if use.called else "referred to"
-            findings.append(Finding(severity, f"{module}.{name}", f"{verb} at byte {use.offset}"))
+            findings.append(Finding(severity, f"{module}.{name}", _where(module, use)))
     if depth == 0:
         findings += _nested(found, whole)
     order = ("danger", "review", "info")
     return tuple(sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity)))
+
+
+def judge_use(module: str, name: str, use: Use, policy: PicklePolicy) -> str:
+    """How one name is judged: "danger", "review" or "" for harmless."""
+    return _severity(module, name, use, shared_policy() | policy)
+
+
+def _where(module: str, use: Use) -> str:
+    where = f"{'called' if use.called else 'referred to'} at byte {use.offset}"
+    if module == "__main__":
+        return f"{where}; it was defined in the script that trained the model: the handler has to define it"
+    return where
 
 
 def _nested(found: PickleScan, policy: PicklePolicy) -> Iterator[Finding]:
