@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ def tensor(name: str, kind: int = TensorProto.FLOAT, *shape: Any) -> Any:
 
 
 def save(
-    path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: list[Any] = [], **model: Any
+    path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: Sequence[Any] = (), **model: Any
 ) -> Path:
-    graph = helper.make_graph(nodes, "g", inputs, outputs, weights)
+    graph = helper.make_graph(nodes, "g", inputs, outputs, list(weights))
     imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
     onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=8, **model), path)
     return path

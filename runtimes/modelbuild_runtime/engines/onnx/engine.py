@@ -32,7 +32,8 @@ class OnnxEngine:
         self._types = [output.type for output in session.get_outputs()]
         self._shapes = [output.shape for output in session.get_outputs()]
         self._feeds = _conversions(session)
-        self._nested = any(not kind.startswith("tensor(") for kind in self._types) or "tensor(bfloat16)" in self._types
+        self._nested = any(not kind.startswith("tensor(") for kind in self._types)
+        self._run = self._run_bfloat16 if "tensor(bfloat16)" in self._types else session.run
 
     def signature(self) -> Signature:
         """Labels of map outputs are known after the first prediction, or from the manifest."""
@@ -45,8 +46,13 @@ class OnnxEngine:
     def predict(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
         if self._feeds:
             inputs = {name: self._feeds[name](name, v) if name in self._feeds else v for name, v in inputs.items()}
-        results = dict(zip(self._outputs, self.model.run(self._outputs, inputs)))
+        results = dict(zip(self._outputs, self._run(self._outputs, inputs)))
         return self._flattened(results) if self._nested else results
+
+    def _run_bfloat16(self, names: List[str], inputs: Mapping[str, Any]) -> List[np.ndarray]:
+        """Outputs that onnxruntime cannot make arrays of are taken as its own values."""
+        results = self.model.run_with_ort_values(names, {n: values.as_ort_value(v) for n, v in inputs.items()})
+        return [values.from_ort_value(result) for result in results]
 
     def _flattened(self, results: Dict[str, Any]) -> Dict[str, np.ndarray]:
         flat = {}

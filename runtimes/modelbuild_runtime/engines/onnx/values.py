@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
@@ -84,6 +86,26 @@ def to_bfloat16(name: str, array: np.ndarray) -> Any:  # noqa: ARG001  # one sha
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
     rounded = np.where(np.isnan(array), 0x7FC0, rounded).astype(np.uint16)
     return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(rounded, 16)  # TensorProto.BFLOAT16
+
+
+def as_ort_value(value: Any) -> Any:
+    """An array as onnxruntime's own kind of value."""
+    import onnxruntime as ort
+
+    return ort.OrtValue.ortvalue_from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+def from_ort_value(value: Any) -> np.ndarray:
+    """An array of a value; one of bfloat16 becomes the float32 of which it is the upper half."""
+    if value.data_type() != "tensor(bfloat16)":
+        array: np.ndarray = value.numpy()
+        return array
+    shape = tuple(value.shape())
+    count = math.prod(shape)
+    if not count:
+        return np.empty(shape, np.float32)
+    bits = np.ctypeslib.as_array((ctypes.c_uint16 * count).from_address(value.data_ptr()))
+    return (bits.astype(np.uint32) << 16).view(np.float32).reshape(shape)
 
 
 def flatten(result: Any, labels: Tuple[str, ...]) -> Tuple[np.ndarray, Tuple[str, ...]]:

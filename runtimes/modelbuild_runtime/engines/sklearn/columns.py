@@ -77,8 +77,8 @@ def _transformers(part: Any, indexes: List[int], names: List[str]) -> Iterator[T
         given = _chosen(chosen, indexes, names)
         if isinstance(transformer, str) and transformer == "drop":
             yield from ((index, Column(used=False)) for index in given)
-        elif transformer is None or isinstance(transformer, str):
-            yield from ((index, Column(NUMERIC)) for index in given)
+        elif transformer is None or isinstance(transformer, str):  # "passthrough": whatever comes next takes it
+            yield from ((index, Column()) for index in given)
         else:
             yield from _visit(transformer, given, names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Sequence, Tuple
 
 import numpy as np
 
@@ -42,8 +42,10 @@ def sample(inputs: Inputs, rows: int = 1) -> Dict[str, np.ndarray]:
 
 
 def _combinations(count: int) -> Sequence[Tuple[str, ...]]:
-    alike: List[Tuple[str, ...]] = [(NUMERIC,) * count, ("BYTES",) * count]
-    return alike if count > MOST else [*alike, *itertools.product((NUMERIC, "BYTES"), repeat=count)]
+    """Numbers first: text made of digits passes for a number, and not the other way round."""
+    if count > MOST:
+        return [(NUMERIC,) * count, ("BYTES",) * count]
+    return sorted(itertools.product((NUMERIC, "BYTES"), repeat=count), key=lambda types: types.count("BYTES"))
 
 
 def _works(inputs: Inputs, call: Call) -> bool:

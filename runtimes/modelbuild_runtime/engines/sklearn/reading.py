@@ -7,13 +7,16 @@ import re
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Sequence, Tuple
 
 from modelbuild_runtime.errors import LoadError
 
 logger = logging.getLogger(__name__)
 
-_LACKING = re.compile(r"Can't get attribute '([^']+)' on <module '([^']+)'")
+_LACKING = (
+    re.compile(r"Can't get attribute '(?P<name>[^']+)' on <module '(?P<module>[^']+)'"),
+    re.compile(r"module '(?P<module>[^']+)' has no attribute '(?P<name>[^']+)'"),
+)
 
 
 def read(path: Path, trusted: Sequence[str]) -> Any:
@@ -57,18 +60,26 @@ def _skops(path: Path, trusted: Sequence[str]) -> Any:
 
 
 def _lacking(path: Path, error: AttributeError) -> str:
-    found = _LACKING.search(str(error))
-    if found is None:
+    name, module = _named(error)
+    if not name:
         return f"{path.name} cannot be loaded: {error}"
-    name, module = found.groups()
     where = "the script that trained it" if module == "__main__" else f"the module {module}"
     return f"{path.name} needs {name}, which was defined in {where}"
 
 
 def _hint(error: AttributeError) -> str:
-    found = _LACKING.search(str(error))
-    if found is None:
+    name, module = _named(error)
+    if not name:
         return "The file was most likely written by another version of scikit-learn."
-    if found.group(2) == "__main__":
-        return f"Define or import {found.group(1)} in the handler module."
+    if module == "__main__":
+        return f"Define or import {name} in the handler module."
     return "The file was written by another version of that module: pin the one that it was trained with."
+
+
+def _named(error: AttributeError) -> Tuple[str, str]:
+    """What is lacking, and the module that should have it."""
+    for pattern in _LACKING:
+        found = pattern.search(str(error))
+        if found is not None:
+            return found.group("name"), found.group("module")
+    return "", ""
