@@ -22,11 +22,11 @@ class EchoEngine:
         return self._signature
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        for array in inputs.values():
-            if array.dtype == object and "raise" in array.ravel().tolist():
-                raise ValueError("secret detail of the model")
-            if array.dtype == object and "sleep" in array.ravel().tolist():
-                time.sleep(0.5)
+        words = {word for array in inputs.values() if array.dtype == object for word in array.ravel().tolist()}
+        if words & {"raise", b"raise"}:
+            raise ValueError("secret detail of the model")
+        if words & {"sleep", b"sleep"}:
+            time.sleep(0.5)
         return dict(inputs)
 
 

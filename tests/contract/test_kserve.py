@@ -1,0 +1,55 @@
+"""KServe's own REST client against the real server, in an environment and a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from contract.clients.environment import HERE, python_of
+from contract.server import DATATYPES
+from contract.test_tritonclient import VALUES
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def session(echo: str) -> dict[str, Any]:
+    values = json.dumps(VALUES)
+    command = [str(python_of("kserve")), str(HERE / "kserve_session.py"), f"http://{echo}"]
+    done = subprocess.run(command, input=values, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_health(session):
+    assert session["live"] is True
+    assert session["ready"] is True
+    assert session["model"] is True
+    assert session["other"] in (False, 404)
+
+
+@pytest.mark.parametrize("way", ["binary", "json"])
+@pytest.mark.parametrize("datatype", DATATYPES)
+def test_every_datatype(session, way, datatype):
+    tolerance = {"FP16": 0.0, "FP32": 1e-6}.get(datatype)
+    expected = VALUES[datatype] if tolerance is None else pytest.approx(VALUES[datatype], rel=tolerance)
+    assert session[way][datatype] == expected
+
+
+def test_the_id_and_the_model_s_name_come_back(session):
+    assert session["id"] == "an-id"
+    assert session["name"] == "echo"
+
+
+def test_only_the_outputs_that_are_asked_for(session):
+    assert session["asked"] == {"INT64": VALUES["INT64"], "BYTES": VALUES["BYTES"]}
+
+
+def test_an_error_in_words(session):
+    status, body = session["error"]
+    assert status == 400
+    assert "is missing" in body["error"]
