@@ -1,228 +1,144 @@
-"""A real engine, a real registry, and an image small enough to be built in a second."""
+"""The real command, a real engine with a base image of our own, and one image that many tests look at."""
 
 from __future__ import annotations
 
+import io
 import os
-import shutil
-import socket
-import subprocess
-import time
+import urllib.error
+import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import docker
+import docker.errors
 import pytest
 
-from builder.values import LOCK, make_tree
-from modelbuild.context import Context
-from modelbuild.engines import BuildEngine, choose
-from modelbuild.errors import EngineUnavailableError
-from modelbuild.host import Host
-from modelbuild.plan import HealthCheck, Plan, layer_of
-from modelbuild.render import render
+from e2e.command import Mbuild
+from e2e.projects import Project, make_project
+from e2e.registries import Registry, start_registry
+from e2e.traces import Traces
 
 BASE = os.environ.get("MBUILD_TEST_BASE", "python:3.11-slim")
 
-# A server of a few lines with the routes that verification uses; it adds one to "x".
-SERVER = b"""
-import http.server, json, os, signal, sys, threading
-import features
-class Handler(http.server.BaseHTTPRequestHandler):
-    def answer(self, value, status=200):
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def do_GET(self):
-        if self.path == "/contract":
-            return self.answer({"model": {"name": "tiny"}, "contract": {}, "examples": [{"x": 1.5}]})
-        return self.answer({}, 200 if self.path.startswith("/health") else 404)
-    def do_POST(self):
-        value = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if "x" not in value:
-            return self.answer({"title": "Bad Request", "detail": "is missing", "field": "x"}, 400)
-        return self.answer({"y": features.add(value["x"])})
-    def log_message(self, *_): pass
-server = http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler)
-if not os.environ.get("DEAF"):
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-assert not os.access("/opt", os.W_OK) and os.getuid() == 65532, "not hardened"
-open("/tmp/writable", "w").close()
-print("serving", flush=True)
-server.serve_forever()
-"""
-FEATURES = b"def add(x):\n    return x + 1\n"
+
+@pytest.fixture(scope="session")
+def worker() -> str:
+    """Tells apart what processes leave in the engine that test at the same time."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
-@dataclass
-class Recorder:
-    """Progress that a test can look at."""
-
-    steps: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    counts: list[tuple[int, int]] = field(default_factory=list)
-
-    def step(self, name: str, detail: str = "") -> None:
-        self.steps.append(f"{name} {detail}")
-
-    def bytes(self, done: int, total: int) -> None:
-        self.counts.append((done, total))
-
-    def log(self, line: str) -> None:
-        self.lines.append(line)
-
-
-@pytest.fixture
-def progress() -> Recorder:
-    return Recorder()
-
-
-def environment_for(builder: str, tmp_path: Path) -> dict[str, str]:
-    """The process's environment, asking for one of Docker's builders."""
-    config = tmp_path / "docker-config"
-    config.mkdir(exist_ok=True)
-    return {**os.environ, "DOCKER_BUILDKIT": "0" if builder == "classic" else "1", "DOCKER_CONFIG": str(config)}
-
-
-@pytest.fixture(params=["buildkit", "classic", "podman"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> BuildEngine:
-    """Each builder of Docker, and podman where it is installed."""
-    host = Host(tmp_path / "cache", "3.11", environment_for(request.param, tmp_path))
-    if request.param == "podman":
-        return podman(host)
-    return docker(host)
-
-
-@pytest.fixture
-def docker_engine(tmp_path: Path) -> BuildEngine:
-    """Docker with its own choice of a builder."""
-    return docker(Host(tmp_path / "cache", "3.11", environment_for("", tmp_path)))
-
-
-def docker(host: Host) -> BuildEngine:
+@pytest.fixture(scope="session")
+def client() -> Iterator[Any]:
+    """The Docker engine. Without one: skipped for a person, a failure where these tests are relied on."""
     try:
-        return choose("docker", host)
-    except EngineUnavailableError as error:
+        client = docker.from_env(timeout=300)
+        client.ping()
+    except docker.errors.DockerException as error:
         if os.environ.get("CI"):
             raise
-        pytest.skip(f"no Docker engine: {error.details}")
+        pytest.skip(f"no Docker engine answers: {error}")
+    yield client
+    client.close()
 
 
-def podman(host: Host) -> BuildEngine:
-    """Podman, with the base image that Docker has: it may have no registry to pull one from."""
-    if not shutil.which("podman"):
-        pytest.skip("podman is not installed")
-    engine = choose("podman", host)
-    if subprocess.run(["podman", "image", "exists", BASE], check=False).returncode:
-        saved = subprocess.run(["docker", "save", BASE], capture_output=True, check=True).stdout
-        subprocess.run(["podman", "load"], input=saved, capture_output=True, check=True)
-    probe = ["podman", "run", "--rm", "--network", "none", BASE, "python3", "-c", ""]
-    ran = subprocess.run(probe, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        pytest.skip(f"podman cannot run a container here: {ran.stderr.strip()[-300:]}")
-    return engine
+@pytest.fixture(scope="session")
+def base(client: Any, worker: str) -> Iterator[str]:
+    """A base image with a label that all images, containers and stages made of it inherit. In the end all go."""
+    name = f"mbuild-e2e-base:{worker}"
+    dockerfile = f"FROM {BASE}\nLABEL {Traces.LABEL}={worker}\n"
+    client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=name, rm=True, forcerm=True)
+    yield name
+    Traces(client, worker).remove_all()
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Callable[..., tuple[Plan, Context]]:
-    """Make a plan and its context: ``tiny(engine, model=b"...", features=b"...")``."""
-
-    def make(engine: BuildEngine, *, model: bytes = b"weights", features: bytes = FEATURES, **changes):
-        base = engine.base(BASE, "linux/amd64", pull=False, progress=Recorder())
-        folder = tmp_path / "trees"
-        trees = (
-            make_tree(folder, "dependencies", {"opt/mbuild/deps/alpha.py": b"version = 1\n"}),
-            make_tree(folder, "server", {"opt/mbuild/server/serve.py": SERVER}),
-            make_tree(folder, "model", {"opt/mbuild/model/model.bin": model}),
-            make_tree(folder, "handler", {"opt/mbuild/handler/features.py": features}),
-            make_tree(folder, "manifest", {"opt/mbuild/manifest.json": b"{}"}),
-        )
-        values = {
-            "base": base,
-            "platform": "linux/amd64",
-            "python": base.python,
-            "runtime": "forest",
-            "requirements": (),
-            "system_packages": (),
-            "layers": tuple(layer_of(tree) for tree in trees),
-            "environment": {"PYTHONPATH": "/opt/mbuild/deps:/opt/mbuild/handler", "PYTHONUNBUFFERED": "1"},
-            "user": "65532:0",
-            "ports": (8080,),
-            "entrypoint": ("python3", "/opt/mbuild/server/serve.py"),
-            "command": ("serve",),
-            "healthcheck": HealthCheck(("python3", "-c", "pass")),
-            "labels": {"mbuild.layers": " ".join(tree.name for tree in trees), "mbuild.quoted": '{"$a": "\\\\"}'},
-        }
-        plan = Plan(**{**values, **changes})
-        return plan, Context(plan, render(plan), trees, LOCK)
-
-    return make
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mbuild's cache, empty when the tests begin."""
+    return tmp_path_factory.mktemp("cache")
 
 
-@dataclass(frozen=True)
-class Registry:
-    """A registry on this machine; ``folder`` holds its data, and its certificates where it has some."""
-
-    host: str
-    folder: Path
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
+@pytest.fixture(scope="session")
+def settings(base: str, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of all runs. Nobody is logged in anywhere."""
+    config = tmp_path_factory.mktemp("docker-config")
+    return {"MBUILD_BASE": base, "MBUILD_CACHE": str(cache), "DOCKER_CONFIG": str(config)}
 
 
 @pytest.fixture
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry over plain HTTP that anybody may write to."""
-    with_settings = start_registry(tmp_path_factory.mktemp("registry"))
-    yield from with_settings
+def mbuild(settings: dict[str, str], tmp_path: Path) -> Mbuild:
+    """The command, in the folder of the test's project."""
+    return make_mbuild(settings, tmp_path)
 
 
 @pytest.fixture
-def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry that wants the user "ann" with the password "s3cret:x"."""
-    folder = tmp_path_factory.mktemp("private")
-    if not shutil.which("htpasswd"):
-        pytest.skip("htpasswd is not installed (apache2-utils)")
-    line = subprocess.run(["htpasswd", "-Bbn", "ann", "s3cret:x"], capture_output=True, check=True).stdout
-    (folder / "htpasswd").write_bytes(line)
-    yield from start_registry(folder, f"auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}\n")
+def project(tmp_path: Path) -> Project:
+    """A model, its handler and an example, for this test alone."""
+    return make_project(tmp_path / "project")
 
 
-def start_registry(
-    folder: Path, settings: str = "", *, address: str = "127.0.0.1", tls: str = ""
-) -> Iterator[Registry]:
-    program = shutil.which("docker-registry") or shutil.which("registry")
-    if program is None:
-        pytest.skip("docker-registry is not installed")
-    with socket.socket() as free:
-        free.bind((address, 0))
-        host = f"{address}:{free.getsockname()[1]}"
-    (folder / "config.yml").write_text(
-        "version: 0.1\nlog: {level: warn}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}\n"
-        f"http: {{addr: '{host}'{tls}}}\n{settings}"
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, "serve", str(folder / "config.yml")],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
-        )
+@pytest.fixture
+def image(client: Any, worker: str, request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
+    """``image()`` is a name for an image of this test; in the end all names go."""
+    names: list[str] = []
+
+    def name(registry: str = "", tag: str = "1") -> str:
+        prefix = f"{registry}/" if registry else ""
+        names.append(f"{prefix}mbuild-e2e-{worker}/{len(names)}-{zlib.crc32(request.node.nodeid.encode())}:{tag}")
+        return names[-1]
+
+    yield name
+    for made in names:
+        try:
+            client.images.remove(made, force=True)
+        except docker.errors.ImageNotFound:
+            continue
+
+
+@pytest.fixture(scope="session")
+def packaged(
+    settings: dict[str, str], client: Any, worker: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
+    """What ``mbuild package --json`` printed of the project, packaged once. Nobody changes this image."""
+    folder = tmp_path_factory.mktemp("packaged")
+    project = make_project(folder / "project")
+    reference = f"mbuild-e2e-{worker}/packaged:1.0"
+    run = make_mbuild(settings, folder)("package", project.model, "-H", project.handler, "-t", reference, "--json")
+    yield run.json
+    client.images.remove(reference, force=True)
+
+
+@pytest.fixture
+def untouched(client: Any, base: str, worker: str) -> Iterator[None]:
+    """After the test the engine must hold no container, name or nameless image that it did not hold before."""
+    traces = Traces(client, worker)
+    before = traces.look()
+    yield
+    traces.require(before)
+
+
+@pytest.fixture(scope="session")
+def public_registry() -> str:
+    """The registry that scripts/engine starts."""
+    host = os.environ.get("MBUILD_TEST_REGISTRY", "127.0.0.1:5000")
     try:
-        wait_for_port(address, int(host.rpartition(":")[2]))
-        yield Registry(host, folder)
-    finally:
-        process.terminate()
-        process.wait(10)
+        urllib.request.urlopen(f"http://{host}/v2/", timeout=5).close()
+    except (OSError, urllib.error.URLError):
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no registry answers at {host}")
+    return host
 
 
-def wait_for_port(address: str, port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex((address, port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on {address}:{port}")
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """An empty registry over plain HTTP that anybody may write to."""
+    with start_registry(tmp_path / "registry") as registry:
+        yield registry
+
+
+def make_mbuild(settings: dict[str, str], folder: Path) -> Mbuild:
+    for part in ("project", "temporary"):
+        (folder / part).mkdir(exist_ok=True)
+    return Mbuild(folder / "project", folder / "temporary", settings)
