@@ -9,6 +9,7 @@ called by two threads at once.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import threading
 from queue import SimpleQueue
@@ -18,6 +19,8 @@ from typing import Any, Callable, Hashable, List, Optional, Protocol, Sequence, 
 from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, ServerError
 from modelbuild_runtime.pace import Pace
 from modelbuild_runtime.request import Request, Response
+
+logger = logging.getLogger(__name__)
 
 Outcome = Union[Response, ServerError]
 
@@ -167,10 +170,13 @@ class Batcher:
         for job, outcome in zip(jobs, outcomes):
             if job.cancelled:
                 continue
-            if isinstance(outcome, Response):
-                job.answer(outcome)
-            else:
-                job.fail(outcome)
+            try:
+                if isinstance(outcome, Response):
+                    job.answer(outcome)
+                else:
+                    job.fail(outcome)
+            except Exception:
+                logger.exception("an answer could not be sent", extra={"request": job.id})
         self._observer.answered(len(jobs), monotonic() - began - seconds)
 
     def _hand_over(self, jobs: Sequence[Job], rows: int) -> None:

@@ -74,12 +74,13 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 def unknown_variables(environment: Mapping[str, str]) -> Tuple[str, ...]:
     """A warning for each MBUILD_ variable that nothing reads: most are misspelt."""
-    known = variables().values()
+    known = [name[len(PREFIX) :] for name in variables().values()]
     warnings = []
-    for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known:
+    for variable in sorted(environment):
+        name = variable[len(PREFIX) :]
+        if variable.startswith(PREFIX) and name not in known:
             close = difflib.get_close_matches(name, known, 1)
-            warnings.append(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else ""))
+            warnings.append(f"{variable} is not a setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else ""))
     return tuple(warnings)
 
 

@@ -13,6 +13,9 @@ KEEP_ALIVE = b"connection: keep-alive\r\n"
 CLOSE = b"connection: close\r\n"
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+_NOT_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+_OURS = frozenset(("connection", "content-length", "content-type", "keep-alive", "transfer-encoding", "upgrade"))
+"""Fields that say where a response ends or what it is: written here, never by a handler."""
 _starts: Dict[Tuple[int, str], bytes] = {}
 
 
@@ -20,7 +23,7 @@ def render(response: HttpResponse, request_id: str, connection: bytes = b"", *, 
     """Status line, header fields and body. ``connection`` is a header line; ``head`` leaves out the body."""
     start = _starts.get((response.status, response.content_type)) or _start(response.status, response.content_type)
     if response.headers:
-        start += b"".join([field(name, value) for name, value in response.headers])
+        start += b"".join([field(name, value) for name, value in response.headers if name.lower() not in _OURS])
     body = response.body
     return b"%bx-request-id: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
         start,
@@ -32,8 +35,8 @@ def render(response: HttpResponse, request_id: str, connection: bytes = b"", *, 
 
 
 def field(name: str, value: str) -> bytes:
-    """One header line. Control characters become spaces, since a handler may have made the value from its input."""
-    return f"{_UNSAFE.sub(' ', name)}: {_UNSAFE.sub(' ', value)}\r\n".encode("latin-1", "replace")
+    """One header line. What could end it early is replaced, since a handler may have made it from its input."""
+    return f"{_NOT_TOKEN.sub('-', name)}: {_UNSAFE.sub(' ', value)}\r\n".encode("latin-1", "replace")
 
 
 def _start(status: int, content_type: str) -> bytes:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+
+from modelbuild_runtime.errors import InvalidInput, TooLarge, UnsupportedMediaType
+from modelbuild_runtime.limits import Limits, admit, inflate
+
+LIMITS = Limits(body=1000, elements=50_000)
+BODY = b"[1,2,3]"
+
+
+def test_compressed_bodies_come_out_as_they_went_in():
+    raw = zlib.compressobj(wbits=-15)
+    assert inflate(gzip.compress(BODY), b"gzip", LIMITS) == BODY
+    assert inflate(zlib.compress(BODY), b"deflate", LIMITS) == BODY
+    assert inflate(bytearray(gzip.compress(BODY)), b"X-GZIP", LIMITS) == BODY
+    assert inflate(BODY, b"identity", LIMITS) == BODY
+    assert inflate(gzip.compress(zlib.compress(BODY)), b"deflate, gzip", LIMITS) == BODY
+    with pytest.raises(InvalidInput):
+        inflate(raw.compress(BODY) + raw.flush(), b"deflate", LIMITS)
+
+
+def test_bombs_stop_at_the_limit():
+    bomb = gzip.compress(b"0" * (200 << 20))
+    with pytest.raises(TooLarge, match="larger than 1000 bytes"):
+        inflate(bomb, b"gzip", LIMITS)
+    with pytest.raises(TooLarge):
+        inflate(gzip.compress(gzip.compress(b"0" * 2000)), b"gzip, gzip", LIMITS)
+    assert len(inflate(gzip.compress(b"0" * 1000), b"gzip", LIMITS)) == 1000
+
+
+@pytest.mark.parametrize(
+    "body, encoding, error",
+    [
+        (BODY, b"gzip", InvalidInput),
+        (gzip.compress(BODY)[:-4], b"gzip", InvalidInput),
+        (gzip.compress(BODY) + b"x", b"gzip", InvalidInput),
+        (b"", b"gzip", InvalidInput),
+        (BODY, b"br", UnsupportedMediaType),
+        (BODY, b"gzip, zstd", UnsupportedMediaType),
+        (BODY, b"\xff", UnsupportedMediaType),
+    ],
+)
+def test_what_is_not_what_it_says(body, encoding, error):
+    with pytest.raises(error):
+        inflate(body, encoding, LIMITS)
+
+
+def test_bodies_of_very_many_values_are_refused_before_they_are_decoded():
+    many = b"[" + b"1," * 60_000 + b"1]"
+    with pytest.raises(TooLarge, match="more than 50000 values"):
+        admit(many, b"application/json", LIMITS)
+    with pytest.raises(TooLarge):
+        admit(b"[]" * 60_000, b"application/json", LIMITS)
+    with pytest.raises(TooLarge):
+        admit(b"1\n" * 60_000, b"text/csv", LIMITS)
+    admit(many, b"application/json", Limits(elements=70_000))
+    admit(b'"' + b"x" * 200_000 + b'"', b"application/json", LIMITS)
+    admit(b"," * 200_000, b"application/octet-stream", LIMITS)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+
+from modelbuild_runtime import log
+
+
+@pytest.fixture(autouse=True)
+def restore():
+    root = logging.getLogger()
+    handlers, level, own = root.handlers[:], root.level, log.logger.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    log.logger.setLevel(own)
+
+
+def lines(style, level="info"):
+    stream = io.StringIO()
+    log.configure(level, style, stream)
+    logger = logging.getLogger("modelbuild_runtime.test")
+    logger.info("served %d", 1, extra={"request": "abc"})
+    logger.debug("hidden")
+    logging.getLogger("library").info("hidden")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logger.exception("failed")
+    return stream.getvalue()
+
+
+def test_text():
+    first, second, *rest = lines("text").splitlines()
+    assert first.endswith("Z INFO served 1 [abc]")
+    assert second.endswith("Z ERROR failed")
+    assert rest[0] == "Traceback (most recent call last):"
+    assert rest[-1] == "ValueError: why"
+
+
+def test_json_has_one_object_a_line():
+    first, second = map(json.loads, lines("json").splitlines())
+    assert (first["severity"], first["message"], first["request_id"]) == ("INFO", "served 1", "abc")
+    assert first["time"].endswith("Z")
+    assert "request_id" not in second
+    assert "ValueError: why" in second["exception"]
+
+
+def test_level():
+    assert "served" not in lines("text", "warning")
+    assert "hidden" in lines("text", "debug")

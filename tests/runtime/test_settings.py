@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from modelbuild_runtime.errors import SettingError
+from modelbuild_runtime.settings import Settings, read_settings, unknown_variables, variables
+
+
+def test_defaults_hold_without_an_environment():
+    settings = read_settings({})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.workers) == ("0.0.0.0", 8080, 1)
+    assert settings.max_body == 67108864
+
+
+def test_each_field_has_a_variable_and_a_description():
+    assert variables()["max_body"] == "MBUILD_MAX_BODY"
+    assert set(variables()) == {field.name for field in fields(Settings)}
+    assert all(field.metadata["doc"].endswith(".") for field in fields(Settings))
+
+
+def test_values_take_the_type_of_their_default():
+    settings = read_settings(
+        {
+            "MBUILD_PORT": " 9000 ",
+            "MBUILD_TIMEOUT": "0.5",
+            "MBUILD_ACCESS_LOG": "yes",
+            "MBUILD_LOG_FORMAT": "JSON",
+            "MBUILD_HOST": "::",
+        }
+    )
+    assert (settings.port, settings.timeout, settings.access_log) == (9000, 0.5, True)
+    assert (settings.log_format, settings.host) == ("json", "::")
+
+
+def test_an_empty_variable_is_an_unset_one():
+    assert read_settings({"MBUILD_PORT": "", "AIP_HTTP_PORT": ""}).port == 8080
+
+
+@pytest.mark.parametrize(
+    "environment, port",
+    [
+        ({"PORT": "1"}, 1),
+        ({"MBUILD_PORT": "4", "PORT": "1"}, 1),
+        ({"SAGEMAKER_BIND_TO_PORT": "2", "PORT": "1"}, 2),
+        ({"AIP_HTTP_PORT": "3", "SAGEMAKER_BIND_TO_PORT": "2", "MBUILD_PORT": "4"}, 3),
+    ],
+)
+def test_platforms_have_their_own_names_for_the_port(environment, port):
+    assert read_settings(environment).port == port
+
+
+@pytest.mark.parametrize(
+    "name, value, complaint",
+    [
+        ("MBUILD_PORT", "eighty", "MBUILD_PORT='eighty' is not a whole number"),
+        ("AIP_HTTP_PORT", "x", "AIP_HTTP_PORT='x' is not a whole number"),
+        ("MBUILD_TIMEOUT", "nan", "at least 0 and finite"),
+        ("MBUILD_TIMEOUT", "inf", "at least 0 and finite"),
+        ("MBUILD_TIMEOUT", "soon", "is not a number"),
+        ("MBUILD_WORKERS", "0", "at least 1"),
+        ("MBUILD_QUEUE", "-1", "at least 1"),
+        ("MBUILD_ACCESS_LOG", "maybe", "neither 1 nor 0"),
+        ("MBUILD_LOG_FORMAT", "xml", "is not one of text, json"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_named(name, value, complaint):
+    with pytest.raises(SettingError, match=complaint):
+        read_settings({name: value})
+
+
+def test_misspelt_settings_are_noticed():
+    assert unknown_variables({"MBUILD_TIMOUT": "1", "MBUILD_PORT": "1", "PATH": ""}) == (
+        "MBUILD_TIMOUT is not a setting; did you mean MBUILD_TIMEOUT?",
+    )
+    assert unknown_variables({"MBUILD_ZZZZ": ""}) == ("MBUILD_ZZZZ is not a setting",)
