@@ -1,0 +1,185 @@
+"""Handlers of SageMaker: their functions, and the toolkit's defaults where some are missing."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelbuild_runtime.errors import InvalidInput, LoadError, NotAcceptable, UnsupportedMediaType
+from modelbuild_runtime.handler import sagemaker_bodies as bodies
+from modelbuild_runtime.request import RawAnswer, RawItem
+from runtime.graphs import pipeline
+
+WHOLE = """
+import json, os
+
+def model_fn(model_dir):
+    return os.path.basename(model_dir)
+
+def input_fn(body, content_type):
+    assert content_type == "application/json" and isinstance(body, str)
+    return json.loads(body)
+
+def predict_fn(data, model):
+    return {"model": model, "data": data}
+
+def output_fn(prediction, accept):
+    return json.dumps(prediction), accept
+"""
+
+
+def served(folder: Path, source: str) -> Any:
+    return pipeline(folder, source, style="sagemaker")
+
+
+def ask(pipe: Any, body: bytes, content_type: str = "application/json", accept: str = "") -> RawAnswer:
+    (answer,) = pipe.run([RawItem({"body": body}, content_type, accept=accept)])
+    return answer
+
+
+def test_all_functions(tmp_path: Path) -> None:
+    pipe = served(tmp_path, WHOLE)
+
+    assert (pipe.wants, pipe.batchable, pipe.contract.open) == ("raw", False, True)
+    answer = ask(pipe, b"[1]")
+    assert (json.loads(answer.body), answer.content_type) == ({"model": "model", "data": [1]}, "application/json")
+
+
+def test_the_context_as_one_more_argument(tmp_path: Path) -> None:
+    pipe = served(
+        tmp_path,
+        """
+def model_fn(model_dir, context): return context.model_name
+def predict_fn(data, model, context): return [model, data.tolist()]
+""",
+    )
+
+    assert json.loads(ask(pipe, b"[1, 2]").body) == ["fraud", [1, 2]]
+
+
+def test_transform_fn_does_all(tmp_path: Path) -> None:
+    pipe = served(
+        tmp_path,
+        """
+def model_fn(model_dir): return 3
+def transform_fn(model, body, content_type, accept): return f"{model} {body} {content_type}", "text/plain"
+""",
+    )
+
+    answer = ask(pipe, b"1,2", "text/csv")
+    assert (answer.body, answer.content_type) == (b"3 1,2 text/csv", "text/plain")
+
+
+@pytest.mark.parametrize(
+    "model", ["type('M', (), {'predict': lambda self, data: data * 2})()", "lambda data: data * 2"]
+)
+def test_without_predict_fn_the_models_own(tmp_path: Path, model: str) -> None:
+    pipe = served(tmp_path, f"def model_fn(model_dir): return {model}\n")
+
+    assert ask(pipe, b"[[1, 2]]").body == b"[[2, 4]]"
+
+
+def test_without_model_fn_the_packaged_model(tmp_path: Path) -> None:
+    pipe = served(tmp_path, "import json\ndef input_fn(body, content_type): return json.loads(body)\n")
+
+    assert ask(pipe, b"[[1, 2]]").body == b"[[1.0, 2.0]]"
+
+
+def test_bytes_for_what_is_no_text_and_response_objects(tmp_path: Path) -> None:
+    pipe = served(
+        tmp_path,
+        """
+class Response:
+    response = b"raw"
+
+def model_fn(model_dir): return 1
+def input_fn(body, content_type): return type(body).__name__
+def predict_fn(data, model): return data
+def output_fn(prediction, accept): return Response() if prediction == "bytes" else prediction
+""",
+    )
+
+    assert ask(pipe, b"\xff", "image/png").body == b"raw"
+    assert ask(pipe, b"x", "text/csv", "text/plain").body == b"str"
+    with pytest.raises(InvalidInput, match="not UTF-8"):
+        ask(pipe, b"\xff", "text/csv")
+
+
+def test_forms_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedMediaType, match="takes a body, not a form"):
+        served(tmp_path, WHOLE).run([RawItem({"file": b""}, "multipart/form-data")])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1", "none of the functions model_fn, transform_fn, input_fn, predict_fn, output_fn"),
+        (WHOLE + "def transform_fn(m, b, c, a): pass", "transform_fn and input_fn; transform_fn replaces"),
+        ("def model_fn(): pass", "model_fn of the handler takes 0 arguments"),
+        (
+            "def model_fn(model_dir): return open('/nowhere/at/all')",
+            "model_fn of the handler failed: FileNotFoundError",
+        ),
+    ],
+)
+def test_what_cannot_be_loaded(tmp_path: Path, source: str, message: str) -> None:
+    with pytest.raises(LoadError, match=message):
+        served(tmp_path, source)
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"[[1, 2], [3, 4]]", "application/json"),
+        ("[[1, 2], [3, 4]]", ""),
+        (b"1,2\n3,4\n", "text/csv"),
+        (b"[1, 2]\n\n[3, 4]", "application/jsonlines"),
+        (npy(np.array([[1, 2], [3, 4]])), "application/x-npy"),
+    ],
+)
+def test_bodies_that_the_toolkit_reads(body: bytes, content_type: str) -> None:
+    assert bodies.read(body, content_type).tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "error"),
+    [
+        (b"{", "application/json", InvalidInput),
+        (npy(np.array([{}], object)), "application/x-npy", InvalidInput),
+        (b"x", "image/png", UnsupportedMediaType),
+    ],
+)
+def test_bodies_that_it_does_not(body: bytes, content_type: str, error: type) -> None:
+    with pytest.raises(error):
+        bodies.read(body, content_type)
+
+
+@pytest.mark.parametrize(
+    ("accept", "body", "kind"),
+    [
+        ("", b"[[1.5, 2.0]]", "application/json"),
+        ("*/*", b"[[1.5, 2.0]]", "application/json"),
+        ("text/html, text/csv;q=0.9", b"1.5,2.0\n", "text/csv"),
+        ("application/jsonlines", b"[1.5, 2.0]\n", "application/jsonlines"),
+        ("application/x-npy", npy(np.array([[1.5, 2.0]])), "application/x-npy"),
+    ],
+)
+def test_answers_that_it_writes(accept: str, body: bytes, kind: str) -> None:
+    assert bodies.write(np.array([[1.5, 2.0]]), accept) == (body, kind)
+
+
+def test_dicts_of_arrays_are_json() -> None:
+    assert bodies.write({"a": np.array([1]), 2: (np.float32(0.5),)}, "")[0] == b'{"a": [1], "2": [0.5]}'
+    with pytest.raises(NotAcceptable, match="text/html"):
+        bodies.write(1, "text/html")
