@@ -100,7 +100,7 @@ def loaded(client: Any) -> Iterator[Any]:
 
     def load(base: BaseTar) -> str:
         references.append(base.reference)
-        return load_base(base, client)
+        return load_base(base, client.api)
 
     yield load
     for reference in references:
@@ -226,9 +226,9 @@ def test_an_image_that_mbuild_did_not_make_is_not_replaced(client: Any, tmp_path
     try:
         theirs = client.images.get("mbuild-test-base:theirs").id
         with pytest.raises(BaseImageError, match="mbuild-test-base:theirs is here already"):
-            load_base(read_image(path), client)
+            load_base(read_image(path), client.api)
         assert client.images.get("mbuild-test-base:theirs").id == theirs
-        assert load_base(read_image(path), client, force=True) != theirs
+        assert load_base(read_image(path), client.api, force=True) != theirs
         client.images.remove(theirs, force=True)
     finally:
         client.images.remove("mbuild-test-base:theirs", force=True)
