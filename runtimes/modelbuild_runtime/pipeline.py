@@ -22,6 +22,7 @@ from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
 from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
 from modelbuild_runtime.manifest import Handler, Manifest
 from modelbuild_runtime.signature import Signature, TensorSpec
+from modelbuild_runtime.tensor import NUMPY
 
 Outputs = Union[Dict[str, np.ndarray], List[Any]]
 """Arrays by name, one leading entry a row; or one JSON-able item a row; or one raw answer an item."""
@@ -74,6 +75,8 @@ class ModelPipeline:
         inputs: Mapping[str, np.ndarray],
         parameters: Optional[Mapping[str, Any]] = None,  # noqa: ARG002  # a model takes none
     ) -> Dict[str, np.ndarray]:
+        if self.contract.batched and any(array.shape[:1] == (0,) for array in inputs.values()):
+            return empty(self.contract)
         return self._predict(inputs)
 
 
@@ -144,6 +147,14 @@ def complete(known: Signature, declared: Signature) -> Signature:
         _fill(known.outputs, declared.outputs),
         known.columns or declared.columns,
     )
+
+
+def empty(contract: Contract) -> Dict[str, np.ndarray]:
+    """The answer to no rows: few models take none."""
+    return {
+        spec.name: np.empty((0, *[max(size, 0) for size in spec.shape[1:]]), NUMPY[spec.datatype])
+        for spec in contract.outputs
+    }
 
 
 def row_counted(engine: Engine, signature: Signature) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Dict, List, Mapping
 
 import numpy as np
@@ -33,7 +34,7 @@ def sample_rows(contract: Contract, count: int = 1, free: int = FREE) -> List[An
     if contract.record:
         row = _value(contract.record, contract.record.get("$defs", {}), free)
     else:
-        row = {name: array[0].tolist() for name, array in sample_columns(contract, 1, free).items()}
+        row = {name: array.tolist()[0] for name, array in sample_columns(contract, 1, free).items()}
     return [row] * count
 
 
@@ -99,7 +100,7 @@ def _items(schema: Mapping[str, Any], definitions: Mapping[str, Any], free: int)
     if "prefixItems" in schema:
         return [_value(item, definitions, free) for item in schema["prefixItems"]]
     items = schema.get("items") or {"type": "number"}
-    length = min(max(free, schema.get("minItems", 0)), schema.get("maxItems", free))
+    length = max(min(free, schema.get("maxItems", free)), schema.get("minItems", 0))
     return [_value(items, definitions, free)] * length
 
 
@@ -120,8 +121,8 @@ def _scalar(kind: str, schema: Mapping[str, Any]) -> Any:
 
 def _number(schema: Mapping[str, Any], usual: float, step: float) -> float:
     """The usual number, moved into the bounds, onto a multiple where one is asked for."""
-    low = schema.get("minimum", schema.get("exclusiveMinimum", usual - step) + step)
-    high = schema.get("maximum", schema.get("exclusiveMaximum", usual + step) - step)
+    low = schema.get("minimum", schema.get("exclusiveMinimum", -math.inf) + step)
+    high = schema.get("maximum", schema.get("exclusiveMaximum", math.inf) - step)
     number: float = min(max(usual, low), max(high, low))
     multiple = schema.get("multipleOf")
     return number if not multiple else -(-number // multiple) * multiple

@@ -74,6 +74,8 @@ class FunctionsPipeline:
 
     def run(self, inputs: Any, parameters: Parts = None) -> Answer:
         count = _count(inputs, self.wants) if self.contract.batched else -1
+        if not count:
+            return []
         taken = self._entry.enter(inputs)
         outputs = self._predict(self._features(taken, parameters), parameters)
         return self._leave.answer(outputs, taken, count, parameters)

@@ -460,3 +460,9 @@ def test_declared_signature_is_the_contract_of_a_handler_with_its_own_model(tmp_
 
     assert pipe.contract.inputs == declared.inputs
     assert pipe.run({"q": np.array([1, 2])})["output"].tolist() == [2, 4]
+
+
+def test_no_rows_are_no_answers(tmp_path: Path) -> None:
+    pipe = pipeline(tmp_path, RECORD + "\ndef preprocess(payment: Payment): raise AssertionError('never called')\n")
+
+    assert ask(pipe, []) == []
