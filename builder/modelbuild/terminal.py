@@ -158,13 +158,13 @@ def print_table(
 
 
 def size_text(size: int) -> str:
-    """Bytes for people: 1.2 kB, 34.5 MB."""
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+    """Bytes for people: 999 B, 1.2 kB, 34.5 MB."""
+    if size < 1000:
+        return f"{size} B"
+    for unit, bytes_each in (("kB", 1e3), ("MB", 1e6)):
+        if size < 1000 * bytes_each:
+            return f"{size / bytes_each:.1f} {unit}"
+    return f"{size / 1e9:.1f} GB"
 
 
 def _escape(text: str) -> str:

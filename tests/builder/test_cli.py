@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from onnx import TensorProto, helper
+
 from modelbuild import cli
 from modelbuild.config import Options
 from modelbuild.errors import MbuildError, UnsafeArtifactError
-from onnx import TensorProto, helper
 
 
 @pytest.fixture

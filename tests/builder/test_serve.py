@@ -1,0 +1,65 @@
+"""``mbuild serve`` without a server: how files are laid out, watched, and what the environment says."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from modelbuild.artifact import File
+from modelbuild.plan import Tree
+from modelbuild.serve import Server, lay_out, stamp, wait_for_change
+
+
+def a_file(folder: Path, name: str, text: str, path: str) -> File:
+    (folder / name).write_text(text)
+    return File(path, len(text), "", folder / name)
+
+
+def test_trees_lie_as_in_the_image(tmp_path):
+    tree = Tree("manifest", (a_file(tmp_path, "m", "{}", "opt/mbuild/manifest.json"),), "d")
+    handler = Tree("handler", (a_file(tmp_path, "f", "x = 1", "opt/mbuild/handler/sub/f.py"),), "d")
+    manifest = lay_out(tmp_path / "root", [tree, handler])
+    assert manifest.read_text() == "{}"
+    assert (tmp_path / "root/opt/mbuild/handler/sub/f.py").read_text() == "x = 1"
+
+
+def test_a_change_is_seen_whatever_kind_it_is(tmp_path):
+    path = tmp_path / "features.py"
+    path.write_text("a")
+    seen = [stamp([path])]
+    path.write_text("bb")
+    seen.append(stamp([path]))
+    path.unlink()
+    seen.append(stamp([path]))
+    assert len({repr(item) for item in seen}) == 3
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A stand-in for ``python -m modelbuild_runtime serve``."""
+    package = tmp_path / "modelbuild_runtime"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    return package / "__main__.py"
+
+
+def test_the_servers_own_end_is_told_from_a_change(program, tmp_path):
+    program.write_text("raise SystemExit(3)")
+    server = Server(Path(sys.executable), {"PYTHONPATH": str(tmp_path)})
+    assert wait_for_change(server, [program]) is False
+    assert server.stop() == 3
+
+
+def test_a_change_ends_the_wait_and_stop_ends_the_server(program, tmp_path):
+    watched = tmp_path / "features.py"
+    watched.write_text("a")
+    program.write_text("import time\ntime.sleep(60)")
+    server = Server(Path(sys.executable), {"PYTHONPATH": str(tmp_path)})
+    threading.Timer(0.2, watched.write_text, ["changed"]).start()
+    try:
+        assert wait_for_change(server, [watched]) is True
+    finally:
+        assert server.stop() != 0
