@@ -8,7 +8,7 @@ from typing import Any
 from docker.errors import ImageNotFound
 
 from modelbuild.base.archive import LABEL, BaseTar
-from modelbuild.engines.failure import engine_errors
+from modelbuild.engines.failure import engine_errors, refused
 from modelbuild.errors import BaseImageError
 
 
@@ -29,7 +29,7 @@ def load_base(base: BaseTar, client: Any, *, force: bool = False) -> str:
     with engine_errors(f"loading {base.reference}"), base.path.open("rb") as file:
         for event in client.load_image(file) or ():
             if "error" in event:
-                raise BaseImageError(f"The engine did not take {base.reference}: {event['error']}")
+                raise refused(f"loading {base.reference}", str(event["error"]))
         return str(client.inspect_image(base.reference)["Id"])
 
 
