@@ -98,7 +98,7 @@ def bench():
     yield make
     for one in made:
         one.gate.set()
-        one.until(lambda: one.batcher.idle)  # noqa: B023
+        one.until(lambda: one.batcher.idle)
         one.loop.close()
 
 
@@ -236,7 +236,7 @@ def test_a_model_that_turns_out_slow_leaves_the_loop_and_comes_back_when_fast(be
     b.gate.set()
     for _ in range(60):
         b.submit(job := Job(1))
-        b.until(lambda: job.outcome)  # noqa: B023
+        b.until(lambda: job.outcome)
     assert b.threads[0] == "predict"
     assert b.threads[-1] == threading.current_thread().name
 

@@ -216,7 +216,9 @@ def test_the_request_reaches_the_route_as_it_was_sent():
         return HttpResponse(204)
 
     client = Client(Route("PUT", "/a/{name}/b", keep))
-    client.send(request(b"\x00\xff", b"X-A: 1", b"x-a: 2", b"X-Empty:", method=b"PUT", target=b"/a/n%20%C3%A9%2F/b?q=%20"))
+    client.send(
+        request(b"\x00\xff", b"X-A: 1", b"x-a: 2", b"X-Empty:", method=b"PUT", target=b"/a/n%20%C3%A9%2F/b?q=%20")
+    )
     (http,) = seen
     assert (http.method, http.path, http.query) == ("PUT", "/a/n é//b", "q=%20")
     assert http.params == {"name": "n é/"}

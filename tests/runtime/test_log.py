@@ -27,7 +27,7 @@ def lines(style, level="info"):
     logger.debug("hidden")
     logging.getLogger("library").info("hidden")
     try:
-        raise ValueError("why")
+        raise ValueError("why")  # noqa: TRY301
     except ValueError:
         logger.exception("failed")
     return stream.getvalue()

@@ -118,7 +118,9 @@ def test_what_is_unknown_belongs_to_the_protocol_with_its_prefix(target, owner):
     assert (match.owner.name if match.owner else None) == owner
 
 
-@pytest.mark.parametrize("target", ["/v2/models//infer", "/v2/models/a/b/infer", "/V2/models/m", "/v2/models/m/infer/x"])
+@pytest.mark.parametrize(
+    "target", ["/v2/models//infer", "/v2/models/a/b/infer", "/V2/models/m", "/v2/models/m/infer/x"]
+)
 def test_placeholders_take_one_segment_that_is_not_empty(target):
     assert find("POST", target).routes == ()
 

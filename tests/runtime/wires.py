@@ -124,7 +124,11 @@ def parse(data: bytes, method: str = "POST") -> list[tuple[int, dict[str, str], 
 
 
 def request(
-    body: bytes = b"[[1,2,3]]", *headers: bytes, method: bytes = b"POST", target: bytes = b"/predict", length: bool = True
+    body: bytes = b"[[1,2,3]]",
+    *headers: bytes,
+    method: bytes = b"POST",
+    target: bytes = b"/predict",
+    length: bool = True,
 ) -> bytes:
     """The bytes of a request."""
     lines = [method + b" " + target + b" HTTP/1.1", b"Host: test", *headers]

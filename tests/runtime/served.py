@@ -1,0 +1,65 @@
+"""A real server process around the fake pipeline: ``python served.py COMMAND``.
+
+``FAKE_SECONDS`` is how long a prediction takes, ``FAKE_LOADING`` how long loading does; ``FAKE_BROKEN`` breaks one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parents[1])]
+
+from modelbuild_runtime import __main__, model  # noqa: E402
+from modelbuild_runtime.errors import LoadError  # noqa: E402
+from modelbuild_runtime.http import HttpRequest, HttpResponse  # noqa: E402
+from modelbuild_runtime.protocols import Route, Service  # noqa: E402
+from runtime.fakes import FakePipeline, fake_protocol  # noqa: E402
+
+
+class Process(FakePipeline):
+    """Two rows have a meaning: 13 kills the process, 14 waits for the file that ``FAKE_GATE`` names."""
+
+    def run(self, inputs: Any, parameters: Any = None) -> Any:
+        if (inputs["x"] == 13).any():
+            os.kill(os.getpid(), 9)
+        if (inputs["x"] == 14).any():
+            while not Path(os.environ["FAKE_GATE"]).exists():
+                time.sleep(0.005)
+        return super().run(inputs)
+
+
+def load_pipeline(*_: Any) -> FakePipeline:
+    time.sleep(float(os.environ.get("FAKE_LOADING", "0")))
+    if os.environ.get("FAKE_BROKEN") == "load":
+        raise LoadError("the model is broken", "train another")
+    if os.environ.get("FAKE_BROKEN") == "exit":
+        threading.Thread(target=time.sleep, args=(600,)).start()
+    return Process(seconds=float(os.environ.get("FAKE_SECONDS", "0")))
+
+
+def discover(service: Service) -> list[Any]:
+    def ready(_http: HttpRequest) -> HttpResponse:
+        return HttpResponse(200 if service.ready() else 503)
+
+    def pid(_http: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, str(os.getpid()).encode())
+
+    def metrics(_http: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, service.metrics(), "text/plain")
+
+    routes = (Route("GET", "/pid", pid), Route("GET", "/metrics", metrics), Route("GET", "/health/live", pid))
+    protocol = fake_protocol(*routes)
+    own = [route for route in protocol.routes if route.path != "/health/ready"]
+    return [protocol._replace(routes=(*own, Route("GET", "/health/ready", ready)))]
+
+
+model.load_pipeline = load_pipeline  # type: ignore[assignment]
+model.discover = discover  # type: ignore[assignment]
+
+if __name__ == "__main__":
+    sys.exit(__main__.main(sys.argv[1:]))
