@@ -39,11 +39,11 @@ def sample_rows(contract: Contract, count: int = 1, free: int = FREE) -> List[An
 
 
 def sample_columns(contract: Contract, count: int = 1, free: int = FREE) -> Dict[str, np.ndarray]:
-    """So many rows as arrays by name, of the required inputs; whole tensors where rows are not counted."""
+    """So many rows as arrays by name; whole tensors of the required inputs where rows are not counted."""
     return {
         spec.name: _array(spec, _shape(spec, count, free, batched=contract.batched))
         for spec in contract.inputs
-        if not spec.optional
+        if contract.batched or not spec.optional
     }
 
 

@@ -31,6 +31,7 @@ ROW = {
     "text": "1",
     "flag": True,
     "window": [[0.5, 0.5]] * 3,
+    "rare": 0.5,
 }
 
 
@@ -49,7 +50,7 @@ def test_columns() -> None:
 
 
 def test_tensors_whose_rows_are_not_counted() -> None:
-    contract = Contract((TensorSpec("m", "INT32", (2, -1)),), batched=False)
+    contract = Contract((TensorSpec("m", "INT32", (2, -1)), TensorSpec("o", "FP32", (), optional=True)), batched=False)
 
     assert sample_body(contract) == {"inputs": {"m": [[1] * 8] * 2}}
 

@@ -318,6 +318,13 @@ def test_values_that_the_model_refuses_are_the_clients_to_hear(given: dict, name
     assert caught.value.field == name
 
 
+def test_a_row_of_nothing_is_refused() -> None:
+    engine = served(make_pipeline(columns(), LogisticRegression()).fit(HOUSES, Y))
+
+    with pytest.raises(InvalidInput, match="no input was sent; the model has 'surface', 'rooms'"):
+        engine.predict({})
+
+
 def write_joblib(model: Any, path: Path) -> None:
     joblib.dump(model, path, compress=("xz", 1))
 

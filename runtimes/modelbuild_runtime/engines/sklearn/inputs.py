@@ -8,6 +8,7 @@ import numpy as np
 
 from modelbuild_runtime.engines.sklearn.columns import NUMERIC, Column, columns
 from modelbuild_runtime.engines.sklearn.estimator import parts
+from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.signature import TensorSpec
 
 ARRAY = "X"
@@ -52,6 +53,8 @@ class Inputs(NamedTuple):
             )
         if self.kind == "array":
             return np.stack([_numbers(given, name) for name in self.names], axis=1)
+        if not given:
+            raise InvalidInput(f"no input was sent; the model has {', '.join(map(repr, self.names))}")
         count = len(next(iter(given.values())))
         arrays = [_values(given, name, column, count) for name, column in zip(self.names, self.columns)]
         if self.kind == "objects":
