@@ -80,6 +80,9 @@ class Bench:
             self.loop.call_soon(self.loop.stop)
             self.loop.run_forever()
 
+    def finish(self) -> None:
+        self.until(lambda: self.batcher.idle)
+
     def until(self, condition: Any) -> None:
         limit = monotonic() + 5
         while not condition():
@@ -98,7 +101,7 @@ def bench():
     yield make
     for one in made:
         one.gate.set()
-        one.until(lambda: one.batcher.idle)
+        one.finish()
         one.loop.close()
 
 
