@@ -107,7 +107,7 @@ def model_name(options: Options, artifact: Artifact) -> str:
         return options.name
     text = parse(options.tag).repository.rpartition("/")[2] if options.tag else Path(artifact.name).stem
     name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._") or "default"
-    return f"{name}-1" if name in RESERVED_NAMES else name
+    return "default" if name in RESERVED_NAMES else name
 
 
 def find_base(

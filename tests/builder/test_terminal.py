@@ -78,9 +78,14 @@ def test_a_person_sees_each_step_end():
 
 def test_the_step_that_failed_is_marked():
     err, text = console(live=True, width=100)
-    with pytest.raises(BuildError), Terminal(err, err).progress() as progress:
-        progress.step("Building", "model")
-        raise BuildError("no")
+
+    def fail() -> None:
+        with Terminal(err, err).progress() as progress:
+            progress.step("Building", "model")
+            raise BuildError("no")
+
+    with pytest.raises(BuildError):
+        fail()
     assert "✗ Building  model" in text.getvalue()
 
 
