@@ -47,7 +47,7 @@ def to_array(field: Field, values: List[Any]) -> np.ndarray:
     """
     try:
         return np.array(msgspec.convert(values, _TYPES[field.datatype]), dtype=field.dtype)
-    except (msgspec.ValidationError, OverflowError) as error:
+    except (msgspec.ValidationError, OverflowError, SystemError) as error:  # the last from older msgspec, for 10**400
         if field.datatype in _FLOATS and None in values:
             return _with_missing(field, values)
         if field.datatype == "BYTES" and all(_is_text(value, field) for value in values):
@@ -99,7 +99,6 @@ def _complaint(field: Field, values: List[Any], error: Exception) -> InvalidInpu
 
 
 def _first_too_large(field: Field, values: List[Any]) -> int:
-    if field.dtype.kind not in "iu":
-        return 0
-    limits = np.iinfo(field.dtype)
-    return next((i for i, value in enumerate(values) if not limits.min <= value <= limits.max), 0)
+    limits: Any = np.iinfo(field.dtype) if field.dtype.kind in "iu" else np.finfo(np.float64)
+    least, most = int(limits.min), int(limits.max)
+    return next((i for i, value in enumerate(values) if isinstance(value, int) and not least <= value <= most), 0)
