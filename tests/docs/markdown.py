@@ -20,7 +20,7 @@ _FENCE = re.compile(
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _NAME = re.compile(r"# (\S+\.\w+)\n")
-_SERVED = re.compile(r"<!-- served: (\S+)( alone)? -->")
+_SERVED = re.compile(r"<!-- served: (\S+)(?: (alone|page))? -->")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Block:
 @dataclass(frozen=True)
 class Section:
     """A part of a page under one heading of the second level, code blocks included. ``served`` is the model that its
-    examples ask, from a comment that nobody sees; "alone" there leaves out what stands before the first section.
+    examples ask, from a comment that nobody sees: "alone" leaves out what stands before the first section, "page" takes
+    the page as a whole.
     """
 
     page: Path
@@ -89,6 +90,10 @@ def blocks(*languages: str) -> list[Block]:
 def sections(page: Path) -> Iterator[Section]:
     """The sections of a page. What stands before the first holds for all that follow."""
     text = page.read_text(encoding="utf-8")
+    whole = _SERVED.search(text)
+    if whole and whole[2] == "page":
+        yield Section(page, "all", whole[1], blocks_of(page))
+        return
     starts = [0, *(found.start() for found in _HEADING.finditer(_without_code(text)) if found[1] == "##")]
     first: tuple[Block, ...] = ()
     served = ""
@@ -100,7 +105,7 @@ def sections(page: Path) -> Iterator[Section]:
         served = said[1] if said else served
         if not start:
             first = own
-        alone = not start or bool(said and said[2])
+        alone = not start or bool(said and said[2] == "alone")
         yield Section(page, part.partition("\n")[0].strip("# "), served, own if alone else (*first, *own))
 
 

@@ -41,7 +41,10 @@ def options_of(section: Section, folder: Path) -> Options:
             given |= {name: found[name] for name in names if found[name] not in (None, ())}
     handler = folder / str(given["handler"])
     data = tuple(folder / path for path in given.get("data", ()))  # type: ignore[attr-defined]
-    return make_options({**given, "handler": handler if handler.exists() else None, "data": data})
+    runtime = str(folder / str(given["runtime"])) if given.get("runtime") else ""
+    example = tuple(folder / path for path in given.get("example", ()))  # type: ignore[attr-defined]
+    found = {"handler": handler if handler.exists() else None, "data": data, "runtime": runtime, "example": example}
+    return make_options({**given, **found})
 
 
 def serve(model: Path, options: Options, folder: Path) -> tuple[Source, Replayer]:
