@@ -4,6 +4,7 @@ the names and shapes of the answer where no signature does.
 
 from __future__ import annotations
 
+import logging
 from time import perf_counter
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
@@ -15,6 +16,8 @@ from modelbuild_runtime.pipeline import Pipeline
 from modelbuild_runtime.samples import sample_columns, sample_rows
 from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensor import DATATYPES
+
+logger = logging.getLogger(__name__)
 
 REPEATS = 3
 ROWS = 3
@@ -41,11 +44,11 @@ def warm_up(pipeline: Pipeline) -> WarmUp:
             inputs = _inputs(pipeline, 1, free)
             if inputs is None:
                 return WarmUp()
-            seconds = _run(pipeline, inputs)
+            seconds, answer = _run(pipeline, inputs)
         except Exception as failure:  # noqa: BLE001  # the model or the handler may raise anything
             error = error or failure
             continue
-        _try_rows(pipeline, free)
+        _try_rows(pipeline, free, answer)
         return WarmUp(seconds)
     return WarmUp(error=error)
 
@@ -55,6 +58,10 @@ def learn(contract: Contract, answer: Answer) -> Contract:
     answer agrees.
     """
     if isinstance(answer, list):
+        if (
+            contract.outputs
+        ):  # the handler's annotation says it: one answer shows less, an integer where numbers may come
+            return contract
         answer = _by_name(answer)
     known = {spec.name: spec for spec in contract.outputs}
     free = any(-1 in (spec.shape[1:] if contract.batched else spec.shape) for spec in contract.inputs)
@@ -62,18 +69,20 @@ def learn(contract: Contract, answer: Answer) -> Contract:
     return msgspec.structs.replace(contract, outputs=outputs)
 
 
-def _run(pipeline: Pipeline, inputs: Any) -> float:
+def _run(pipeline: Pipeline, inputs: Any) -> Tuple[float, Answer]:
     seconds = []
     for _ in range(REPEATS):
         began = perf_counter()
         answer = pipeline.run(inputs)
         seconds.append(perf_counter() - began)
     pipeline.contract = learn(pipeline.contract, answer)
-    return min(seconds)
+    return min(seconds), answer
 
 
-def _try_rows(pipeline: Pipeline, free: int) -> None:
-    """A free leading size need not count rows: only a model that answers one entry a row may have requests joined."""
+def _try_rows(pipeline: Pipeline, free: int, alone: Answer) -> None:
+    """A free leading size need not count rows. Requests may be joined only where a row's answer is its own: one entry a
+    row, and the same whether the row comes alone or with others.
+    """
     if not pipeline.batchable:
         return
     try:
@@ -85,6 +94,24 @@ def _try_rows(pipeline: Pipeline, free: int) -> None:
     if isinstance(answer, dict) and any(array.shape[:1] != (ROWS,) for array in answer.values()):
         pipeline.batchable = False
         pipeline.contract = msgspec.structs.replace(pipeline.contract, batched=False)
+    elif not _same(alone, answer):
+        logger.info("a row's answer hangs on the other rows of its batch: requests are not joined")
+        pipeline.batchable = False
+
+
+def _same(alone: Answer, together: Answer) -> bool:
+    """Whether each of several equal rows got the answer of one such row."""
+    one = alone if isinstance(alone, dict) else _by_name(alone)
+    many = together if isinstance(together, dict) else _by_name(together)
+    return one.keys() == many.keys() and all(_equal(one[name], many[name]) for name in one)
+
+
+def _equal(one: np.ndarray, many: np.ndarray) -> bool:
+    if one.shape[1:] != many.shape[1:]:
+        return False
+    if one.dtype.kind == "f" and many.dtype.kind == "f":
+        return bool(np.allclose(many, one, rtol=1e-2, atol=1e-3, equal_nan=True))
+    return bool(many.tolist() == one.tolist() * len(many))
 
 
 def _inputs(pipeline: Pipeline, rows: int, free: int) -> Any:

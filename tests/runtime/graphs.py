@@ -58,6 +58,7 @@ def pipeline(
     files: Mapping[str, str] = {},
     signature: Signature = Signature(),  # noqa: B008
     options: Mapping[str, Any] = {},
+    runtime: str = "onnx",
 ) -> Any:
     """A pipeline of a graph and a handler's source; each handler is a module of its own name."""
     name = f"handler_under_test_{next(_numbers)}"
@@ -69,7 +70,7 @@ def pipeline(
         model(folder / "model" / "model.onnx")
     manifest = Manifest(
         Model("fraud", "7", "model/model.onnx"),
-        Runtime("onnx", options=dict(options)),
+        Runtime(runtime, options=dict(options)),
         signature,
         Handler(name, style=style) if source else None,
     )

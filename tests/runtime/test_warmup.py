@@ -45,6 +45,39 @@ def test_a_leading_size_that_does_not_count_rows(tmp_path: Path) -> None:
     assert not pipe.contract.batched
 
 
+def test_answers_that_hang_on_other_rows_are_not_joined(tmp_path: Path) -> None:
+    pipe = pipeline(tmp_path, "def postprocess(outputs): return {'share': outputs['y'] / outputs['y'].sum(axis=0)}\n")
+    assert pipe.batchable
+
+    warm_up(pipe)
+
+    assert not pipe.batchable
+    assert pipe.contract.batched
+
+
+def test_what_an_annotation_promises_holds(tmp_path: Path) -> None:
+    pipe = pipeline(
+        tmp_path,
+        """
+import msgspec
+
+class Verdict(msgspec.Struct):
+    score: float
+    why: str | None = None
+
+def postprocess(outputs) -> list[Verdict]:
+    return [Verdict(0) for _ in outputs["y"]]
+""",
+    )
+
+    warm_up(pipe)
+
+    assert pipe.contract.outputs == (
+        TensorSpec("score", "FP64", (-1,)),
+        TensorSpec("why", "BYTES", (-1,), optional=True),
+    )
+
+
 def test_answers_of_a_handler_are_learnt(tmp_path: Path) -> None:
     pipe = pipeline(
         tmp_path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import functools
 import inspect
 import typing
 from typing import Annotated, Any, Callable, Dict, NamedTuple, Optional, Tuple
@@ -53,13 +54,12 @@ class Parameters(NamedTuple):
         return classify(self.hints.get(self.names[index], Any), self.names[index])
 
 
-def parameters(function: Callable[..., Any], least: int, most: int) -> Parameters:
-    """Read a function of the handler.
+def parameters(name: str, function: Callable[..., Any], least: int, most: int) -> Parameters:
+    """Read the function ``name`` of the handler.
 
     Raises:
         LoadError: it is async or a generator, takes too few or too many arguments, or an annotation is not importable.
     """
-    name = getattr(function, "__name__", "handler")
     if not callable(function):
         raise LoadError(f"{name} of the handler is not a function")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -113,10 +113,11 @@ def is_frame(annotation: Any) -> bool:
 def _declared(takes: Takes, metadata: Tuple[Any, ...], name: str) -> Takes:
     """``Annotated[pandas.DataFrame, Record]`` declares columns, ``Annotated[NDArray[numpy.uint8], (28, 28)]`` a row."""
     for item in metadata:
-        if is_record(item) and takes.kind in {"frame", "arrays"}:
-            return takes._replace(record=RecordType(item))
-        if is_record(item) and not takes.kind:
-            raise _unclear(item, name)
+        if is_record(item):
+            kind = {"object": "arrays"}.get(takes.kind, takes.kind)
+            if kind not in {"frame", "arrays", "records"}:
+                raise _unclear(item, name)
+            return Takes(kind, RecordType(item))
         if isinstance(item, tuple) and takes.kind == "array":
             return takes._replace(shape=item, datatype=takes.datatype or "FP32")
     return takes
@@ -136,6 +137,10 @@ def _is_array(arguments: Tuple[Any, ...]) -> bool:
 
 
 def _hints(function: Callable[..., Any], name: str) -> Dict[str, Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function):
+        function = type(function).__call__
     try:
         return typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError, AttributeError) as error:

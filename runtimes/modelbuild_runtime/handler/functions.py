@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
@@ -10,7 +11,7 @@ import msgspec
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.handler.annotations import Parameters, Takes, parameters
 from modelbuild_runtime.handler.answers import Answer
 from modelbuild_runtime.handler.entry import Entry, entry, model_entry
@@ -104,7 +105,7 @@ def functions_pipeline(
     start = _start(pre, predict, model.signature)
     raw = predict is not None
     features = _features(pre, start, Shaper(Signature() if raw else model.signature), raw)
-    call = _own_predict(predict, model, start, pre) if predict else _model_predict(model)
+    call = _own_predict(predict, model, start, pre) if predict else _model_predict(model, start)
     outputs = () if predict else model.signature.outputs
     batched = start.wants == "rows" or model.by_row or raw or _one_at_a_time(model.signature)
     if start.inputs and start.inputs == model.signature.inputs and not model.by_row:
@@ -114,7 +115,7 @@ def functions_pipeline(
 
 def _stage(module: ModuleType, name: str, least: int, most: int) -> Optional[Stage]:
     function = getattr(module, name, None)
-    return None if function is None else Stage(function, parameters(function, least, most))
+    return None if function is None else Stage(function, parameters(name, function, least, most))
 
 
 def _loaded(module: ModuleType, context: Context, predict: Optional[Stage]) -> Any:
@@ -174,10 +175,20 @@ def _joined(features: Any) -> Any:
     return features["input"] if isinstance(features, dict) and list(features) == ["input"] else features
 
 
-def _model_predict(model: Model) -> Callable[[Any, Parts], Any]:
-    if model.by_row or not _one_at_a_time(model.signature):
-        return lambda features, _: model.predict(features)
-    return lambda features, _: _each(model, features)
+def _model_predict(model: Model, start: Entry) -> Callable[[Any, Parts], Any]:
+    run = model.predict if model.by_row or not _one_at_a_time(model.signature) else functools.partial(_each, model)
+    sent = {spec.name for spec in start.inputs}
+
+    def predict(features: Any, _: Parts) -> Any:
+        try:
+            return run(features)
+        except InvalidInput as error:
+            # What the client did not send by that name is the handler's own making.
+            if error.field in sent:
+                raise
+            raise ValueError(f"the model refuses what preprocess returned: {error.message}") from error
+
+    return predict
 
 
 def _each(model: Model, features: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import enum
 import operator
 import typing
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, Type
@@ -81,7 +82,7 @@ class RecordType:
     def columns(self, records: Sequence[Any]) -> Dict[str, np.ndarray]:
         """One array a field."""
         return {
-            field.name: array_of([getter(record) for record in records], field.column)
+            field.name: array_of(_values([getter(record) for record in records], field.column), field.column)
             for field, getter in zip(self.fields, self._getters)
         }
 
@@ -115,6 +116,11 @@ class RecordType:
         near = difflib.get_close_matches(str(name), self.names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(self.names)}"
         raise InvalidInput(f"{_row(index, count)}there is no field {name!r}; {hint}", field=str(name))
+
+
+def _values(values: List[Any], column: Column) -> List[Any]:
+    """Members of an Enum are their values in a column."""
+    return [value.value if isinstance(value, enum.Enum) else value for value in values] if column.labels else values
 
 
 def _row(index: int, count: int) -> str:

@@ -93,7 +93,7 @@ def _function(module: ModuleType, name: str) -> Function:
     """A function that may take the context as one more argument, as the toolkit allows."""
     function: Function = getattr(module, name)
     arity = ARITY[name]
-    taken = parameters(function, arity, arity + 1)
+    taken = parameters(name, function, arity, arity + 1)
     return function if len(taken.names) > arity else lambda *arguments: function(*arguments[:arity])
 
 

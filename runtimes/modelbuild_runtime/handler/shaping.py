@@ -35,6 +35,9 @@ class Shaper:
             return {name: _stacked([_get(row, name) for row in rows], name, specs.get(name)) for name in names}
         if is_frame(type(first)):
             return self.batch(_concatenate(rows))
+        if self._columns and hasattr(first, "__len__") and len(first) == len(self._specs) != 1:
+            columns = zip(*rows) if all(len(row) == len(first) for row in rows) else ()
+            return {spec.name: _stacked(list(values), spec.name, spec) for spec, values in zip(self._specs, columns)}
         spec = self._only()
         return {spec.name: _stacked(rows, spec.name, spec if spec.datatype else None)}
 
@@ -53,6 +56,9 @@ class Shaper:
                 f"preprocess returned {_described(value)}; return a dict of arrays by input name, one array for a "
                 f"model with one input, or a DataFrame"
             )
+        if self._columns and len(self._specs) > 1 and np.shape(value)[1:] == (len(self._specs),):
+            columns = np.asarray(value).T
+            return {spec.name: _shaped(values, spec.name, spec) for spec, values in zip(self._specs, columns)}
         spec = self._only()
         return {spec.name: _shaped(value, spec.name, spec if spec.datatype else None)}
 

@@ -466,3 +466,97 @@ def test_no_rows_are_no_answers(tmp_path: Path) -> None:
     pipe = pipeline(tmp_path, RECORD + "\ndef preprocess(payment: Payment): raise AssertionError('never called')\n")
 
     assert ask(pipe, []) == []
+
+
+def forest(path: Path) -> None:
+    """A model fitted on a frame of numbers."""
+    import joblib
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+
+    joblib.dump(LinearRegression().fit(pd.DataFrame({"a": [0.0, 1, 2], "b": [0.0, 0, 1]}), [0.0, 1, 12]), path)
+
+
+@pytest.mark.parametrize(
+    "preprocess",
+    [
+        "def preprocess(p: Payment): return [p.amount, 1]",
+        "def preprocess(p: Payment): return {'b': 1, 'a': p.amount, 'c': 'unused'}",
+        "def preprocess(ps: list[Payment]): return np.array([[p.amount, 1] for p in ps])",
+        "def preprocess(ps: list[Payment]): return pd.DataFrame({'a': [p.amount for p in ps], 'b': 1.0})",
+        "def preprocess(f: Annotated[pd.DataFrame, Payment]): return f.rename(columns={'amount': 'a'}).assign(b=1)[['a', 'b']]",
+        "def preprocess(f: Annotated[dict, Payment]): return {'a': f['amount'], 'b': np.ones(len(f['amount']), int)}",
+    ],
+)
+def test_features_of_a_model_fitted_on_a_frame(tmp_path: Path, preprocess: str) -> None:
+    imports = "from typing import Annotated\nimport numpy as np\nimport pandas as pd\n"
+    pipe = pipeline(tmp_path, imports + RECORD + preprocess + "\n", model=forest, runtime="sklearn")
+
+    answer = ask(pipe, [{"amount": 2}, {"amount": 0}])
+    np.testing.assert_allclose(answer["prediction"], [12, 10], atol=1e-9)
+
+
+def test_what_the_model_refuses_is_the_clients_only_if_the_client_sent_it(tmp_path: Path) -> None:
+    source = RECORD + "\ndef preprocess(p: Payment): return {'a': float('nan'), 'b': p.amount}\n"
+    pipe = pipeline(tmp_path, source, model=forest, runtime="sklearn")
+
+    with pytest.raises(ValueError, match="the model refuses what preprocess returned: input 'a'"):
+        ask(pipe, [{"amount": 2}])
+
+    (tmp_path / "same").mkdir()
+    pipe = pipeline(
+        tmp_path / "same",
+        "from dataclasses import dataclass\n\n@dataclass\nclass Row:\n    a: float\n\n"
+        "def preprocess(row: Row): return {'a': row.a, 'b': 1}\n",
+        model=forest,
+        runtime="sklearn",
+    )
+    with pytest.raises(InvalidInput, match="input 'a': the model takes no missing"):
+        ask(pipe, [{"a": float("nan")}])
+
+
+def test_functions_that_are_no_plain_functions(tmp_path: Path) -> None:
+    pipe = pipeline(
+        tmp_path,
+        RECORD
+        + """
+import functools
+
+def scaled(payment: Payment, factor: float):
+    return [payment.amount * factor, 0]
+
+class After:
+    def __call__(self, outputs: dict):
+        return {"n": outputs["y"].tolist()}
+
+preprocess = functools.partial(scaled, factor=3)
+postprocess = After()
+""",
+    )
+
+    assert ask(pipe, [{"amount": 2}]) == [{"n": [6.0, 0.0]}]
+
+
+def test_members_of_an_enum_are_values_in_columns(tmp_path: Path) -> None:
+    pipe = pipeline(
+        tmp_path,
+        """
+import enum
+from dataclasses import dataclass
+from typing import Annotated
+import pandas as pd
+
+class Size(enum.Enum):
+    SMALL = 1
+    LARGE = 2
+
+@dataclass
+class Box:
+    size: Size
+
+def preprocess(boxes: Annotated[pd.DataFrame, Box]):
+    return boxes.assign(twice=boxes["size"] * 2)
+""",
+    )
+
+    assert ask(pipe, [{"size": 2}])["y"].tolist() == [[2, 4]]
