@@ -1,4 +1,8 @@
-"""Goldens: files that say what is expected, read as diffs. ``--update-goldens`` writes them anew."""
+"""What all tests share.
+
+Goldens are files that say what is expected, read as diffs; ``--update-goldens`` writes them anew. Requests and artifacts
+made up by Hypothesis are the same in every run, and without deadlines; ``--hypothesis-profile=thorough`` makes up more.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+slow_is_fine = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", derandomize=True, max_examples=50, **slow_is_fine)
+settings.register_profile("thorough", max_examples=2000, **slow_is_fine)
+settings.load_profile("quick")
 
 Golden = Callable[[Path, str | bytes], None]
 

@@ -71,7 +71,7 @@ def _plain_numbers(body: Union[bytes, bytearray], contract: Contract) -> Optiona
     lines = bytes(body).strip(b"\r\n").replace(b"\r\n", b"\n").replace(b"\n", b"],[")
     document = flat_buffer.document(b"[[" + lines + b"]]")
     found = None if document is None else flat_buffer.numbers(document, spec.datatype)
-    if found is None:
+    if found is None or not found[1].size:
         return None
     shape, flat = found
     return Columns({spec.name: Tensor(spec.datatype, _row_shape(spec, *shape), flat)})

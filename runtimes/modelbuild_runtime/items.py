@@ -66,7 +66,7 @@ def _array(values: List[Any], spec: Any) -> np.ndarray:
         array = np.array(values)
     except (ValueError, OverflowError):  # ragged, or integers beyond 64 bits
         return _texts(values)
-    if array.dtype.kind == "O" and all(isinstance(value, (int, float, type(None))) for value in values):
+    if None in values and set(map(type, values)) <= {int, float, type(None)}:
         array = np.array(values, np.float64)
     if array.dtype.kind not in "biuf" or array.dtype not in DATATYPES:
         return _texts(values)

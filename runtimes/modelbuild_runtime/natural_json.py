@@ -125,9 +125,11 @@ class NaturalJson:
         if single is None or not flat_buffer.is_object(document):
             return document, ROWS if self._batched else RECORD
         keys = list(document.keys())
-        if keys == ["instances"] and single.name != "instances" and self._batched:
+        if keys == [single.name]:
+            return document[single.name], RECORD
+        if keys == ["instances"] and self._batched:
             return document["instances"], INSTANCES
-        if keys == ["inputs"] and single.name != "inputs":
+        if keys == ["inputs"]:
             inner = document["inputs"]
             if flat_buffer.is_object(inner) and list(inner.keys()) == [single.name]:
                 return inner[single.name], INPUTS

@@ -76,7 +76,7 @@ def _operation(service: Service, protocol: Protocol, route: Route) -> Dict[str, 
 
 
 def _identity(protocol: Protocol, route: Route) -> str:
-    return re.sub(r"\W+", "_", f"{protocol.name}_{route.method.lower()}_{route.path}").strip("_")
+    return re.sub(r"[\W_]+", "_", f"{protocol.name}_{route.method.lower()}_{route.path}").strip("_")
 
 
 def _merged(one: Dict[str, Any], other: Mapping[str, Any]) -> Dict[str, Any]:

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.models import MODELS
@@ -95,7 +95,6 @@ bodies = (
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(body=bodies, kind=st.sampled_from(TYPES), accept=st.sampled_from(ACCEPTS), length=st.integers(-1, 80))
 def test_no_request_makes_the_server_fail(model, body, kind, accept, length):
     headers = {b"content-type": kind.encode(), b"accept": accept.encode()}
