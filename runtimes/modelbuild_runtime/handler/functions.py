@@ -110,7 +110,9 @@ def functions_pipeline(
     batched = start.wants == "rows" or model.by_row or raw or _one_at_a_time(model.signature)
     if start.inputs and start.inputs == model.signature.inputs and not model.by_row:
         batched = False
-    return FunctionsPipeline(start, features, call, leave(post, start, outputs, batched))
+    return FunctionsPipeline(
+        start, features, call, leave(post, start, outputs, batched=batched, from_engine=predict is None)
+    )
 
 
 def _stage(module: ModuleType, name: str, least: int, most: int) -> Optional[Stage]:

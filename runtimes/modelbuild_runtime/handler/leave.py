@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Tuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from modelbuild_runtime.handler.records import RecordType
 from modelbuild_runtime.signature import TensorSpec
 
 Parts = Optional[Mapping[str, Any]]
+ByName = Callable[[Any, int], Dict[str, np.ndarray]]
 
 
 class Leave(NamedTuple):
@@ -33,17 +35,24 @@ class Callee(Protocol):
     def call(self, *arguments: Any, given: Parts) -> Any: ...
 
 
-def leave(post: Optional[Callee], start: Entry, outputs: Tuple[TensorSpec, ...], batched: bool) -> Leave:
-    """The end of a pipeline whose model gives ``outputs``."""
+def leave(
+    post: Optional[Callee], start: Entry, outputs: Tuple[TensorSpec, ...], *, batched: bool, from_engine: bool
+) -> Leave:
+    """The end of a pipeline whose model gives ``outputs``. What an engine returns is arrays by name already; what a
+    handler's predict returns may be anything.
+    """
     names = tuple(spec.name for spec in outputs)
+    if post is None and from_engine:
+        return Leave(outputs, batched, lambda value, _taken, _count, _given: value)
     if post is None:
         return Leave(outputs, batched, lambda value, _taken, count, _given: answer(value, names, count, "predict"))
+    by_name = _same if from_engine else functools.partial(_by_name, names)
     takes = post.parameters.takes(0)
     both = len(post.parameters.names) > 1
     promised = _promised(post)
     specs = promised.specs if promised else ()
     if takes.kind == "record" or (start.by_row and takes.kind in {"", "object"}):
-        rows = _rows_for(takes, names)
+        rows = _rows_for(takes, by_name)
 
         def each(value: Any, taken: Any, count: int, given: Parts) -> Answer:
             items = rows(value, count)
@@ -53,7 +62,7 @@ def leave(post: Optional[Callee], start: Entry, outputs: Tuple[TensorSpec, ...],
             return plain([post.call(item, first, given=given) for item, first in zip(items, originals)])
 
         return Leave(specs, batched, each)
-    batch = _batch_for(takes, names)
+    batch = _batch_for(takes, by_name)
 
     def once(value: Any, taken: Any, count: int, given: Parts) -> Answer:
         arguments = (batch(value, count), taken) if both else (batch(value, count),)
@@ -62,25 +71,33 @@ def leave(post: Optional[Callee], start: Entry, outputs: Tuple[TensorSpec, ...],
     return Leave(specs, batched, once)
 
 
-def _rows_for(takes: Takes, names: Tuple[str, ...]) -> Callable[[Any, int], List[Any]]:
+def _same(value: Any, _count: int) -> Any:
+    return value
+
+
+def _by_name(names: Tuple[str, ...], value: Any, count: int) -> Dict[str, np.ndarray]:
+    return arrays(value, names, count, "predict")
+
+
+def _rows_for(takes: Takes, by_name: ByName) -> Callable[[Any, int], List[Any]]:
     """One item a row: a record, or a dict of values."""
     record = takes.record
 
     def rows(value: Any, count: int) -> List[Any]:
         if isinstance(value, list) and (not value or not isinstance(value[0], (int, float, np.generic))):
             return value if record is None else record.convert(plain(value))
-        made = arrays(value, names, count, "predict")
+        made = by_name(value, count)
         return by_row(made) if record is None else _instances(record, made)
 
     return rows
 
 
-def _batch_for(takes: Takes, names: Tuple[str, ...]) -> Callable[[Any, int], Any]:
+def _batch_for(takes: Takes, by_name: ByName) -> Callable[[Any, int], Any]:
     """The whole batch: arrays by name, the only array, a frame, or a list."""
     record = takes.record
 
     def batch(value: Any, count: int) -> Any:
-        made = arrays(value, names, count, "predict")
+        made = by_name(value, count)
         if takes.kind == "frame":
             return frame(made)
         if takes.kind == "array":
