@@ -74,20 +74,21 @@ class Application:
         match = head.match
         identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
         http = HttpRequest(head.method, match.path, match.query, head.headers, body, match.params, identity, received)
-        exchange = Exchange(self, connection, http, identity, received, head.keep_alive, head.version, match.owner)
+        exchange = Exchange(
+            self, connection, http, identity, received, head.keep_alive, head.version, head.plain, match.owner
+        )
         connection.pending.append(exchange)
         try:
             exchange.bound = bound = match.only or self._choose(match, http)
             exchange.protocol = bound.protocol
             if head.content_encoding is not None:
                 http.body = body = inflate(body, head.content_encoding, self._limits)
-            prediction = bound.prediction
-            if prediction is None:
+            if not bound.predicts:
                 self._respond(exchange, bound.answer(http))
                 return
             if len(body) > SMALL:
                 admit(body, head.content_type, self._limits)
-            exchange.request = prediction.decode(http)
+            exchange.request = bound.decode(http)
             self._prepare(exchange)
             self._submit(exchange)
         except ServerError as error:
@@ -106,7 +107,7 @@ class Application:
         identity = self._ids.of(headers.get(b"x-request-id"))
         http = HttpRequest(method.decode(), match.path, match.query, headers, b"", {}, identity, monotonic())
         owner = match.routes[0].protocol if match.routes else match.owner
-        exchange = Exchange(self, connection, http, identity, http.received, False, "1.1", owner)
+        exchange = Exchange(self, connection, http, identity, http.received, False, "1.1", False, owner)
         connection.pending.append(exchange)
         self.refuse(exchange, error)
 
@@ -114,7 +115,7 @@ class Application:
         """A prediction was made: put it into the protocol's shape, and send it."""
         http = exchange.http
         try:
-            answer = exchange.bound.prediction.encode(http, exchange.request, response)  # type: ignore[union-attr]
+            answer = exchange.bound.encode(http, exchange.request, response)  # type: ignore[union-attr]
         except ServerError as error:
             self.refuse(exchange, error)
             return
@@ -172,15 +173,15 @@ class Application:
         raise NotFound(f"there is no {match.path}")
 
     def _respond(self, exchange: Exchange, response: HttpResponse) -> None:
-        http = exchange.http
-        seconds = monotonic() - http.received
-        protocol = exchange.protocol
+        seconds = monotonic() - exchange.received
         bound = exchange.bound
-        predicted = bound is not None and bound.prediction is not None
-        self._count(protocol.name if protocol else "", response.status, seconds, predicted)
+        if bound is not None:
+            self._count(bound.name, response.status, seconds, bound.predicts)
+        else:
+            self._count(exchange.protocol.name if exchange.protocol else "", response.status, seconds, False)
         exchange.connection.deliver(exchange, response)
         if self._logs_access:
-            _log_access(http, response, seconds)
+            _log_access(exchange.http, response, seconds)
 
 
 def closed_router() -> Router:

@@ -14,7 +14,7 @@ import math
 import threading
 from queue import SimpleQueue
 from time import monotonic
-from typing import Any, Callable, Hashable, List, Optional, Protocol, Sequence, Tuple, Union
+from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple, Union
 
 from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, ServerError
 from modelbuild_runtime.pace import Pace
@@ -41,7 +41,7 @@ class Job(Protocol):
     request: Request
     inputs: Any
     count: int
-    key: Hashable
+    key: Any
     deadline: float
     queued: float
     cancelled: bool

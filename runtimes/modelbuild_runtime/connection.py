@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         self._finished = True
         if not self.pending:
             return False
-        self.pending[-1].keep_alive = False
+        self.pending[-1].keep_alive = self.pending[-1].plain = False
         self._half_closed = True
         self._since = self._app.now
         return True
@@ -226,12 +226,16 @@ class Connection(asyncio.Protocol):
 
     def deliver(self, exchange: Exchange, response: HttpResponse) -> None:
         """Write a response as soon as all before it are written."""
-        if self._app.draining:
-            exchange.keep_alive = False
-        plain = exchange.keep_alive and exchange.version == "1.1"
-        connection = b"" if plain else KEEP_ALIVE if exchange.keep_alive else CLOSE
-        exchange.data = render(response, exchange.id, connection, head=exchange.http.method == "HEAD")
         pending = self.pending
+        if exchange.plain and not self._app.draining:
+            exchange.data = rendered = render(response, exchange.id)
+            if len(pending) == 1 and not self._paused and not self._wants_continue:
+                pending.clear()
+                self._transport.write(rendered)
+                self._since = self._app.now
+                return
+        else:
+            exchange.data = self._render(exchange, response)
         while pending and (data := pending[0].data) is not None:
             first = pending.popleft()
             self._transport.write(data)
@@ -243,6 +247,13 @@ class Connection(asyncio.Protocol):
             self._send_continue()
         if self._paused:
             self._pace()
+
+    def _render(self, exchange: Exchange, response: HttpResponse) -> bytes:
+        """What is not as usual: the connection closes, the client speaks HTTP/1.0, or wants no body."""
+        if self._app.draining:
+            exchange.keep_alive = False
+        connection = CLOSE if not exchange.keep_alive else KEEP_ALIVE if exchange.version == "1.0" else b""
+        return render(response, exchange.id, connection, head=exchange.http.method == "HEAD")
 
     def drain(self) -> None:
         """The server stops: close as soon as nothing is on its way."""

@@ -103,8 +103,8 @@ class Dataplane:
             records = self._pipeline.convert(payload.items)
         else:
             prepared = self._as_columns(request)
-            records = self._pipeline.rows(self._arrays([prepared.inputs]))
-        return Prepared(records, len(records), None)
+            records = self._pipeline.rows(self._arrays([prepared[0]]))
+        return (records, len(records), None)
 
     def _join_columns(self, jobs: Sequence[Job]) -> Dict[str, np.ndarray]:
         return self._arrays([job.inputs for job in jobs])
@@ -147,7 +147,7 @@ def _as_raw(request: Request) -> Prepared:
     if not isinstance(payload, Raw):
         raise UnsupportedMediaType("this model's handler reads bodies by itself; send them to POST /predict")
     item = RawItem(payload.fields, payload.content_type, accept=request.accept, headers=request.headers, id=request.id)
-    return Prepared([item], 1, None)
+    return ([item], 1, None)
 
 
 def _join_items(jobs: Sequence[Job]) -> List[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Hashable, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
@@ -29,6 +29,7 @@ class Exchange(msgspec.Struct, eq=False):
     received: float
     keep_alive: bool
     version: str
+    plain: bool
     protocol: Optional[Protocol]
     bound: Optional[Bound] = None
     data: Optional[bytes] = None
@@ -36,7 +37,7 @@ class Exchange(msgspec.Struct, eq=False):
     request: Any = None
     inputs: Any = None
     count: int = 0
-    key: Hashable = None
+    key: Any = None
     deadline: float = 0.0
     queued: float = 0.0
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Dict, FrozenSet, NamedTuple, Tuple
+from typing import Dict, FrozenSet, Tuple
 
+import msgspec
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
@@ -15,7 +16,7 @@ from modelbuild_runtime.tensor import NUMPY
 WORDS = {"B": "true or false", "F": "a number", "I": "a whole number", "U": "a whole number", "BYTES": "a string"}
 
 
-class Field(NamedTuple):
+class Field(msgspec.Struct, frozen=True, eq=False):
     """``inner`` is the shape of one row (of the whole tensor where the contract is not batched), -1 for a size that is
     free; ``size`` its number of values, where ``fixed``. ``widens`` are the datatypes that fit into this one.
     """
@@ -36,7 +37,7 @@ class Field(NamedTuple):
         return word if self.datatype in {"BOOL", "BYTES"} else f"{word} ({self.datatype})"
 
 
-class Fields(NamedTuple):
+class Fields(msgspec.Struct, frozen=True, eq=False):
     """All inputs of a contract. ``simple``: each is required and of a fixed size, so any requests may be joined."""
 
     all: Tuple[Field, ...]

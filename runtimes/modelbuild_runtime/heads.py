@@ -26,6 +26,7 @@ class Head(msgspec.Struct, eq=False):
     headers: Dict[bytes, bytes]
     keep_alive: bool
     version: str
+    plain: bool  # the response is a whole one, and says nothing of the connection
     request_id: Optional[bytes]
     content_encoding: Optional[bytes]
     content_type: bytes
@@ -41,6 +42,7 @@ def make_head(method: bytes, match: Match, headers: Dict[bytes, bytes], version:
         headers,
         keep_alive,
         version,
+        keep_alive and version == "1.1" and method != b"HEAD",
         get(b"x-request-id"),
         get(b"content-encoding"),
         get(b"content-type", b""),

@@ -22,7 +22,7 @@ Input = Union[Tensor, np.ndarray]
 def open_tensors(tensors: Dict[str, Tensor], *, batched: bool) -> Prepared:
     """Tensors as the client declares them; lists stay lists until they are joined."""
     if not batched:
-        return Prepared({name: declared_array(name, tensor) for name, tensor in tensors.items()}, 1, None)
+        return ({name: declared_array(name, tensor) for name, tensor in tensors.items()}, 1, None)
     inputs: Dict[str, Input] = {}
     key = []
     rows = -1
@@ -36,7 +36,7 @@ def open_tensors(tensors: Dict[str, Tensor], *, batched: bool) -> Prepared:
         key.append((name, tensor.datatype, shape[1:], len(shape)))
     if rows <= 0:
         raise no_rows()
-    return Prepared(inputs, rows, key)
+    return (inputs, rows, key)
 
 
 def open_columns(items: List[Any]) -> Prepared:
@@ -46,12 +46,12 @@ def open_columns(items: List[Any]) -> Prepared:
     first = items[0]
     if not isinstance(first, dict):
         inputs = {"input": infer("input", items)}
-        return Prepared(inputs, len(items), key_of(inputs))
+        return (inputs, len(items), key_of(inputs))
     for i, item in enumerate(items):
         if not isinstance(item, dict) or item.keys() != first.keys():
             raise InvalidInput(f"row {i} does not have the same names as row 0")
     inputs = {name: infer(name, [item[name] for item in items]) for name in first}
-    return Prepared(inputs, len(items), key_of(inputs))
+    return (inputs, len(items), key_of(inputs))
 
 
 def join_open(parts: Sequence[Dict[str, Input]]) -> Dict[str, np.ndarray]:

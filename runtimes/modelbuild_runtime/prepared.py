@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Hashable, Mapping, NamedTuple
+from typing import Any, Hashable, Mapping, Tuple
 
 import numpy as np
 
 from modelbuild_runtime.tensor import Tensor
 
-
-class Prepared(NamedTuple):
-    """Only inputs with equal ``key`` may be joined."""
-
-    inputs: Any
-    rows: int
-    key: Hashable
+Prepared = Tuple[Any, int, Any]
+"""The inputs, how many rows they are, and their key: only inputs with equal keys may be joined."""
 
 
 def key_of(inputs: Mapping[str, Any]) -> Hashable:

@@ -23,7 +23,7 @@ def columns_from(fields: Fields, items: List[Any]) -> Prepared:
         raise InvalidInput("this model takes one item a request")
     cells = _from_objects(fields, items) if isinstance(items[0], dict) else _from_lists(fields, items)
     inputs = {field.name: _flat(fields, field, cells[field.name]) for field in fields.all if field.name in cells}
-    return Prepared(inputs, len(items), None if fields.simple else key_of(inputs))
+    return (inputs, len(items), None if fields.simple else key_of(inputs))
 
 
 def _from_objects(fields: Fields, items: List[Any]) -> Dict[str, List[Any]]:

@@ -5,27 +5,33 @@ found is remembered, since clients ask for the same few targets again and again.
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 from urllib.parse import unquote
+
+import msgspec
 
 from modelbuild_runtime.http import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route
+from modelbuild_runtime.request import Request, Response
 
 _REMEMBERED = 512
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
-class Bound(NamedTuple):
-    """A route with the protocol whose it is. Its endpoint is either a prediction, or answers by itself."""
+class Bound(msgspec.Struct, frozen=True, eq=False):
+    """A route with the protocol whose it is. It either predicts (``decode`` and ``encode``), or has an ``answer``."""
 
     route: Route
     protocol: Protocol
-    prediction: Optional[Prediction]
+    name: str  # of the protocol
+    predicts: bool
     answer: Callable[[HttpRequest], HttpResponse]
+    decode: Callable[[HttpRequest], Request]
+    encode: Callable[[HttpRequest, Request, Response], HttpResponse]
 
 
-class Match(NamedTuple):
+class Match(msgspec.Struct, frozen=True, eq=False):
     """What a method and a target lead to.
 
     ``only`` is the single route where nothing is to choose; ``routes`` are to be asked in turn otherwise, and are empty
@@ -116,12 +122,12 @@ class Router:
 def _bind(route: Route, protocol: Protocol) -> Bound:
     endpoint = route.endpoint
     if isinstance(endpoint, Prediction):
-        return Bound(route, protocol, endpoint, _not_implemented)
-    return Bound(route, protocol, None, endpoint)
+        return Bound(route, protocol, protocol.name, True, _nothing, endpoint.decode, endpoint.encode)
+    return Bound(route, protocol, protocol.name, False, endpoint, _nothing, _nothing)
 
 
-def _not_implemented(_http: HttpRequest) -> HttpResponse:
-    return HttpResponse(501)
+def _nothing(*_: Any) -> Any:
+    raise NotImplementedError
 
 
 def _split(target: str) -> Tuple[str, str]:

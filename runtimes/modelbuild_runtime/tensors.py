@@ -53,7 +53,7 @@ def check_tensors(fields: Fields, tensors: Dict[str, Tensor]) -> Prepared:
         raise unknown(tensors, fields.names)
     if count <= 0:
         raise no_rows()
-    return Prepared(inputs, count, None if fields.simple else key_of(inputs))
+    return (inputs, count, None if fields.simple else key_of(inputs))
 
 
 def check_declaration(name: str, tensor: Tensor) -> Tuple[int, ...]:
@@ -64,7 +64,7 @@ def check_declaration(name: str, tensor: Tensor) -> Tuple[int, ...]:
     """
     shape = tuple(tensor.shape)
     size = math.prod(shape)
-    given = len(tensor.data) if tensor.data.__class__ is list else tensor.data.size
+    given = len(tensor.data) if isinstance(tensor.data, list) else tensor.data.size
     if size == given and size.__class__ is int and tensor.datatype in NUMPY and (not shape or min(shape) >= 0):
         return shape
     if tensor.datatype not in NUMPY:

@@ -109,7 +109,7 @@ def test_a_protocol_whose_error_breaks_gets_a_problem_document(caplog):
     (bound,) = client.app._router.find(b"POST", b"/predict").routes
     client.app._router._known.clear()
     node = client.app._router._exact["/predict"]
-    node.methods["POST"][0] = bound._replace(protocol=bound.protocol._replace(error=broken))
+    node.methods["POST"][0] = msgspec.structs.replace(bound, protocol=bound.protocol._replace(error=broken))
     status, headers, _ = answer(client.send(request(b"[]")))
     assert (status, headers["content-type"]) == (400, "application/problem+json")
 

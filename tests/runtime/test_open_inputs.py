@@ -11,8 +11,8 @@ from modelbuild_runtime.tensor import Tensor
 def test_tensors_are_what_they_say():
     tensors = {"a": Tensor("INT8", (2, 2), [1, 2, 3, 4]), "b": Tensor("BYTES", (2,), ["x", "y"])}
     prepared = open_tensors(tensors, batched=True)
-    arrays = join_open([prepared.inputs, prepared.inputs])
-    assert prepared.rows == 2
+    arrays = join_open([prepared[0], prepared[0]])
+    assert prepared[1] == 2
     assert arrays["a"].dtype == np.int8
     assert arrays["a"].tolist() == [[1, 2], [3, 4]] * 2
     assert arrays["b"].tolist() == ["x", "y"] * 2
@@ -20,7 +20,7 @@ def test_tensors_are_what_they_say():
 
 def test_only_equal_names_datatypes_and_shapes_are_joined():
     def key(**tensors):
-        return open_tensors(tensors, batched=True).key
+        return open_tensors(tensors, batched=True)[2]
 
     same = key(a=Tensor("FP32", (1, 2), [1, 2]))
     assert key(a=Tensor("FP32", (2, 2), [1, 2, 3, 4])) == same
@@ -32,7 +32,7 @@ def test_only_equal_names_datatypes_and_shapes_are_joined():
 def test_wrong_values_are_named_when_they_are_joined():
     prepared = open_tensors({"a": Tensor("FP32", (1, 2), [1, "x"])}, batched=True)
     with pytest.raises(InvalidInput, match="input 'a': expected a number") as caught:
-        join_open([prepared.inputs])
+        join_open([prepared[0]])
     assert caught.value.field == "a"
 
 
@@ -54,9 +54,9 @@ def test_tensors_that_make_no_sense(tensors, complaint):
 
 def test_rows_become_columns():
     prepared = open_columns([{"a": 1, "b": "x"}, {"b": "y", "a": 2.5}])
-    assert prepared.inputs["a"].tolist() == [1.0, 2.5]
-    assert prepared.inputs["b"].tolist() == ["x", "y"]
-    assert open_columns([[1, 2], [3, 4]]).inputs["input"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert prepared[0]["a"].tolist() == [1.0, 2.5]
+    assert prepared[0]["b"].tolist() == ["x", "y"]
+    assert open_columns([[1, 2], [3, 4]])[0]["input"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
 
 
 def test_rows_differ_in_names_or_shape():

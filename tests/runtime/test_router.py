@@ -72,9 +72,9 @@ def test_the_query_is_kept_apart_from_the_path():
 
 
 def test_a_route_predicts_or_answers():
-    assert find("POST", "/v2/models/m/infer").only.prediction is not None
+    assert find("POST", "/v2/models/m/infer").only.predicts
     bound = find("GET", "/ping").only
-    assert bound.prediction is None
+    assert not bound.predicts
     assert bound.answer(HttpRequest("GET", "/ping", "", {}, b"", {})).body == b"ping"
 
 

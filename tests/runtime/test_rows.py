@@ -23,46 +23,46 @@ def columns(specs, items, *, batched=True):
 
 def test_objects_by_name():
     prepared = columns([AGE, CITY], [{"age": 1, "city": "a"}, {"city": "b", "age": 2}])
-    assert prepared.inputs == {"age": [1, 2], "city": ["a", "b"]}
-    assert (prepared.rows, prepared.key) == (2, None)
+    assert prepared[0] == {"age": [1, 2], "city": ["a", "b"]}
+    assert (prepared[1], prepared[2]) == (2, None)
 
 
 def test_lists_in_the_order_of_the_fields():
-    assert columns([AGE, CITY], [[1, "a"], [2, "b"]]).inputs == {"age": [1, 2], "city": ["a", "b"]}
+    assert columns([AGE, CITY], [[1, "a"], [2, "b"]])[0] == {"age": [1, 2], "city": ["a", "b"]}
 
 
 def test_one_tensor_takes_rows_without_names():
-    assert columns([X], [[1, 2, 3], [4, 5, 6]]).inputs == {"x": [1, 2, 3, 4, 5, 6]}
-    assert columns([X], [{"x": [1, 2, 3]}]).inputs == {"x": [1, 2, 3]}
-    assert columns([AGE], [1, 2]).inputs == {"age": [1, 2]}
-    assert columns([AGE], [[1], [2]]).inputs == {"age": [1, 2]}
+    assert columns([X], [[1, 2, 3], [4, 5, 6]])[0] == {"x": [1, 2, 3, 4, 5, 6]}
+    assert columns([X], [{"x": [1, 2, 3]}])[0] == {"x": [1, 2, 3]}
+    assert columns([AGE], [1, 2])[0] == {"age": [1, 2]}
+    assert columns([AGE], [[1], [2]])[0] == {"age": [1, 2]}
 
 
 def test_a_column_of_width_one_takes_values_and_lists():
     spec = TensorSpec("a", "FP32", (-1, 1))
-    assert columns([spec], [1, [2]]).inputs == {"a": [1, 2]}
+    assert columns([spec], [1, [2]])[0] == {"a": [1, 2]}
 
 
 def test_nested_lists_are_flattened():
-    assert columns([IMAGE], [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]).inputs == {"image": [1, 2, 3, 4, 5, 6, 7, 8]}
+    assert columns([IMAGE], [[[1, 2], [3, 4]], [[5, 6], [7, 8]]])[0] == {"image": [1, 2, 3, 4, 5, 6, 7, 8]}
 
 
 def test_free_sizes_come_from_the_rows():
     prepared = columns([TOKENS], [[1, 2, 3], [4, 5, 6]])
-    assert prepared.inputs["tokens"].tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert prepared.key != columns([TOKENS], [[1, 2]]).key
+    assert prepared[0]["tokens"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert prepared[2] != columns([TOKENS], [[1, 2]])[2]
 
 
 def test_optional_fields_may_be_missing_in_all_or_some_rows():
-    assert set(columns([AGE, NOTE], [{"age": 1}]).inputs) == {"age"}
+    assert set(columns([AGE, NOTE], [{"age": 1}])[0]) == {"age"}
     prepared = columns([AGE, NOTE], [{"age": 1}, {"age": 2, "note": "n"}])
-    assert prepared.inputs["note"].tolist() == [None, "n"]
+    assert prepared[0]["note"].tolist() == [None, "n"]
 
 
 def test_where_rows_are_not_counted_one_item_is_the_whole():
     specs = [TensorSpec("image", "UINT8", (2, 2))]
     prepared = columns(specs, [{"image": [[1, 2], [3, 4]]}], batched=False)
-    assert prepared.inputs["image"].tolist() == [[1, 2], [3, 4]]
+    assert prepared[0]["image"].tolist() == [[1, 2], [3, 4]]
     with pytest.raises(InvalidInput, match="one item"):
         columns(specs, [{"image": [[1, 2], [3, 4]]}] * 2, batched=False)
 
@@ -110,4 +110,4 @@ def test_many_missing_names_do_not_flood_the_message():
 
 def test_scalars_of_numpy_are_not_made():
     prepared = columns([AGE], [{"age": 1}])
-    assert not isinstance(prepared.inputs["age"], np.ndarray)
+    assert not isinstance(prepared[0]["age"], np.ndarray)

@@ -21,15 +21,15 @@ def check(specs, tensors, *, batched=True):
 def test_lists_stay_lists_and_may_be_joined_with_any_other():
     data = [1.0] * 6
     prepared = check([X], {"x": Tensor("FP32", (2, 3), data)})
-    assert prepared.inputs == {"x": data}
-    assert (prepared.rows, prepared.key) == (2, None)
+    assert prepared[0] == {"x": data}
+    assert (prepared[1], prepared[2]) == (2, None)
 
 
 def test_arrays_are_taken_as_they_are():
     array = np.ones((2, 3), np.float32)
     prepared = check([X], {"x": Tensor("FP32", (2, 3), array.ravel())})
-    assert prepared.inputs["x"].shape == (2, 3)
-    assert np.shares_memory(prepared.inputs["x"], array)
+    assert prepared[0]["x"].shape == (2, 3)
+    assert np.shares_memory(prepared[0]["x"], array)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_datatypes_may_become_wider_and_never_narrower(sent, wanted, fits, as_ar
         values = np.array(values, dtype=NUMPY.get(sent, np.float32))
     tensors = {"x": Tensor(sent, (2,), values)}
     if fits:
-        assert check(specs, tensors).inputs["x"].dtype == fields_of(Contract(tuple(specs))).all[0].dtype
+        assert check(specs, tensors)[0]["x"].dtype == fields_of(Contract(tuple(specs))).all[0].dtype
         return
     with pytest.raises(InvalidInput, match="datatype") as caught:
         check(specs, tensors)
@@ -74,8 +74,8 @@ def test_datatypes_may_become_wider_and_never_narrower(sent, wanted, fits, as_ar
 )
 def test_a_single_value_a_row_may_have_axes_of_one(spec_shape, shape):
     prepared = check([TensorSpec("x", "FP32", spec_shape)], {"x": Tensor("FP32", shape, [1.0, 2.0])})
-    assert prepared.inputs["x"].shape == (2, *spec_shape[1:])
-    assert prepared.rows == 2
+    assert prepared[0]["x"].shape == (2, *spec_shape[1:])
+    assert prepared[1] == 2
 
 
 @pytest.mark.parametrize(
@@ -116,23 +116,23 @@ def test_optional_inputs_may_be_left_out_but_then_are_not_joined_with_others():
     x = Tensor("FP32", (1, 3), [1.0] * 3)
     without = check(specs, {"x": x})
     with_mask = check(specs, {"x": x, "mask": Tensor("BOOL", (1,), [True])})
-    assert set(without.inputs) == {"x"}
-    assert without.key != with_mask.key
-    assert without.key == check(specs, {"x": x}).key
+    assert set(without[0]) == {"x"}
+    assert without[2] != with_mask[2]
+    assert without[2] == check(specs, {"x": x})[2]
 
 
 def test_free_sizes_are_taken_but_only_equal_ones_are_joined():
     specs = [TensorSpec("ids", "INT64", (-1, -1))]
     short, long = (check(specs, {"ids": Tensor("INT64", (1, n), [1] * n)}) for n in (3, 5))
-    assert short.inputs["ids"].shape == (1, 3)
-    assert short.key != long.key
-    assert short.key == check(specs, {"ids": Tensor("INT64", (2, 3), [1] * 6)}).key
+    assert short[0]["ids"].shape == (1, 3)
+    assert short[2] != long[2]
+    assert short[2] == check(specs, {"ids": Tensor("INT64", (2, 3), [1] * 6)})[2]
 
 
 def test_where_rows_are_not_counted_the_whole_shape_holds():
     specs = [TensorSpec("image", "FP32", (3, -1))]
     prepared = check(specs, {"image": Tensor("FP32", (3, 2), [1.0] * 6)}, batched=False)
-    assert (prepared.rows, prepared.inputs["image"].shape) == (1, (3, 2))
+    assert (prepared[1], prepared[0]["image"].shape) == (1, (3, 2))
     with pytest.raises(InvalidInput, match=r"shape must be \[3, -1\], got \[2, 3\]"):
         check(specs, {"image": Tensor("FP32", (2, 3), [1.0] * 6)}, batched=False)
 
