@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -25,6 +26,8 @@ REPOSITORY = "mbuild-stage"
 _FORMAT = 1
 # Each kind of stage; the least recently used go. Layers that an image still has cost nothing.
 KEEP = 6
+# Another build may be about to start from one that it found.
+IN_USE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,13 @@ def _key(plan: Plan, builder: str, count: int) -> str:
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:40]
 
 
-def superfluous(images: Iterable[tuple[str, str]]) -> list[str]:
-    """Of (reference, time of last use), the references beyond the most recently used of each kind."""
+def superfluous(images: Iterable[tuple[str, str]], before: str) -> list[str]:
+    """Of (reference, time of last use), what is beyond the most recently used of each kind and was used ``before``."""
     kinds = defaultdict(list)
     for reference, used in images:
         kinds[reference.removeprefix(f"{REPOSITORY}:").split("-", 1)[0]].append((used, reference))
-    return [reference for members in kinds.values() for _, reference in sorted(members, reverse=True)[KEEP:]]
+    beyond = [item for members in kinds.values() for item in sorted(members, reverse=True)[KEEP:]]
+    return [reference for used, reference in beyond if used < before]
 
 
 def forget_old(client: Any) -> None:
@@ -107,5 +111,5 @@ def forget_old(client: Any) -> None:
             used = max(str((details.get("Metadata") or {}).get("LastTagTime", "")), str(details.get("Created", "")))
             names = [parse(tag) for tag in details.get("RepoTags") or ()]
             found.extend((str(name), used) for name in names if name.name == REPOSITORY)
-        for reference in superfluous(found):
+        for reference in superfluous(found, before=(datetime.now(UTC) - IN_USE).isoformat()):
             client.remove_image(reference)

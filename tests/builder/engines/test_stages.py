@@ -87,4 +87,13 @@ def test_without_a_model_there_is_no_stage_for_it():
 def test_the_most_recently_used_stay():
     images = [(f"mbuild-stage:model-{number}", f"2026-01-{number:02}") for number in range(1, KEEP + 4)]
     images += [("mbuild-stage:server-1", "2025-01-01")]
-    assert superfluous(images) == ["mbuild-stage:model-3", "mbuild-stage:model-2", "mbuild-stage:model-1"]
+    assert superfluous(images, before="2027") == [
+        "mbuild-stage:model-3",
+        "mbuild-stage:model-2",
+        "mbuild-stage:model-1",
+    ]
+
+
+def test_what_somebody_may_be_using_stays():
+    images = [(f"mbuild-stage:model-{number}", f"2026-01-{number:02}") for number in range(1, KEEP + 4)]
+    assert superfluous(images, before="2026-01-02") == ["mbuild-stage:model-1"]
