@@ -49,10 +49,15 @@ def plain(part: Any) -> Any:
     return part.as_list() if is_array(part) else part.as_dict() if is_object(part) else part
 
 
-def arrays_in(shape: Tuple[int, ...]) -> int:
-    """How many JSON arrays write down a tensor of this shape. A body with more "[" than its tensors account for holds
-    an array where a number should be, which ``numbers`` cannot see.
+def holds_arrays(body: Body, count: int) -> bool:
+    """Whether so many arrays begin in the body. More than its tensors account for means that there is an array where a
+    number should be, which ``numbers`` cannot see.
     """
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord("["))) == count
+
+
+def arrays_in(shape: Tuple[int, ...]) -> int:
+    """How many JSON arrays write down a tensor of this shape."""
     total = count = 1
     for size in shape[:-1]:
         count *= size

@@ -208,7 +208,7 @@ def _large(body: Body) -> Optional[InferRequest]:
         return None
     rest = {name: flat_buffer.plain(document[name]) for name in document if name != "inputs"}
     arrays = 1 + sum(1 + count for _, count in found) + ("outputs" in rest)
-    if body.count(b"[") != arrays:
+    if not flat_buffer.holds_arrays(body, arrays):
         return None
     try:
         request = msgspec.convert({**rest, "inputs": []}, InferRequest)

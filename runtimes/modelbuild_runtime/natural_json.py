@@ -32,6 +32,9 @@ class NaturalJson:
         self._batched = contract.batched
         self._open = is_open(contract)
         self._single = only_input(contract)
+        self._takes_bytes = (
+            self._open or bool(contract.record) or any(spec.datatype == "BYTES" for spec in contract.inputs)
+        )
         self._numeric = self._single is not None and NUMPY[self._single.datatype].kind in "iuf"
 
     def read(self, body: Body) -> Question:
@@ -45,7 +48,7 @@ class NaturalJson:
             if question is not None:
                 return question
         value = json_body.read(body)
-        return self._question(_with_bytes(value) if b'"b64"' in body else value)
+        return self._question(_with_bytes(value) if self._takes_bytes and b'"b64"' in body else value)
 
     def lines(self, rows: List[Any]) -> Question:
         """Rows that came one a line."""
@@ -109,7 +112,7 @@ class NaturalJson:
         if self._single is None or not flat_buffer.is_array(part):
             return None
         found = flat_buffer.numbers(part, self._single.datatype)
-        if found is None or body.count(b"[") != flat_buffer.arrays_in(found[0]):
+        if found is None or not flat_buffer.holds_arrays(body, flat_buffer.arrays_in(found[0])):
             return None
         shape, flat = found
         rank = len(self._single.shape)

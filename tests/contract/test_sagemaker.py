@@ -38,6 +38,12 @@ def test_custom_attributes_come_back_if_they_are_what_they_may_be(value, echoed)
     assert answer.headers.get(ATTRIBUTES) == echoed
 
 
+@pytest.mark.parametrize(("usual", "given"), [("text/csv", "text/csv"), ("image/png", "application/json")])
+def test_the_usual_answer_may_be_set(usual, given):
+    told = Server("iris", environment={"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": usual})
+    assert told.ask("POST", "/invocations", b"[1,2,3,4]", Accept="*/*").content_type.startswith(given)
+
+
 def test_other_headers_of_the_platform_do_no_harm():
     headers = {"X_Amzn_SageMaker_Target_Model": "a", "X_Amzn_SageMaker_Inference_Id": "b", "Accept": "application/json"}
     answer = server("iris").ask("POST", "/invocations", b"[1,2,3,4]", Content_Type="application/json", **headers)

@@ -23,7 +23,7 @@ MAX_TRANSFORM_BYTES = 100 << 20
 def protocol(service: Service) -> Protocol:
     """The routes of a SageMaker container. Answers are bare values, as SageMaker's own containers give them."""
     contract = service.contract
-    reader = BodyReader(contract, offers(contract), raw=service.takes_raw)
+    reader = BodyReader(contract, _offers(service), raw=service.takes_raw)
     writer = AnswerWriter(contract, named=False, tokens=True)
 
     def encode(http: HttpRequest, request: Request, response: Response) -> HttpResponse:
@@ -46,6 +46,13 @@ def protocol(service: Service) -> Protocol:
         ),
         _error,
     )
+
+
+def _offers(service: Service) -> Tuple[str, ...]:
+    """The media types of answers; an image may be told which is the usual one."""
+    found = offers(service.contract)
+    usual = media_type.parse(service.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").encode()).name
+    return (usual, *(name for name in found if name != usual)) if usual in found else found
 
 
 def _error(http: HttpRequest, error: ServerError) -> HttpResponse:
