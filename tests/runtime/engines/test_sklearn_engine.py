@@ -318,6 +318,14 @@ def test_values_that_the_model_refuses_are_the_clients_to_hear(given: dict, name
     assert caught.value.field == name
 
 
+def test_a_frame_without_pandas_is_told_at_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_pipeline(columns(), LogisticRegression()).fit(HOUSES, Y)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    with pytest.raises(LoadError, match="pandas is not installed"):
+        served(model)
+
+
 def test_a_row_of_nothing_is_refused() -> None:
     engine = served(make_pipeline(columns(), LogisticRegression()).fit(HOUSES, Y))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 from typing import Any, Dict, Mapping
@@ -27,6 +28,8 @@ class SklearnEngine:
         self.model = model
         served = estimator.unwrap(model)
         inputs = declared(inputs_of(served), declared_signature.inputs)
+        if inputs.kind == "frame" and importlib.util.find_spec("pandas") is None:
+            raise LoadError("the model was fitted on a data frame, and pandas is not installed", "Require pandas.")
         if inputs.kind == "array":
             served = without_names(served)
         self._head, last = estimator.split(served)
