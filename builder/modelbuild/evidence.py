@@ -18,7 +18,8 @@ from modelbuild.protobuf import WireError, WireField, fields, mapped
 HEAD = 1 << 16
 MAX_FIELDS = 100_000
 MAX_JSON = 1 << 24
-_XML_ROOT = re.compile(r"^\ufeff?(?:\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE.*?>)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
+# Atomic, so that no text can make it try every way to cut up its declarations and comments.
+_XML_ROOT = re.compile(r"^\ufeff?(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>)*+<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
 
 
 class Evidence:

@@ -11,7 +11,8 @@ PIECE = 1 << 20
 LIMIT = 1 << 26
 """Bytes that are looked at: keys behind them are not found."""
 LONGEST_STRING = 1 << 22
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]:]', re.DOTALL)
+# The last alternative is a string that is cut off: matched once, it is not looked at from each quote in it again.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]:]', re.DOTALL)
 
 
 def top_level_keys(path: Path) -> frozenset[str]:
@@ -50,12 +51,20 @@ def _tokens(path: Path) -> Iterator[bytes]:
         while seen < LIMIT and (piece := file.read(PIECE)):
             seen += len(piece)
             data = rest + piece
-            end = 0
+            rest = b""
             for match in _TOKEN.finditer(data):
-                yield match[0]
-                end = match.end()
-            # A string may go on in the next piece; anything else between tokens is not needed again.
-            opened = data.find(b'"', end)
-            rest = data[opened:] if opened >= 0 else b""
+                token = match[0]
+                if token[:1] == b'"' and not _is_whole(token):
+                    rest = token  # It may go on in the next piece.
+                    break
+                yield token
             if len(rest) > LONGEST_STRING:
                 return
+
+
+def _is_whole(token: bytes) -> bool:
+    """Whether a string ends with a quote that is no escaped one."""
+    if len(token) < 2 or token[-1:] != b'"':
+        return False
+    backslashes = len(token) - 1 - len(token[:-1].rstrip(b"\\"))
+    return backslashes % 2 == 0

@@ -20,6 +20,8 @@ KEPT = 1 << 12
 MAX_LINE = 1 << 24
 MAX_STACK = 1 << 22
 MAX_NESTING = 8
+MAX_NAMES = 5000
+MAX_ODDITIES = 100
 MAX_RANK = 64
 PIECE = 1 << 20
 PLAIN_KEYS = (str, bytes, int, float, type(None))
@@ -229,12 +231,16 @@ class Machine:
         if self.protocol < 3:
             module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
             module = _compat_pickle.IMPORT_MAPPING.get(module, module)
-        self.trace.uses.setdefault((module, name), Use(self.offset))
+        if (module, name) not in self.trace.uses:
+            if len(self.trace.uses) >= MAX_NAMES:
+                raise PickleError(f"it refers to more than {MAX_NAMES} names")
+            self.trace.uses[module, name] = Use(self.offset)
         return Global(module, name)
 
     def odd(self, what: str) -> None:
         """Write down what no model needs."""
-        self.trace.oddities.append((self.offset, what))
+        if len(self.trace.oddities) < MAX_ODDITIES:
+            self.trace.oddities.append((self.offset, what))
 
     def call(self, function: object, arguments: object) -> object:
         """The symbol of what a call would return."""

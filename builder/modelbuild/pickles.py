@@ -15,10 +15,11 @@ from modelbuild.pickle_machine import Machine, PickleError, Trace, Use
 from modelbuild.pickle_policy import PicklePolicy, shared_policy
 from modelbuild.runtime import Finding
 
-WATCHED = ("_sklearn_version", "feature_names_in_")
+WATCHED = ("_sklearn_version", "_sklearn_output_config", "feature_names_in_")
 STDLIB = sys.stdlib_module_names | {"__builtin__", "distutils", "imp", "asyncore", "asynchat", "smtpd", "cgi", "pipes"}
 STEPS_A_BYTE = 8
 FREE_STEPS = 1_000_000
+MAX_STEPS = 200_000_000
 EASIER_TO_LOAD = "Save it again with a current joblib.dump(model, path)."
 
 
@@ -64,7 +65,7 @@ def _scan(path: Path, size: int, _modified: int) -> PickleScan:
     problem = ""
     with open_plain(path) as stream:
         kind = _compression(path)
-        machine = Machine(stream, trace, watch=WATCHED, budget=FREE_STEPS + STEPS_A_BYTE * size)
+        machine = Machine(stream, trace, watch=WATCHED, budget=min(MAX_STEPS, FREE_STEPS + STEPS_A_BYTE * size))
         try:
             root = machine.run()
         except PickleError as error:

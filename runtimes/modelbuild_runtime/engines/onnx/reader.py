@@ -153,6 +153,8 @@ def _model(buffer: Buffer) -> Model:
         elif item.number == 3:
             model.producer_version = text(buffer, item)
         elif item.number == 7:
+            if graph is not None:
+                raise WireError("a second graph", item.start)
             graph = item
         elif item.number == 8:
             _operator_set(model, item)

@@ -107,6 +107,7 @@ def _wants_frame(found: PickleScan) -> bool:
     foreign = any(not module.startswith(("sklearn.", "numpy", "joblib", "scipy")) for module, _ in _classes(found))
     # A plain pipeline keeps the names once, in its first step; elsewhere, or twice, somebody passes frames on.
     plain = len(named) == 1 and "feature_names_in_" in attributes(_first(found.root))
+    plain = plain and "_sklearn_output_config" not in found.noted
     return foreign or not plain or bool(names & FRAMES) or any("Hist" in name for name in names)
 
 
