@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
 
+from docs.command_line import parse
 from docs.markdown import Section, commands
-from modelbuild.cli import mbuild
 from modelbuild.config import Options, make_options, option_fields
 from modelbuild.host import Host
 from modelbuild.manifest import make_manifest
@@ -37,7 +37,7 @@ def options_of(section: Section, folder: Path) -> Options:
     names = [item.name for item in option_fields()]
     for command in (command for block in section.blocks for command in commands(block)):
         if command.words[:2] == ("mbuild", "package"):
-            found = mbuild.commands["package"].make_context("package", list(command.words[2:])).params
+            found = parse(command.words).params
             given |= {name: found[name] for name in names if found[name] not in (None, ())}
     handler = folder / str(given["handler"])
     data = tuple(folder / path for path in given.get("data", ()))  # type: ignore[attr-defined]
