@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from modelbuild.compare import difference
 from modelbuild.engines import BuildEngine, Container
 from modelbuild.errors import VerificationError
 from modelbuild.manifest import Example
+from modelbuild.server_log import condensed, last_words
 
 DEFAULT_TOLERANCE = 1e-4
 DEFAULT_TIMEOUT = 120.0
@@ -151,22 +151,14 @@ def _require_running(container: Container) -> None:
     code = container.exit_code()
     if code is None:
         return
-    message, hint = last_words(container.logs(200))
+    log = container.logs(200)
+    message, hint = last_words(log)
     killed = " (killed; is there enough memory?)" if code == 137 else ""
     raise VerificationError(
-        f"The image's server ended with exit code {code}{killed}: {message or 'it said nothing'}", hint=hint
+        f"The image's server ended with exit code {code}{killed}: {message or 'it said nothing'}",
+        details=condensed(log, without=message),
+        hint=hint,
     )
-
-
-def last_words(log: str) -> tuple[str, str]:
-    """The message and the hint of a server that gave up, out of its log; no traceback."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    hint = next((line.split(":", 1)[1].strip() for line in reversed(lines) if line.lower().startswith("hint:")), "")
-    for line in reversed(lines):
-        found = re.search(r"(?:^|\s)(?:error:|ERROR|CRITICAL|\S*LoadError:|\S*SettingError:)\s+(.+)$", line)
-        if found:
-            return found[1], hint
-    return (lines[-1] if lines else ""), hint
 
 
 def _generated(contract: Mapping[str, Any]) -> tuple[Example, ...]:
@@ -228,7 +220,7 @@ def _require_right(answered: Sequence[Answered], container: Container, *, genera
         hint = "The example must be a body of POST /predict; `mbuild inspect` shows what the model takes."
     raise VerificationError(
         f"{len(wrong)} of {len(answered)} examples failed. {lines[0]}",
-        details="\n".join([*lines[1:], *(container.logs().splitlines() if failed else ())]),
+        details="\n".join([*lines[1:], *([condensed(container.logs(200))] if failed else ())]),
         hint=hint,
     )
 

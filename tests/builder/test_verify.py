@@ -11,7 +11,7 @@ import pytest
 from modelbuild import verify as module
 from modelbuild.errors import VerificationError
 from modelbuild.manifest import Example
-from modelbuild.verify import last_words, verify
+from modelbuild.verify import verify
 
 CONTRACT = {"model": {"name": "tiny"}, "contract": {}, "examples": [{"x": 1}, {"x": 2}]}
 
@@ -179,12 +179,12 @@ def test_ready_after_a_while(engine, server):
 def test_a_server_that_died(engine):
     engine.container.url, engine.container.code = "", 1
     engine.container.log = (
-        "Traceback (most recent call last):\n  File x\nerror: the model is truncated\nhint: copy it again\n"
+        "Traceback (most recent call last):\n    File x\nerror: the model is truncated\nhint: copy it again\n"
     )
     error = failure(engine)
     assert error.message == "The image's server ended with exit code 1: the model is truncated"
     assert error.hint == "copy it again"
-    assert error.details == ""
+    assert error.details == ""  # neither the server's frames, nor what was said already
 
 
 def test_a_server_that_was_killed(engine):
@@ -236,21 +236,3 @@ def test_a_server_that_hangs_up(engine, server):
         assert time.monotonic() - began < 5
     finally:
         Server.do_POST = original
-
-
-@pytest.mark.parametrize(
-    ("log", "message", "hint"),
-    [
-        ("", "", ""),
-        ("just a line\n", "just a line", ""),
-        (
-            "2026-01-01T00:00:00.123Z ERROR cannot load m.onnx\n2026-01-01T00:00:00.124Z INFO bye\n",
-            "cannot load m.onnx",
-            "",
-        ),
-        ("Traceback\n  File\nmodelbuild_runtime.errors.LoadError: no model\nHint: give one\n", "no model", "give one"),
-        ("warn\nImportError: libgomp.so.1\n", "ImportError: libgomp.so.1", ""),
-    ],
-)
-def test_last_words(log, message, hint):
-    assert last_words(log) == (message, hint)

@@ -35,7 +35,7 @@ def connect(host: Host) -> DockerEngine:
         except EngineUnavailableError as error:
             refusals.append(error.message)
     program = shutil.which("podman", path=host.environment.get("PATH"))
-    if program is None:
+    if program is None or host.environment.get("CONTAINER_HOST"):
         raise EngineUnavailableError("; ".join(refusals) or "not installed, and no service of it runs")
     endpoint = _start_service(program, host.environment)
     return engine_at(connect_to(endpoint), endpoint, host)
