@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_elf import tiny_elf
 
+from builder.tiny_elf import tiny_elf
 from modelbuild.base.elf import read_elf
 
 

@@ -1,8 +1,8 @@
 """modelbuild.base.libraries: which shared libraries stay."""
 
 import pytest
-from tiny_elf import tiny_elf
 
+from builder.tiny_elf import tiny_elf
 from modelbuild.base.libraries import is_library, sweep_libraries
 from modelbuild.base.rootfs import Entry, file, link
 from modelbuild.errors import BaseImageError
