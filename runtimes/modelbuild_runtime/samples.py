@@ -47,9 +47,9 @@ def sample_columns(contract: Contract, count: int = 1, free: int = FREE) -> Dict
     }
 
 
-def sample_body(contract: Contract) -> Any:
-    """A body for POST /predict; None where the contract is open, or where it would be too large to read."""
-    if not contract.inputs or sum(array.size for array in sample_columns(contract).values()) > LARGEST:
+def sample_body(contract: Contract, largest: int = LARGEST) -> Any:
+    """A body for POST /predict; None where the contract is open, or where it would hold over ``largest`` values."""
+    if not contract.inputs or sum(array.size for array in sample_columns(contract).values()) > largest:
         return None
     if contract.batched or contract.record:
         return sample_rows(contract)[0]

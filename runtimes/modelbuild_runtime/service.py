@@ -9,6 +9,7 @@ from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.manifest import Manifest
 from modelbuild_runtime.pipeline import Pipeline
 from modelbuild_runtime.protocols import Protocol, Statistics
+from modelbuild_runtime.samples import LARGEST, sample_body
 from modelbuild_runtime.settings import Settings
 
 
@@ -39,6 +40,7 @@ class ModelService:
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
         self._examples = tuple(example.request for example in manifest.examples)
+        self._signature = manifest.signature
 
     def live(self) -> bool:
         """The event loop turns, or nobody could ask."""
@@ -63,6 +65,12 @@ class ModelService:
         result: Dict[str, Any] = document(self, self.protocols)
         return result
 
-    def examples(self) -> Sequence[Any]:
-        """Bodies for POST /predict that are known to work."""
-        return self._examples
+    def examples(self, largest: int = LARGEST) -> Sequence[Any]:
+        """Bodies for POST /predict: those that the builder was given, or one made up from the contract. Where a handler
+        takes whatever it is given, what the model itself takes is the best guess.
+        """
+        if self._examples or self.takes_raw:
+            return self._examples
+        guess = Contract(self._signature.inputs) if self.contract.open else self.contract
+        body = sample_body(guess, largest)
+        return () if body is None else (body,)

@@ -53,7 +53,7 @@ class Service:
     def openapi(self) -> dict[str, Any]:
         return document(self, self.protocols)
 
-    def examples(self) -> list[Any]:
+    def examples(self, largest: int = 0) -> list[Any]:
         return [EXAMPLES[self.model_name]] if self.model_name in EXAMPLES else []
 
 

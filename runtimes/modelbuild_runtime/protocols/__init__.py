@@ -52,7 +52,7 @@ class Service(Interface):
     def metrics(self) -> bytes: ...  # Prometheus text format 0.0.4
     def statistics(self) -> Statistics: ...
     def openapi(self) -> Dict[str, Any]: ...
-    def examples(self) -> Sequence[Any]: ...  # bodies for POST /predict that are known to work
+    def examples(self, largest: int = ...) -> Sequence[Any]: ...  # bodies for POST /predict of so many values
 
 
 class Prediction(NamedTuple):

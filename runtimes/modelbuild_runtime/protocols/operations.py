@@ -40,6 +40,10 @@ def protocol(service: Service) -> Protocol:
     return Protocol("operations", "Operating the server", routes, problem)
 
 
+# An image is asked its example by a program: it may be larger than one that people are to read.
+_LARGEST = 1_000_000
+
+
 def _index(service: Service) -> Answer:
     body = {"name": service.model_name, "version": service.model_version, "status": "alive", "links": LINKS}
     return _constant(body)
@@ -48,7 +52,7 @@ def _index(service: Service) -> Answer:
 def _contract(service: Service) -> Answer:
     def answer(_http: HttpRequest) -> HttpResponse:
         model = {"name": service.model_name, "version": service.model_version, "platform": service.platform}
-        body = {"model": model, "contract": service.contract, "examples": list(service.examples())}
+        body = {"model": model, "contract": service.contract, "examples": list(service.examples(_LARGEST))}
         return HttpResponse(200, msgspec.json.encode(body))
 
     return answer
