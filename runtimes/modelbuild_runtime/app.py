@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from time import monotonic
-from typing import Callable, Dict, Protocol, Set, Tuple
+from typing import Callable, Dict, Protocol, Set, Tuple, Union
 
 from modelbuild_runtime.batcher import Job
 from modelbuild_runtime.connection import Connection
@@ -35,7 +35,9 @@ class Queue(Protocol):
 
 
 class Application:
-    """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM."""
+    """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM;
+    ``held`` are the bytes of large bodies that were not answered yet.
+    """
 
     def __init__(self, settings: Settings, router: Router) -> None:
         self.settings = settings
@@ -43,6 +45,7 @@ class Application:
         self.connections: Set[Connection] = set()
         self.known_heads = KnownHeads()
         self.draining = False
+        self.held = 0
         self.now = monotonic()
         self._router = router
         self._ids = RequestIds()
@@ -68,7 +71,7 @@ class Application:
         """A head that was just parsed, with the route it leads to."""
         return make_head(method, self._router.find(method, target), headers, version, keep_alive=keep_alive)
 
-    def accept(self, connection: Connection, head: Head, body: bytes) -> None:
+    def accept(self, connection: Connection, head: Head, body: Union[bytes, bytearray]) -> None:
         """A whole request has arrived."""
         received = monotonic()
         match = head.match
@@ -99,13 +102,11 @@ class Application:
             logger.exception("request failed: %s %s", http.method, http.path, extra={"request": identity})
             self.refuse(exchange, ServerError(f"the server failed; its log says why, under request id {identity}"))
 
-    def reject(
-        self, connection: Connection, method: bytes, target: bytes, headers: Dict[bytes, bytes], error: ServerError
-    ) -> None:
+    def reject(self, connection: Connection, head: Head, error: ServerError) -> None:
         """What arrived is not a request, or not one to read to its end: the connection closes after the answer."""
-        match = self._router.find(method, target or b"/")
-        identity = self._ids.of(headers.get(b"x-request-id"))
-        http = HttpRequest(method.decode(), match.path, match.query, headers, b"", {}, identity, monotonic())
+        match = head.match
+        identity = self._ids.of(head.request_id)
+        http = HttpRequest(head.method, match.path, match.query, head.headers, b"", {}, identity, monotonic())
         owner = match.routes[0].protocol if match.routes else match.owner
         exchange = Exchange(self, connection, http, identity, http.received, False, "1.1", False, owner)
         connection.pending.append(exchange)

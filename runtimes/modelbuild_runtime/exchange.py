@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 class Exchange(msgspec.Struct, eq=False):
     """``protocol`` is the one whose shape errors take, None for our own. ``data`` are the bytes of the response, once
-    there is one. ``cancelled``: nobody waits for it any more. The rest is the batcher's: see ``Job``.
+    there is one; ``rest`` is a large body that goes after them. ``cancelled``: nobody waits for it any more. The rest
+    is the batcher's: see ``Job``.
     """
 
     app: Application
@@ -33,6 +34,7 @@ class Exchange(msgspec.Struct, eq=False):
     protocol: Optional[Protocol]
     bound: Optional[Bound] = None
     data: Optional[bytes] = None
+    rest: bytes = b""
     cancelled: bool = False
     request: Any = None
     inputs: Any = None

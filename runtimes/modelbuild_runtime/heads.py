@@ -46,7 +46,7 @@ def make_head(method: bytes, match: Match, headers: Dict[bytes, bytes], version:
         get(b"x-request-id"),
         get(b"content-encoding"),
         get(b"content-type", b""),
-        int(get(b"content-length", b"0")),
+        int(get(b"content-length", b"0") or b"0"),
     )
 
 

@@ -35,6 +35,9 @@ class Settings:
     preload: bool = _setting(True, "Load the model once and share it among the workers, where it can be.")
     threads: int = _setting(0, "Cores that one prediction may use; 0 takes them from the CPU quota.")
     max_body: int = _setting(64 << 20, "Largest request body in bytes, after decompression too.", least=1)
+    max_held: int = _setting(
+        512 << 20, "Most bytes that large bodies may take together while they are served.", least=1
+    )
     max_elements: int = _setting(
         10_000_000, "Most values in a text body; each costs far more memory than text.", least=1
     )

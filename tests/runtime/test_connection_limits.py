@@ -158,3 +158,45 @@ def test_idle_connections_are_kept_for_long_but_not_for_ever():
     client.patrol(101)
     assert client.transport.closed
     assert client.statuses == [200]
+
+
+def large(count: int = 1 << 20) -> bytes:
+    return b"[[1,2,3]" + b" " * count + b"]"
+
+
+def test_large_bodies_together_are_bounded_and_room_is_made_when_they_are_answered():
+    one = Client(hold=True, max_held=3 << 20).send(request(large()))
+    app = one.app
+    assert app.held == len(large())
+    other = one.another()
+    other.send(request(large())[:1000])
+    assert app.held == 2 * len(large())
+    third = one.another().send(request(large())[:1000])
+    assert third.statuses == [429]
+    assert third.responses[0][1]["retry-after"] == "1"
+    assert app.held == 2 * len(large())
+    one.queue.answer(0)
+    assert one.statuses == [200]
+    assert app.held == len(large())
+    other.connection.connection_lost(None)
+    assert app.held == 0
+
+
+def test_chunked_bodies_count_as_they_grow():
+    client = Client(max_held=3 << 20).send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+    chunk = b"80000\r\n" + b" " * 0x80000 + b"\r\n"
+    client.send(chunk, chunk)
+    assert client.app.held == 0
+    client.send(chunk, chunk)
+    assert client.app.held == 1 << 20
+    client.send(b"9\r\n[[1,2,3]]\r\n0\r\n\r\n")
+    assert client.statuses == [200]
+    assert client.app.held == 0
+
+
+def test_a_large_body_arrives_whole_however_it_is_split():
+    data = request(large())
+    client = Client().send(*(data[i : i + 70_001] for i in range(0, len(data), 70_001)))
+    assert [(status, body) for status, _, body in client.responses] == [(200, b'{"y":[6.0]}')]
+    client.send(data, request())
+    assert client.statuses == [200, 200, 200]

@@ -78,9 +78,19 @@ class Client:
         self.app = Application(Settings(**settings), router)
         self.queue = Held(dataplane)
         self.app.open(router, dataplane, self.queue if hold else Immediate(dataplane))
+        self._connect()
+
+    def _connect(self) -> None:
         self.transport = FakeTransport()
         self.connection = Connection(self.app)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
+
+    def another(self) -> Client:
+        """Another client of the same application."""
+        client = Client.__new__(Client)
+        client.app, client.queue = self.app, self.queue
+        client._connect()
+        return client
 
     def send(self, *pieces: bytes) -> Client:
         for piece in pieces:
