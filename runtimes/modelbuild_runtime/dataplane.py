@@ -191,4 +191,6 @@ def _asked(request: Request, columns: Dict[str, np.ndarray]) -> Dict[str, np.nda
 
 def _failure(job: Job, error: BaseException) -> PredictionFailed:
     logger.error("prediction failed: %s", type(error).__name__, exc_info=error, extra={"request": job.id})
-    return PredictionFailed(f"the model or its handler failed; the server's log says why, under request id {job.id}")
+    failure = PredictionFailed(f"the model or its handler failed; the server's log says why, under request id {job.id}")
+    failure.__cause__ = error
+    return failure

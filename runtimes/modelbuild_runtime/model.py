@@ -12,10 +12,11 @@ import msgspec
 from modelbuild_runtime.dataplane import Dataplane
 from modelbuild_runtime.discovery import discover
 from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.handler.module import line_in
 from modelbuild_runtime.manifest import Manifest, read_manifest
 from modelbuild_runtime.pace import Pace
 from modelbuild_runtime.pipeline import Pipeline, load_pipeline
-from modelbuild_runtime.replay import Replayer
+from modelbuild_runtime.replay import Replayed, Replayer
 from modelbuild_runtime.router import Router
 from modelbuild_runtime.service import ModelService
 from modelbuild_runtime.settings import Settings
@@ -87,7 +88,27 @@ def prove(model: Model, settings: Settings) -> None:
         for example in model.manifest.examples:
             done = replayer.replay(example)
             if not done.succeeded:
-                answer = done.response.body.decode("utf-8", "replace")
-                raise LoadError(f"the model fails on an example that is known to work: {answer}")
+                raise _failed(done, model, settings)
             if monotonic() - began > _BUDGET:
                 return
+
+
+def _failed(done: Replayed, model: Model, settings: Settings) -> LoadError:
+    """Whoever packaged the model wants to know why; the log has the traceback of what was raised."""
+    name = f"the example {done.example.name!r}" if done.example.name else "an example"
+    if done.failure is None:
+        hint = "An example is a body of POST /predict, as a client sends it."
+        return LoadError(f"{name} is refused with {done.response.status}: {_words(done.response.body)}", hint)
+    what = f"{type(done.failure).__name__}: {done.failure}"
+    handler = model.manifest.handler
+    where = f" ({line_in(Path(settings.manifest).parent / handler.path, done.failure)})" if handler else ""
+    return LoadError(f"the model or its handler fails on {name}: {what}{where}")
+
+
+def _words(body: bytes) -> str:
+    """What an answer that is no prediction says."""
+    try:
+        problem = msgspec.json.decode(body)
+        return str(problem["detail"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return body.decode("utf-8", "replace")[:300]

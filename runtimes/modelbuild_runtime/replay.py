@@ -26,6 +26,7 @@ class Replayed(NamedTuple):
     example: Example
     response: HttpResponse
     seconds: float
+    failure: Optional[BaseException] = None  # what the model or its handler raised
 
     @property
     def succeeded(self) -> bool:
@@ -39,6 +40,7 @@ class Immediate:
     def __init__(self, dataplane: Dataplane, pace: Optional[Pace] = None) -> None:
         self._dataplane = dataplane
         self._pace = pace
+        self.failure: Optional[BaseException] = None
 
     def submit(self, job: Job) -> None:
         """Run one job and answer it."""
@@ -49,6 +51,7 @@ class Immediate:
         if isinstance(outcome, Response):
             job.answer(outcome)
         else:
+            self.failure = outcome.__cause__
             job.fail(outcome)
 
 
@@ -57,15 +60,17 @@ class Replayer:
 
     def __init__(self, settings: Settings, router: Router, dataplane: Dataplane, pace: Optional[Pace] = None) -> None:
         self._app = Application(settings, router)
-        self._app.open(router, dataplane, Immediate(dataplane, pace))
+        self._queue = Immediate(dataplane, pace)
+        self._app.open(router, dataplane, self._queue)
         self._responses: List[HttpResponse] = []
         self.pending: Deque[Exchange] = deque()
 
     def replay(self, example: Example) -> Replayed:
         """Ask for one example's prediction."""
         began = monotonic()
+        self._queue.failure = None
         response = self.post("/predict", msgspec.json.encode(example.request))
-        return Replayed(example, response, monotonic() - began)
+        return Replayed(example, response, monotonic() - began, self._queue.failure)
 
     def post(
         self, path: str, body: bytes, content_type: str = "application/json", accept: str = "application/json"

@@ -115,7 +115,15 @@ def test_an_example_that_fails_keeps_the_server_from_starting(tmp_path):
     manifest(tmp_path, {"request": [[666, 0, 0]]})
     done = run(tmp_path, "serve", MBUILD_PORT=0)
     assert done.returncode == 1
-    assert "fails on an example that is known to work" in done.stderr
+    assert "error: the model or its handler fails on an example: ValueError: " in done.stderr
+
+
+def test_an_example_that_is_refused_is_told_in_the_words_for_a_client(tmp_path):
+    manifest(tmp_path, {"name": "request.json", "request": {"z": 1}})
+    done = run(tmp_path, "serve", MBUILD_PORT=0)
+    assert done.returncode == 1
+    assert "error: the example 'request.json' is refused with 400: input 'z' is unknown" in done.stderr
+    assert "hint: An example is a body of POST /predict" in done.stderr
 
 
 def test_a_port_in_use_is_told(tmp_path):

@@ -33,12 +33,12 @@ def import_handler(name: str, folder: Path) -> ModuleType:
         raise
     except ModuleNotFoundError as error:
         raise LoadError(
-            f"the handler imports {error.name!r}, which is not installed ({_line(error, folder)})",
+            f"the handler imports {error.name!r}, which is not installed ({line_in(folder, error)})",
             "Name its distribution in the handler's PEP 723 block or in a requirements.txt beside it.",
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LoadError(
-            f"the handler {name} cannot be imported: {type(error).__name__}: {error} ({_line(error, folder)})"
+            f"the handler {name} cannot be imported: {type(error).__name__}: {error} ({line_in(folder, error)})"
         ) from error
 
 
@@ -68,8 +68,8 @@ def _from_folder(name: str, folder: Path) -> ModuleType:
     return module
 
 
-def _line(error: BaseException, folder: Path) -> str:
-    """Where in the handler's own files it happened."""
+def line_in(folder: Path, error: BaseException) -> str:
+    """Where in the handler's own files it happened; the folder's name where it happened elsewhere."""
     if isinstance(error, SyntaxError):
         return f"{Path(error.filename or '').name}, line {error.lineno}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -210,7 +210,14 @@ def _takes_more(cls: Any) -> bool:
 
 
 def _msgspec_schema(cls: Type[Any], fields: Sequence[Field], takes_more: bool) -> Dict[str, Any]:
-    schema = msgspec.json.schema(cls, schema_hook=_array_schema)
+    try:
+        schema = msgspec.json.schema(cls, schema_hook=_array_schema)
+    except TypeError as error:
+        why = str(error).splitlines()[-1]
+        raise LoadError(
+            f"the record type {cls.__name__} of the handler has a field that no JSON can fill: {why}",
+            "Clients send text, numbers, true and false, times, lists and objects of them: take those.",
+        ) from error
     definitions = schema.pop("$defs", {})
     top = dict(definitions.pop(schema.pop("$ref", "").rpartition("/")[2], schema))
     top["additionalProperties"] = takes_more

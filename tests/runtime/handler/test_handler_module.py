@@ -32,6 +32,7 @@ def test_neighbours_and_data_are_found(tmp_path: Path) -> None:
             r"imports 'nowhere_to_be_found', which is not installed \(broken_{}.py, line 1\)",
         ),
         ("x = 1\nraise KeyError('k')", r"broken_{} cannot be imported: KeyError: 'k' \(broken_{}.py, line 2\)"),
+        ("import sys\nsys.exit(3)", r"cannot be imported: SystemExit: 3 \(broken_{}.py, line 2\)"),
         ("def f(:", r"cannot be imported: SyntaxError: .* \(broken_{}.py, line 1\)"),
     ],
 )

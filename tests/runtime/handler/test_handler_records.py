@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import socket
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, NamedTuple, NewType, NotRequired, Optional, TypedDict
 
@@ -282,6 +283,15 @@ def test_an_annotation_that_is_not_there() -> None:
 
     with pytest.raises(LoadError, match="record type Lost of the handler cannot be read: name 'Nowhere'"):
         RecordType(Lost)
+
+
+def test_a_field_that_no_client_can_send() -> None:
+    @dataclass
+    class Wired:
+        a: socket.socket
+
+    with pytest.raises(LoadError, match="Wired of the handler has a field that no JSON can fill: .*socket"):
+        RecordType(Wired)
 
 
 def test_instances_may_come_back() -> None:
