@@ -107,7 +107,8 @@ def _why(error: BaseException) -> str:
 
 
 def _os_error(error: Any) -> str:
-    if not isinstance(error, OSError) or error.errno is None:
+    # An exception of requests is an OSError too, with anything in the place of its number.
+    if not isinstance(error, OSError) or not isinstance(error.errno, int):
         return ""
     return {
         errno.EACCES: "permission denied on the socket",
