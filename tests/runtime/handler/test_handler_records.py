@@ -290,7 +290,7 @@ def test_a_field_that_no_client_can_send() -> None:
     class Wired:
         a: socket.socket
 
-    with pytest.raises(LoadError, match="Wired of the handler has a field that no JSON can fill: .*socket"):
+    with pytest.raises(LoadError, match=r"Wired of the handler has a field that no JSON can fill: .*socket"):
         RecordType(Wired)
 
 
