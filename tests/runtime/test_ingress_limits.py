@@ -43,6 +43,7 @@ def test_bombs_stop_at_the_limit():
         (BODY, b"gzip, zstd", UnsupportedMediaType),
         (BODY, b"\xff", UnsupportedMediaType),
     ],
+    ids=["plain", "short", "long", "empty", "br", "zstd", "bytes"],
 )
 def test_what_is_not_what_it_says(body, encoding, error):
     with pytest.raises(error):
