@@ -12,7 +12,7 @@ from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.json_body import Body
 from modelbuild_runtime.tensor import NUMPY, Tensor
-from modelbuild_runtime.tensor_data import check_count, flatten
+from modelbuild_runtime.tensor_data import MAX_RANK, check_count, check_shape, flatten
 
 RESERVED = frozenset(
     (
@@ -113,6 +113,8 @@ def tensors(inputs: List[Input], raw: Optional[memoryview], model: str) -> Dict[
             raise InvalidInput(f"input {name!r}: datatype {item.datatype!r} is not supported", field=name)
         if name in found:
             raise InvalidInput(f"input {name!r} is there twice", field=name)
+        if 0 in shape or len(shape) > MAX_RANK:
+            check_shape(name, shape)
         size = _raw_size(item) if item.parameters else None
         if size is not None:
             found[name] = _raw_tensor(item, raw, start, start + size, model)

@@ -9,6 +9,7 @@ from typing import Tuple, Union
 import numpy as np
 
 from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.tensor_data import check_shape
 
 MAX_HEADER = 10_000
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -48,6 +49,7 @@ def _header(body: Union[bytes, bytearray]) -> Tuple[Tuple[int, ...], bool, np.dt
         shape, fortran, dtype = _READERS[np.lib.format.read_magic(stream)](stream)
     except Exception as error:  # numpy parses the header as a Python literal, which can fail in many ways
         raise InvalidInput("the body is not in version 1 or 2 of the .npy format") from error
-    if not all(isinstance(size, int) and 0 <= size < 1 << 48 for size in shape):
+    if not all(type(size) is int and size >= 0 for size in shape):
         raise InvalidInput(f"{shape!r} is not the shape of an array")
+    check_shape("array", shape)
     return shape, fortran, dtype, stream.tell()

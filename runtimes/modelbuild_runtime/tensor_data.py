@@ -9,6 +9,8 @@ from typing import Any, List, Tuple
 from modelbuild_runtime.errors import InvalidInput
 
 MAX_RANK = 32
+MAX_SIZE = 1 << 40
+"""Elements that a shape may stand for, sizes of 0 left aside: NumPy cannot even think of larger empty arrays."""
 
 
 def flatten(name: str, data: List[Any]) -> Tuple[Tuple[int, ...], List[Any]]:
@@ -33,6 +35,14 @@ def flatten(name: str, data: List[Any]) -> Tuple[Tuple[int, ...], List[Any]]:
         shape += (lengths.pop(),)
         flat = list(chain.from_iterable(flat))
     return shape, flat
+
+
+def check_shape(name: str, shape: Tuple[int, ...]) -> None:
+    """Refuse shapes that no array can have, whatever its data: too many dimensions, or empty and too large."""
+    if len(shape) > MAX_RANK:
+        raise InvalidInput(f"input {name!r} has more than {MAX_RANK} dimensions", field=name)
+    if prod(size or 1 for size in shape) > MAX_SIZE:
+        raise InvalidInput(f"input {name!r}: no array has the shape {str(list(shape))[:100]}", field=name)
 
 
 def check_count(name: str, shape: Tuple[int, ...], found: int) -> None:

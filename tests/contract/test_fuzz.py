@@ -58,7 +58,7 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=5) | st.di
 tensors = st.fixed_dictionaries(
     {
         "name": st.sampled_from(["x", "m", "image", "age", "y"]),
-        "shape": st.lists(st.integers(-1, 4), max_size=3) | values,
+        "shape": st.lists(st.integers(-1, 4) | st.just(2**40), max_size=3) | st.just([1] * 70) | values,
         "datatype": st.sampled_from(["FP32", "INT32", "BYTES", "BOOL", "FP16", "UINT64", "FP8"]),
     },
     optional={"data": st.lists(scalars, max_size=6) | values, "parameters": st.dictionaries(names, scalars)},

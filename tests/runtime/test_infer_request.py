@@ -97,6 +97,8 @@ def test_other_large_bodies_are_read_as_small_ones_are(body, monkeypatch):
         (item(data=[1, 2, 3]), r"shape \[2, 2\] is 4 elements, and the data has 3"),
         (item(data=[[1, 2], [3]]), "ragged"),
         (item(), "no data"),
+        (item(shape=[1] * 100, data=[1]), "more than 32 dimensions"),
+        (item(shape=[0, 2**40, 2**40], data=[]), "no array has the shape"),
         (item(datatype="FP8", data=[1, 2, 3, 4]), "'FP8' is not supported"),
         (item(datatype="BF16", data=[1, 2, 3, 4]), "'BF16' is not supported"),
         (item(parameters={"binary_data_size": 16}), "Inference-Header-Content-Length"),

@@ -73,7 +73,10 @@ def test_what_is_wrong_is_said(body, words):
         read(body)
 
 
-@pytest.mark.parametrize("shape", ["(-1,)", "(1.5,)", "('a',)", "(99999999999999999999,)", "(4294967296, 4294967296)"])
+SHAPES = ("(-1,)", "(1.5,)", "('a',)", "(True,)", "(99999999999999999999,)", "(4294967296, 4294967296)")
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, str((1,) * 40), "(0, 1099511627776, 2)"])
 def test_a_shape_that_cannot_be(shape):
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
     body = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.tensor_data import check_count, flatten
+from modelbuild_runtime.tensor_data import check_count, check_shape, flatten
 
 
 @given(arrays(np.int8, array_shapes(max_dims=5, max_side=4)))
@@ -37,6 +37,17 @@ def test_dimensions_are_limited():
         data = [data]
     with pytest.raises(InvalidInput, match="32 dimensions"):
         flatten("x", data)
+
+
+@pytest.mark.parametrize("shape", [(1,) * 33, (0, 2**40, 2), (2**41,), (2**20, 0, 2**21)])
+def test_shapes_that_no_array_can_have(shape):
+    with pytest.raises(InvalidInput, match="'x'"):
+        check_shape("x", shape)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 2**40), (1,) * 32, (2**40,)])
+def test_shapes_that_an_array_could_have(shape):
+    check_shape("x", shape)
 
 
 def test_the_count_is_that_of_the_shape():
