@@ -145,12 +145,14 @@ def test_two_builds_are_the_same_bytes_and_the_engine_finds_the_same_image(
 
 
 @needs_mmdebstrap
-def test_python_works_without_privileges(client: Any, cache: Path, loaded: Any) -> None:
-    image = loaded(build_base(BaseOptions(tag="mbuild-test-base:3.11", week="2026-W01"), cache=cache, progress=Quiet()))
+@pytest.mark.parametrize(("suite", "python"), [("bookworm", "3.11"), ("trixie", "3.13")])
+def test_python_works_without_privileges(client: Any, cache: Path, loaded: Any, suite: str, python: str) -> None:
+    options = BaseOptions(suite=suite, tag=f"mbuild-test-base:{python}", week="2026-W01")
+    image = loaded(build_base(options, cache=cache, progress=Quiet()))
 
     found = run_in(client, image, "python3", "-c", PROBE)
 
-    assert found["version"].startswith("3.11.")
+    assert found["version"].startswith(f"{python}.")
     assert set(found["missing"]) <= set(EXPECTED_OUT)
     assert (found["user"], found["nonroot"]) == ([65532, 0], "/home/nonroot")
     assert found["certificates"] > 100
