@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import threading
 from queue import SimpleQueue
 from time import monotonic
@@ -26,6 +27,9 @@ Outcome = Union[Response, ServerError]
 
 ALONE = object()
 """The key of a job that is never joined with another."""
+
+_SWITCH = 0.001
+"""Seconds for which the thread may keep the interpreter to itself, while the loop has something to do."""
 
 _PATROL = 0.05
 """Seconds between two looks at the deadlines of waiting and running jobs, while the thread is busy."""
@@ -183,6 +187,7 @@ class Batcher:
         if self._thread is None:
             self._thread = threading.Thread(target=self._labour, name="predict", daemon=True)
             self._thread.start()
+            sys.setswitchinterval(_SWITCH)
         self._running = jobs
         self._began = monotonic()
         self._work.put((jobs, rows))

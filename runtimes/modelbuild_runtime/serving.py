@@ -40,7 +40,7 @@ def serve_alone(settings: Settings, threads: int) -> None:
         prove(model, settings)
     settle()
     server.open(model)
-    announce(sock)
+    logger.info("ready on %s", address(sock))
     server.run()
 
 
@@ -51,10 +51,10 @@ def settle() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def announce(sock: socket.socket) -> None:
-    """Say where the server listens."""
+def address(sock: socket.socket) -> str:
+    """Where the server listens, as a URL."""
     host, port = sock.getsockname()[:2]
-    logger.info("ready on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def raise_file_limit() -> None:

@@ -20,7 +20,7 @@ from modelbuild_runtime.board import Board
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.model import Model, load_model, prove
 from modelbuild_runtime.server import Server, bind
-from modelbuild_runtime.serving import announce, settle
+from modelbuild_runtime.serving import address, settle
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def supervise(settings: Settings, threads: int) -> int:
     holder = bind(settings, shared=True)  # never listens: it keeps the port for the workers
     settings = replace(settings, port=holder.getsockname()[1])
     model = _preload(settings, threads) if settings.preload else None
-    announce(holder)
+    logger.info("starting %d workers on %s", settings.workers, address(holder))
     return _Supervisor(settings, threads, model).run()
 
 
@@ -151,6 +151,7 @@ def _work(settings: Settings, threads: int, model: Optional[Model], board: Board
         server = Server(settings, board, slot)
         server.open(model)
         server.listen(bind(settings, shared=True))
+        logger.info("worker %d is ready", slot)
         server.run()
     except LoadError as error:
         logger.error("worker %d: %s", slot, error.message)  # noqa: TRY400  # the message says all
