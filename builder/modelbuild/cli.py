@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +20,7 @@ import modelbuild
 from modelbuild.config import FILE_NAME, Options, make_options, option_fields, option_type, read_config
 from modelbuild.doctor import examine
 from modelbuild.draft import make_draft
-from modelbuild.errors import MbuildError, UsageError
+from modelbuild.errors import MbuildError, NoSpaceError, UsageError
 from modelbuild.host import Host, this_host
 from modelbuild.init import first_files, write_files
 from modelbuild.package import engine_or_none, push_image, verify_image
@@ -29,6 +32,7 @@ from modelbuild.source import read_source
 from modelbuild.terminal import Terminal, open_terminal
 
 Command = Callable[..., Any]
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def with_options(*skip: str) -> Callable[[Command], Command]:
@@ -173,7 +177,7 @@ def render(
 @MODEL
 @CONFIG
 @click.option("--host", "address", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("-p", "--port", default=8080, show_default=True, help="Port to listen on.")
+@click.option("-p", "--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port to listen on.")
 @click.option("--no-reload", is_flag=True, help="Do not start anew when the handler or the model changes.")
 @with_options("push", "no_cache", "pull", "engine", "base", "platform", "tag", "no_verify")
 @common
@@ -290,9 +294,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run mbuild and exit. The one place where errors are printed."""
     terminal = open_terminal()
     try:
-        mbuild.main(
-            args=list(sys.argv[1:] if arguments is None else arguments), prog_name="mbuild", standalone_mode=False
-        )
+        with _cleaning_up():
+            mbuild.main(
+                args=list(sys.argv[1:] if arguments is None else arguments), prog_name="mbuild", standalone_mode=False
+            )
     except MbuildError as error:
         terminal.error(error)
         sys.exit(error.exit_code)
@@ -307,6 +312,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if not error.filename and error.errno not in _FULL:
+            raise
+        found = _of_this_machine(error)
+        terminal.error(found)
+        sys.exit(found.exit_code)
+
+
+@contextlib.contextmanager
+def _cleaning_up() -> Iterator[None]:
+    """Be told to end, by a job's cancellation or a closed terminal, as by Ctrl-C: containers and servers go, too."""
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _of_this_machine(error: OSError) -> MbuildError:
+    """The error for a file that cannot be used, wherever it was met."""
+    if error.errno in _FULL:
+        hint = "Free some space, or name other folders with MBUILD_CACHE and TMPDIR."
+        return NoSpaceError(f"The disk is full{f': {error.filename}' if error.filename else ''}.", hint=hint)
+    hint = "Check its permissions. mbuild writes to its cache (MBUILD_CACHE) and to temporary files (TMPDIR)."
+    return MbuildError(f"{error.filename} cannot be used: {error.strerror}.", hint=hint)
 
 
 def _usage_hint(error: click.UsageError) -> str:

@@ -5,6 +5,7 @@ the keyword of the Python interface, the default and the documentation.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -140,12 +141,17 @@ def _convert(name: str, value: Any) -> Any:
 def _convert_one(name: str, kind: type, value: Any) -> Any:
     if value is None:
         return None
+    if isinstance(value, (list, tuple)):
+        raise UsageError(f"Option {name!r} cannot be a list: {', '.join(map(str, value))}.", hint="It takes one value.")
     if kind is bool:
         return _convert_bool(name, value)
     try:
-        return kind(value)
+        result = kind(value)
     except (TypeError, ValueError) as error:
         raise UsageError(f"Option {name!r} cannot be {value!r}.", hint=f"It takes a {kind.__name__}.") from error
+    if kind is float and not 0 <= result < math.inf:
+        raise UsageError(f"Option {name!r} cannot be {value!r}.", hint="It takes a number from 0 up.")
+    return result
 
 
 def _convert_bool(name: str, value: Any) -> bool:
@@ -174,8 +180,11 @@ def read_config(path: Path) -> ConfigFile:
     try:
         # Every scalar stays the text that was written: ``python: 3.10`` is no number.
         value = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {}  # noqa: S506
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read: {_first_line(error)}") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", hint="Check the path given.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        hint = "It holds YAML: one `key: value` a line. `mbuild init MODEL` writes one to start from."
+        raise UsageError(f"{path} cannot be read: {_reason(error)}", hint=hint) from error
     if not isinstance(value, dict):
         raise UsageError(f"{path} holds a {type(value).__name__}.", hint="It must hold keys and values.")
     known = [item.name for item in option_fields()]
@@ -193,8 +202,11 @@ def read_config(path: Path) -> ConfigFile:
     return ConfigFile(path, model, options)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def _reason(error: UnicodeDecodeError | yaml.YAMLError) -> str:
+    """What is wrong, and where."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f"{error}".splitlines()[0]
+    return f"{error.problem} in line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}."
 
 
 def _anchor(name: str, value: Any, folder: Path) -> Any:

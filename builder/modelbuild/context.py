@@ -82,7 +82,9 @@ class Context:
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise NoSpaceError(f"The disk of {folder} is full.", hint="Free some space there.") from error
-            raise UsageError(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
+            raise UsageError(
+                f"{error.filename or folder} cannot be written: {error.strerror}.", hint="Choose another --output."
+            ) from error
 
 
 def _new_folders(path: str, seen: set[str]) -> Iterator[str]:

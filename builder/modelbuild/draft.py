@@ -17,7 +17,7 @@ from modelbuild.examples import find_examples
 from modelbuild.host import Host
 from modelbuild.index import Index
 from modelbuild.labels import make_labels
-from modelbuild.lock import Lock, lock
+from modelbuild.lock import Lock, lock, wheel_platform
 from modelbuild.manifest import Example, make_manifest
 from modelbuild.plan import BaseImage, Plan, Tree, in_layer_order
 from modelbuild.planning import make_plan
@@ -60,6 +60,7 @@ class Draft:
 
 def make_draft(model: Path, options: Options, host: Host, progress: Progress, engine: BuildEngine | None) -> Draft:
     """Read, choose, resolve, fetch and plan. ``engine`` looks at the base image; without one it stays unpinned."""
+    wheel_platform(options.platform)  # before a registry is asked for a base of a platform that cannot be
     progress.step("Reading", model.name)
     source = read_source(model, options, host)
     require_safe(source.reading, allow_unsafe=options.allow_unsafe)

@@ -65,7 +65,9 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"The example {path} cannot be read: {error.strerror}.") from error
+        raise UsageError(
+            f"The example {path} cannot be read: {error.strerror}.", hint="Check the path given with --example."
+        ) from error
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"The example {path} is no JSON: {error}.", hint="It holds the body of POST /predict, as a client sends it."

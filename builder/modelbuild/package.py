@@ -115,6 +115,7 @@ def engine_or_none(options: Options, host: Host) -> BuildEngine | None:
 
 def verify_image(reference: str, options: Options, host: Host, progress: Progress) -> Verification:
     """Run an image that exists and replay its examples: the given ones, or those it carries."""
+    parse(reference)
     engine = choose(options.engine, host)
     details = engine.inspect(reference)
     examples = tuple(read_example(path) for path in options.example)

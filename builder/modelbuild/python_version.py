@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -83,7 +83,10 @@ def _demands(
 def _overridden(package: str, requirements: tuple[str, ...]) -> str:
     """The exact version of the framework that the user asks for."""
     for text in requirements:
-        requirement = Requirement(text)
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue  # refused, and named, where all requirements are read
         if canonicalize_name(requirement.name) == canonicalize_name(package):
             exact = [part.version for part in requirement.specifier if part.operator == "=="]
             return exact[0].removesuffix(".*") if exact else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from modelbuild.artifact import File
 from modelbuild.config import Options
 from modelbuild.draft import Draft, make_draft
-from modelbuild.errors import RequirementError
+from modelbuild.errors import RequirementError, UsageError
 from modelbuild.host import Host
 from modelbuild.interpreter import find_interpreter
 from modelbuild.plan import Tree
@@ -44,6 +45,24 @@ def server_environment(
         "MBUILD_HOST": address,
         "MBUILD_PORT": str(port),
     }
+
+
+def require_free(address: str, port: int) -> None:
+    """Refuse an address where nobody can listen, before time is spent.
+
+    Raises:
+        UsageError: it is taken, or none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise UsageError(
+                f"Nobody can listen on {address}:{port}: {error.strerror or error}.",
+                hint="Choose others with --host and --port.",
+            ) from error
 
 
 def stamp(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
@@ -103,6 +122,7 @@ def serve(
     model: Path, options: Options, host: Host, terminal: Terminal, *, address: str, port: int, reload: bool
 ) -> int:
     """Serve until interrupted, anew after each change of the handler or the model. Returns an exit code."""
+    require_free(address, port)
     while True:
         with terminal.progress() as progress:
             draft = make_draft(model, options, host, progress, engine=None)

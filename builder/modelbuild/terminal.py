@@ -65,9 +65,17 @@ class Terminal:
             yield PlainProgress(self.err, self.verbose)
 
 
+class Output(Console):
+    """Where a reader that went away is told to the caller, and does not end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while the error is being handled."""
+        raise BrokenPipeError
+
+
 def open_terminal(*, verbose: bool = False) -> Terminal:
     """The process's own stdout and stderr."""
-    return Terminal(Console(file=sys.stdout), Console(file=sys.stderr), verbose)
+    return Terminal(Output(file=sys.stdout), Output(file=sys.stderr), verbose)
 
 
 class PlainProgress:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -147,3 +150,40 @@ def test_init_writes_what_package_reads_and_overwrites_only_when_told(capsys, mo
     assert "exists" in err
     assert (model.parent / "features.py").read_text() == "mine = 1\n"
     assert run(capsys, "init", model, "--force")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (OSError(28, "No space left on device"), 24, "The disk is full."),
+        (OSError(28, "No space left on device", "/cache/x"), 24, "The disk is full: /cache/x."),
+        (PermissionError(13, "Permission denied", "/cache/x"), 1, "/cache/x cannot be used: Permission denied."),
+    ],
+)
+def test_what_this_machine_refuses_is_an_error_like_others(capsys, monkeypatch, model, error, code, says):
+    def read_source(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "read_source", read_source)
+    ended, out, err = run(capsys, "inspect", model)
+    assert (ended, out) == (code, "")
+    assert f"error: {says}" in err
+    assert "MBUILD_CACHE" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_lets_everything_clean_up(capsys, monkeypatch, model, number, code):
+    seen = []
+
+    def read_source(*_: object) -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        finally:
+            seen.append("cleaned up")
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(cli, "read_source", read_source)
+    assert run(capsys, "inspect", model)[0] == code
+    assert seen == ["cleaned up"]
+    assert signal.getsignal(number) is before

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from modelbuild.config import Options, make_options, option_fields, option_type, pairs, read_config
 from modelbuild.errors import UsageError
 
@@ -30,7 +31,10 @@ def test_every_option_has_a_sentence_and_a_type():
         assert isinstance(getattr(Options(), item.name), tuple) is repeated
 
 
-@pytest.mark.parametrize(("key", "value"), [("push", "perhaps"), ("tolerance", "much")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("push", "perhaps"), ("tolerance", "much"), ("tolerance", "-1"), ("ready_timeout", "nan"), ("tolerance", "inf")],
+)
 def test_a_value_of_the_wrong_kind_is_refused_by_name(key, value):
     with pytest.raises(UsageError) as refused:
         make_options({key: value})
@@ -76,6 +80,18 @@ def test_what_is_no_mapping_of_options_is_refused(tmp_path, text, says):
 
 def test_an_empty_file_is_no_options(tmp_path):
     assert make_options(read_config(write(tmp_path, "")).options) == Options()
+
+
+def test_one_value_is_no_list(tmp_path):
+    with pytest.raises(UsageError, match="'tag' cannot be a list: a, b"):
+        make_options(read_config(write(tmp_path, "tag: [a, b]\n")).options)
+
+
+def test_where_a_file_is_no_yaml_is_told(tmp_path):
+    with pytest.raises(UsageError, match=r"mbuild\.yaml cannot be read: .* in line 2, column 6\."):
+        read_config(write(tmp_path, "tag: [a\nmodel: b\n"))
+    with pytest.raises(UsageError, match=r"absent\.yaml cannot be read: No such file or directory\.$"):
+        read_config(tmp_path / "absent.yaml")
 
 
 def test_pairs():

@@ -10,7 +10,7 @@ import pytest
 
 from modelbuild.artifact import Artifact
 from modelbuild.config import Options
-from modelbuild.draft import find_base, model_name
+from modelbuild.draft import find_base, make_draft, model_name
 from modelbuild.errors import BaseImageError, RequirementError, UsageError
 from modelbuild.host import Host
 from modelbuild.plan import BaseImage
@@ -86,6 +86,13 @@ def test_a_base_with_another_python_than_was_asked_for_is_refused():
 def test_a_base_with_a_python_that_the_runtime_does_not_take_is_refused():
     with pytest.raises(RequirementError, match=r"3\.8"):
         base(Engine(), base="mine:3.8")
+
+
+def test_a_platform_that_cannot_be_is_refused_before_anybody_is_asked():
+    engine: Any = Engine()
+    with pytest.raises(RequirementError, match="'windows/amd64' cannot be made"):
+        make_draft(Path("model.onnx"), Options(platform="windows/amd64"), HOST, Silence(), engine)
+    assert engine.asked == []
 
 
 def test_without_an_engine_the_base_is_unpinned():

@@ -64,6 +64,7 @@ def test_nobody_suits_everyone():
 def test_the_users_version_of_the_framework_decides():
     assert choose("1.5", host="3.13", extra=("Forest==2.0",)) == "3.13"
     assert choose("1.5", host="3.13", extra=("other==2.0",)) == "3.11"
+    assert choose("1.5", host="3.13", extra=("this is none",)) == "3.11"  # refused where requirements are read
 
 
 def test_the_runtimes_own_range():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from modelbuild.artifact import File
+from modelbuild.errors import UsageError
 from modelbuild.plan import Tree
-from modelbuild.serve import Server, lay_out, stamp, wait_for_change
+from modelbuild.serve import Server, lay_out, require_free, stamp, wait_for_change
 
 
 def a_file(folder: Path, name: str, text: str, path: str) -> File:
@@ -63,3 +65,15 @@ def test_a_change_ends_the_wait_and_stop_ends_the_server(program, tmp_path):
         assert wait_for_change(server, [watched]) is True
     finally:
         assert server.stop() != 0
+
+
+def test_an_address_where_somebody_listens_is_refused():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=rf"on 127\.0\.0\.1:{port}: Address already in use"):
+            require_free("127.0.0.1", port)
+    require_free("127.0.0.1", port)
+    with pytest.raises(UsageError, match=r"nowhere\.invalid"):
+        require_free("nowhere.invalid", 8080)
