@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 
 def serve(settings: Settings, threads: int) -> int:
     """Serve until told to stop. Returns the exit status."""
-    signal.signal(signal.SIGTERM, _leave)  # process 1 of a container has no default action
+    for number in (signal.SIGTERM, signal.SIGINT):  # process 1 of a container has no default action
+        signal.signal(number, _leave)
     raise_file_limit()
     if settings.workers > 1:
         from modelbuild_runtime.workers import supervise
