@@ -8,8 +8,9 @@ from typing import Any, Dict
 
 import msgspec
 
+from modelbuild_runtime.differences import differs
 from modelbuild_runtime.model import Model, load_model, prove
-from modelbuild_runtime.replay import Replayed, Replayer, differs
+from modelbuild_runtime.replay import Replayed, Replayer
 from modelbuild_runtime.settings import Settings
 
 

@@ -85,20 +85,3 @@ class Replayer:
     def deliver(self, _exchange: Exchange, response: HttpResponse) -> None:
         """What a connection would write."""
         self._responses.append(response)
-
-
-def differs(got: Any, expected: Any, tolerance: float = 1e-4, path: str = "$") -> str:
-    """Where two JSON values differ by more than rounding, in words; empty where they do not."""
-    numbers = (int, float)
-    if isinstance(got, bool) or isinstance(expected, bool) or got is None or expected is None:
-        return "" if got is expected else f"{path} is {got!r}, expected {expected!r}"
-    if isinstance(got, numbers) and isinstance(expected, numbers):
-        close = abs(got - expected) <= tolerance * max(1.0, abs(expected))
-        return "" if close else f"{path} is {got!r}, expected {expected!r}"
-    if isinstance(got, dict) and isinstance(expected, dict) and got.keys() == expected.keys():
-        pairs = [(f"{path}.{key}", got[key], expected[key]) for key in expected]
-    elif isinstance(got, list) and isinstance(expected, list) and len(got) == len(expected):
-        pairs = [(f"{path}[{i}]", one, other) for i, (one, other) in enumerate(zip(got, expected))]
-    else:
-        return "" if got == expected else f"{path} is {str(got)[:200]}, expected {str(expected)[:200]}"
-    return next((text for where, one, other in pairs for text in [differs(one, other, tolerance, where)] if text), "")
