@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import Any, Deque, List, NamedTuple, Optional
+from typing import Deque, List, NamedTuple, Optional
 
 import msgspec
 
