@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from modelbuild.errors import HandlerError
-from modelbuild.module_source import Class, Function, Module
+from modelbuild.module_source import Function, Module
 
 
 class Arity(NamedTuple):
@@ -60,6 +60,11 @@ def style_of(module: Module) -> tuple[str, tuple[str, ...]]:
     if sagemaker:
         _check(module, sagemaker, SAGEMAKER)
         return "sagemaker", sagemaker
+    if len(torchserve) > 1:
+        raise HandlerError(
+            f"{module.path} has {len(torchserve)} classes that handle requests: {', '.join(torchserve)}.",
+            hint="Keep one of them in this module, or define handle(data, context).",
+        )
     if torchserve:
         return "torchserve", torchserve
     if not set(functions) & set(SERVED):
@@ -75,20 +80,17 @@ def has_entry_point(module: Module) -> bool:
 
 
 def _torchserve(module: Module) -> Iterator[str]:
+    """The function, or every class that handles: by itself, or by what it builds upon."""
     handle = module.function("handle")
     if handle is not None and _takes(handle, HANDLE):
         _check_kind(module, handle)
         yield "handle"
         return
-    # A class that another one of this file builds upon is not the handler itself.
-    built_upon = {base for item in module.classes for base in item.bases}
-    yield from (item.name for item in module.classes if _is_handler(item) and item.name not in built_upon)
-
-
-def _is_handler(item: Class) -> bool:
-    if set(item.bases) & (BASES | BASES_TEXT):
-        return True
-    return any(method.name == "handle" and _takes(method, HANDLE) for method in item.methods)
+    handling = set(BASES)
+    for item in module.classes:
+        if set(item.bases) & handling or any(method.name == "handle" for method in item.methods):
+            handling.add(item.name)
+            yield item.name
 
 
 def _check(module: Module, names: tuple[str, ...], known: Mapping[str, Arity]) -> None:

@@ -36,12 +36,16 @@ class Lz4Decompressor:
             ValueError: the data are no LZ4.
         """
         self._pending += data
-        while not self._ready and not self.eof and self._step():
-            pass
+        self._advance()
         size = len(self._ready) if max_length < 0 else max_length
         given = bytes(self._ready[:size])
         del self._ready[:size]
+        self._advance()  # Whether this was the end must be known before more is asked for.
         return given
+
+    def _advance(self) -> None:
+        while not self._ready and not self.eof and self._step():
+            pass
 
     def _step(self) -> bool:
         """Do one block; False where more data are needed."""

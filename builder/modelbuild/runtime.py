@@ -132,11 +132,12 @@ def read(runtime: Runtime, artifact: Artifact) -> Reading:
 def supported_python(runtime: Runtime, version: str) -> str:
     """The Pythons, as a specifier, that a version of the framework has wheels for; empty: those of the runtime."""
     try:
-        wanted = Version(version)
+        # A pre-release counts as what it became: by themselves they fall between all specifiers.
+        wanted = Version(Version(version).base_version)
     except InvalidVersion:
         return runtime.python
     for row in runtime.python_for:
-        if SpecifierSet(row.version, prereleases=True).contains(wanted):
+        if SpecifierSet(row.version).contains(wanted):
             return str(SpecifierSet(runtime.python) & SpecifierSet(row.python))
     return runtime.python
 

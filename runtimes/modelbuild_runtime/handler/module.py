@@ -54,6 +54,10 @@ def _from_folder(name: str, folder: Path) -> ModuleType:
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec
 
+    package = name.rpartition(".")[0]
+    if package:
+        _from_folder(package, folder)
+        return importlib.import_module(name)
     spec = PathFinder.find_spec(name, [str(folder)])
     if spec is None or spec.loader is None:
         raise LoadError(f"there is no handler module {name!r} in {folder}")

@@ -24,6 +24,17 @@ def test_neighbours_and_data_are_found(tmp_path: Path) -> None:
     assert import_handler("module_with_neighbour", tmp_path).TABLE == "abab"
 
 
+def test_a_module_inside_packages(tmp_path: Path) -> None:
+    inner = tmp_path / "outer_of_handler" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "outer_of_handler" / "__init__.py").write_text("")
+    (inner / "__init__.py").write_text("from .steps import RUNS")
+    (inner / "steps.py").write_text("from . import scale\nRUNS = scale.RUNS\nRUNS.append(1)")
+    (inner / "scale.py").write_text("RUNS = []")
+
+    assert import_handler("outer_of_handler.inner.steps", tmp_path).RUNS == [1]
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
