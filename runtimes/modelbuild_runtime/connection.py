@@ -100,6 +100,7 @@ class Connection(asyncio.Protocol):
         self._finished = True
         self._app.connections.discard(self)
         self._forget()
+        self._reader.close()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read no more of its requests."""

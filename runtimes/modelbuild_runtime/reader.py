@@ -110,6 +110,11 @@ class Reader:
         self._app.held -= self._held
         self._held = 0
 
+    def close(self) -> None:
+        """Let go of the connection, whose reader this is: neither has to wait for the garbage collector."""
+        self.release()
+        del self._take, self._expect, self._parser
+
     @property
     def holds(self) -> bool:
         """A large body is, or was, being read."""

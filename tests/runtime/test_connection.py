@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 
+from modelbuild_runtime.connection import Connection
+from modelbuild_runtime.exchange import Exchange
 from modelbuild_runtime.http import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Route
+from modelbuild_runtime.reader import Reader
 from runtime.wires import Client, request
 
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -149,6 +154,18 @@ def test_a_lost_connection_cancels_what_waits():
     assert client.app.in_flight == 0
     client.queue.answer(0)  # too late, and harmless
     assert client.transport.written == b""
+
+
+def test_a_lost_connection_leaves_nothing_to_the_garbage_collector():
+    client = Client().send(request(), request(b"[[1,2]]"), request(b"[[1,2,3]]", b"Connection: close"))
+    client.connection.connection_lost(None)
+    gc.collect()
+    gc.disable()
+    try:
+        del client.connection, client.transport
+        assert not [one for one in gc.get_objects() if isinstance(one, (Connection, Reader, Exchange))]
+    finally:
+        gc.enable()
 
 
 def test_a_client_that_stops_sending_still_gets_its_answer_if_it_comes_soon():
