@@ -68,7 +68,9 @@ def _block(path: Path, text: str) -> Declared | None:
     try:
         table = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
-        raise HandlerError(f"The PEP 723 block of {path} is no TOML: {error}.") from error
+        raise HandlerError(
+            f"The PEP 723 block of {path} is no TOML: {error}.", hint='It holds dependencies = ["pandas>=2"].'
+        ) from error
     items = table.get("dependencies", [])
     python = table.get("requires-python", "")
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):

@@ -157,7 +157,7 @@ def _require_running(container: Container) -> None:
     raise VerificationError(
         f"The image's server ended with exit code {code}{killed}: {message or 'it said nothing'}",
         details=condensed(log, without=message),
-        hint=hint,
+        hint=hint or "`mbuild serve` runs the same server here, with its whole log, anew after each change.",
     )
 
 

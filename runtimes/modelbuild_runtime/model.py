@@ -99,7 +99,7 @@ def _failed(done: Replayed, model: Model, settings: Settings) -> LoadError:
     if done.failure is None:
         hint = "An example is a body of POST /predict, as a client sends it."
         return LoadError(f"{name} is refused with {done.response.status}: {_words(done.response.body)}", hint)
-    what = f"{type(done.failure).__name__}: {done.failure}"
+    what = f"{type(done.failure).__name__}: {str(done.failure).partition(chr(10))[0]}"
     handler = model.manifest.handler
     where = f" ({line_in(Path(settings.manifest).parent / handler.path, done.failure)})" if handler else ""
     return LoadError(f"the model or its handler fails on {name}: {what}{where}")

@@ -132,7 +132,7 @@ def choose(name: str, host: Host) -> BuildEngine:
     if name and name not in ENGINES:
         raise UsageError(f"There is no build engine {name!r}.", hint=f"Known are: {', '.join(ENGINES)}.")
     refusals = []
-    for candidate in [name] if name else ENGINES:
+    for candidate in [name] if name else _candidates(host.environment):
         try:
             engine: BuildEngine = import_module(ENGINES[candidate]).connect(host)
         except EngineUnavailableError as error:
@@ -140,6 +140,12 @@ def choose(name: str, host: Host) -> BuildEngine:
         else:
             return engine
     raise unavailable(refusals)
+
+
+def _candidates(environment: Mapping[str, str]) -> Iterable[str]:
+    """All, in order. Where the user says which Docker, nobody looks for the image in a podman that was not named."""
+    docker_only = environment.get("DOCKER_HOST") or environment.get("DOCKER_CONTEXT")
+    return ["docker"] if docker_only and not environment.get("CONTAINER_HOST") else ENGINES
 
 
 def unavailable(refusals: Iterable[tuple[str, str]]) -> EngineUnavailableError:

@@ -40,6 +40,11 @@ def test_nothing_reachable_names_each_cause_and_all_ways_out(tmp_path):
         assert way in error.hint
 
 
+def test_a_docker_that_was_named_is_not_replaced_by_podman(tmp_path):
+    error = refused(tmp_path, DOCKER_HOST=f"unix://{tmp_path}/no.sock")
+    assert error.details == f"docker: unix://{tmp_path}/no.sock (DOCKER_HOST): there is no such socket"
+
+
 def test_a_socket_that_nobody_listens_on(tmp_path):
     path = tmp_path / "old.sock"
     with socket.socket(socket.AF_UNIX) as listener:
