@@ -113,7 +113,7 @@ def _plain(target: Reference, _: bool) -> tuple[str, str]:
 
 def _unknown_host(target: Reference, _: bool) -> tuple[str, str]:
     return (
-        f"there is no host {target.registry.rsplit(':', 1)[0]}.",
+        f"the host {target.registry.rsplit(':', 1)[0]} is not found.",
         "Check the spelling, and the DNS of the engine's machine.",
     )
 
@@ -142,7 +142,10 @@ _REFUSALS: tuple[tuple[tuple[str, ...], Callable[[Reference, bool], tuple[str, s
     (("unknown authority", "certificate is not trusted", "self-signed", "self signed"), _certificate),
     (("x509:", "tls:", "remote error: tls", "certificate"), _other_tls),
     (("server gave http response to https",), _plain),
-    (("no such host", "name or service not known", "temporary failure in name resolution"), _unknown_host),
+    (
+        ("no such host", "dial tcp: lookup", "name or service not known", "temporary failure in name resolution"),
+        _unknown_host,
+    ),
     (
         ("connection refused", "no route to host", "network is unreachable", "i/o timeout", "timeout exceeded"),
         _unreachable,

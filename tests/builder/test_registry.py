@@ -49,7 +49,7 @@ def recorded(name):
         ),
         (recorded("docker_push_wrong_password"), "wants credentials", "docker login registry.example:5000"),
         (recorded("podman_push_no_login"), "wants credentials", "docker login"),
-        (recorded("docker_push_unknown_host"), "there is no host registry.example.", "DNS"),
+        (recorded("docker_push_unknown_host"), "the host registry.example is not found", "DNS"),
         (recorded("docker_push_refused"), "nothing answers at registry.example:5000", "running"),
         (recorded("docker_push_missing"), "the engine has no image", "docker images"),
         (

@@ -31,8 +31,10 @@ from modelbuild.reference import parse
 from modelbuild.registry import refusal
 from modelbuild.render import render_stage
 
-# BuildKit over plain HTTP: since Docker 18.09, for Linux.
+# The API versions since which BuildKit takes a context over plain HTTP: Docker 18.09, and 28 where the engine keeps its
+# images in containerd (https://github.com/moby/moby/issues/47717). Before that the classic builder does.
 _BUILDKIT_API = (1, 39)
+_BUILDKIT_CONTAINERD_API = (1, 48)
 
 
 def connect(host: Host) -> DockerEngine:
@@ -57,18 +59,22 @@ def engine_at(client: Any, endpoint: Endpoint, host: Host) -> DockerEngine:
     with engine_errors("asking its version"):
         version = client.version()
     podman = any("Podman" in part.get("Name", "") for part in version.get("Components") or ())
-    builder: Builder = buildah if podman else _builder(version, host.environment)
+    builder: Builder = buildah if podman else _builder(client, version, host.environment)
     number = version["Version"].split("+")[0]
     reason = f"{'Podman' if podman else 'Docker'} {number} with {builder.NAME} at {endpoint.url} ({endpoint.source})"
     platform = f"{version['Os']}/{version['Arch']}"
     return DockerEngine(client, endpoint, host, builder, "podman" if podman else "docker", reason, platform)
 
 
-def _builder(version: Mapping[str, Any], environment: Mapping[str, str]) -> Builder:
-    """BuildKit where there is one. DOCKER_BUILDKIT=0 asks for the classic builder, as it does of docker's CLI."""
+def _builder(client: Any, version: Mapping[str, Any], environment: Mapping[str, str]) -> Builder:
+    """BuildKit where it can be used. DOCKER_BUILDKIT=0 asks for the classic builder, as it does of docker's CLI."""
+    if environment.get("DOCKER_BUILDKIT", "1") in {"0", "false"} or version.get("Os") != "linux":
+        return classic
+    with engine_errors("asking how it keeps images"):
+        status = client.info().get("DriverStatus") or ()
+    containerd = any("io.containerd.snapshotter" in str(entry) for entry in status)
     api = tuple(int(part) for part in version["ApiVersion"].split("."))
-    wanted = environment.get("DOCKER_BUILDKIT", "1") not in {"0", "false"}
-    return buildkit if wanted and api >= _BUILDKIT_API and version.get("Os") == "linux" else classic
+    return buildkit if api >= (_BUILDKIT_CONTAINERD_API if containerd else _BUILDKIT_API) else classic
 
 
 @dataclass(frozen=True)

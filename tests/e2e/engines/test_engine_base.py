@@ -85,7 +85,7 @@ def test_one_that_does_not_exist(engine, registry, progress):
 
 def test_from_a_registry_that_is_not_there(engine, progress):
     error = refusal(engine, "registry.invalid/team/python:3.11", progress)
-    assert "there is no host registry.invalid" in error.message
+    assert "the host registry.invalid is not found" in error.message
     assert "mbuild base" in error.hint
 
 
