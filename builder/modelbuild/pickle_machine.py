@@ -9,84 +9,31 @@ Arrays that joblib writes between the opcodes are stepped over exactly as joblib
 from __future__ import annotations
 
 import _compat_pickle
-import codecs
 import struct
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import Any, BinaryIO
 
-KEPT = 1 << 12
-"""Bytes of a string or an array that are kept; of longer ones only the size is known."""
+from modelbuild.pickle_opcodes import ACT, PUSH
+from modelbuild.pickle_symbols import (
+    KEPT,
+    Array,
+    Blob,
+    Global,
+    Made,
+    PickleError,
+    Trace,
+    Use,
+    is_array_wrapper,
+    wrapped,
+)
+
 MAX_LINE = 1 << 24
 MAX_STACK = 1 << 22
 MAX_NESTING = 8
 MAX_NAMES = 5000
 MAX_ODDITIES = 100
-MAX_RANK = 64
 PIECE = 1 << 20
 PLAIN_KEYS = (str, bytes, int, float, type(None))
-
-
-class PickleError(ValueError):
-    """The bytes are no pickle, or not a whole one."""
-
-
-@dataclass(slots=True, eq=False)
-class Global:
-    """A name that would be imported."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-@dataclass(slots=True, eq=False)
-class Made:
-    """What a call would return: ``by(*arguments)``, then given its state."""
-
-    by: object
-    arguments: object = ()
-    state: object = None
-    items: list[object] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
-class Blob:
-    """A long string of bytes or text, of which only the beginning is kept."""
-
-    size: int
-    head: bytes
-
-
-@dataclass(slots=True, eq=False)
-class Array:
-    """An array that joblib wrote. ``values`` is the object array's own symbol, or the bytes of a small one."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    values: object = None
-
-
-@dataclass(slots=True)
-class Use:
-    """Where a name was first referred to, and whether loading calls it."""
-
-    offset: int
-    called: bool = False
-
-
-@dataclass(slots=True)
-class Trace:
-    """What a run has seen, nested pickles included. ``noted`` holds the values of the keys watched for."""
-
-    uses: dict[tuple[str, str], Use] = field(default_factory=dict)
-    oddities: list[tuple[int, str]] = field(default_factory=list)
-    noted: dict[str, list[object]] = field(default_factory=dict)
-    nested: list[tuple[int, bytes]] = field(default_factory=list)
-    protocol: int = 0
-    arrays: int = 0
 
 
 _IMPORTERS = ("numpy.core._ufunc_reconstruct", "numpy._core._ufunc_reconstruct")
@@ -330,7 +277,7 @@ class Machine:
 
     def _array(self, wrapper: Made) -> Array:
         self._check_frame(must_end=True)
-        shape, dtype, padded = _wrapped(wrapper)
+        shape, dtype, padded = wrapped(wrapper)
         self.trace.arrays += 1
         if dtype == "O":
             if self.depth >= MAX_NESTING:
@@ -354,247 +301,3 @@ def _text_method(function: Global, arguments: object) -> str:
         case (Global(module="builtins", name="str"), str(name)) if str(function) == "builtins.getattr":
             return f"str.{name}" if not name.startswith("_") else ""
     return ""
-
-
-ARRAY_WRAPPERS = ("NumpyArrayWrapper", "NDArrayWrapper", "ZNDArrayWrapper")
-_BY_ARGUMENT = ("copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__")
-
-
-def class_of(symbol: object) -> Global:
-    """The class that a made object would be an instance of, as far as can be told."""
-    match symbol:
-        case Made(by=Global() as by, arguments=(Global() as cls, *_)) if str(by) in _BY_ARGUMENT:
-            return cls
-        case Made(by=Global() as by):
-            return by
-    return Global("", "")
-
-
-def is_array_wrapper(symbol: Made) -> bool:
-    """Whether joblib would go on reading an array here."""
-    cls = class_of(symbol)
-    return cls.name in ARRAY_WRAPPERS and "joblib" in cls.module.split(".")
-
-
-def _wrapped(wrapper: Made) -> tuple[tuple[int, ...], str, bool]:
-    """Shape, datatype and whether padding precedes the bytes. Strict: where joblib and this machine disagreed
-    about a length, opcodes could hide in what is taken for numbers.
-    """
-    match wrapper.state:
-        case {"shape": tuple(shape), "dtype": Made() as dtype, **rest}:
-            kind = datatype(dtype)
-            if kind and len(shape) <= MAX_RANK and all(type(size) is int and size >= 0 for size in shape):
-                return shape, kind, rest.get("numpy_array_alignment_bytes") is not None
-    if class_of(wrapper).name != "NumpyArrayWrapper":
-        raise PickleError("its arrays are in files of their own, as joblib before 0.10 wrote them")
-    raise PickleError("one of its arrays has a shape or a datatype that cannot be understood")
-
-
-def datatype(dtype: Made) -> str:
-    """Kind and bytes of an item: "f8", "U40"; "O" where items are objects; empty where numpy writes no such thing."""
-    match dtype:
-        case Made(
-            by=Global(module="numpy", name="dtype"),
-            arguments=(str(text), *_),
-            state=(int(), _, _, _, _, int(size), int(), int(flags), *_),
-        ) if text:
-            if text[0] == "O" or flags & _HAS_OBJECTS:
-                return "O"
-            if text[0] in "biufcSUVMm" and text[1:].isdecimal() and len(text) < 12:
-                item = int(text[1:]) * (4 if text[0] == "U" else 1)
-                return f"{text[0]}{item}" if size in {-1, item} else ""
-    return ""
-
-
-_HAS_OBJECTS = 1
-
-
-def _global(machine: Machine) -> object:
-    module = machine.line()
-    return machine.refer(module, machine.line())
-
-
-def _stack_global(machine: Machine) -> object:
-    name = machine.stack.pop()
-    return machine.refer(machine.stack.pop(), name)
-
-
-def _reduce(machine: Machine) -> object:
-    arguments = machine.stack.pop()
-    return machine.call(machine.stack.pop(), arguments)
-
-
-def _newobj_ex(machine: Machine) -> object:
-    keywords = machine.stack.pop()
-    arguments = machine.stack.pop()
-    return machine.call(machine.stack.pop(), (arguments, keywords))
-
-
-def _instance(machine: Machine) -> object:
-    cls = _global(machine)
-    return machine.call(cls, tuple(machine.to_mark()))
-
-
-def _object(machine: Machine) -> object:
-    cls, *arguments = machine.to_mark()
-    return machine.call(cls, tuple(arguments))
-
-
-def _integer(machine: Machine) -> object:
-    text = machine.line()
-    return {"00": False, "01": True}.get(text) if text in {"00", "01"} else _parsed(text)
-
-
-def _long(machine: Machine) -> object:
-    return _parsed(machine.line().rstrip("L"))
-
-
-def _parsed(text: str) -> int | Blob:
-    if len(text) > KEPT:
-        return Blob(len(text), b"")
-    try:
-        return int(text or "0", 0 if text.startswith("0x") else 10)
-    except ValueError as error:
-        raise PickleError(f"{text[:20]!r} is no number") from error
-
-
-def _float(machine: Machine) -> float:
-    text = machine.line()
-    try:
-        return float(text)
-    except ValueError as error:
-        raise PickleError(f"{text[:20]!r} is no number") from error
-
-
-def _quoted(machine: Machine) -> object:
-    text = machine.line("latin-1")
-    if len(text) < 2 or text[0] not in "'\"" or text[-1] != text[0]:
-        raise PickleError("a string has no quotes")
-    if len(text) > KEPT:
-        return Blob(len(text), text[:KEPT].encode("latin-1"))
-    return codecs.escape_decode(text[1:-1].encode("latin-1"))[0].decode("latin-1")
-
-
-def _unicode(machine: Machine) -> object:
-    text = machine.line("raw-unicode-escape")
-    return text if len(text) <= KEPT else Blob(len(text), text[:KEPT].encode("utf-8", "replace"))
-
-
-def _short_string(machine: Machine, width: int) -> object:
-    value = machine.sized(width, is_text=False)
-    return value.decode("latin-1") if isinstance(value, bytes) else value
-
-
-def _fast_tuple(count: int) -> Callable[[Machine], object]:
-    def push(machine: Machine) -> object:
-        items = tuple(machine.stack[-count:])
-        if len(items) != count:
-            raise PickleError(f"it is malformed at byte {machine.offset}")
-        del machine.stack[-count:]
-        return items
-
-    return push
-
-
-def _put(machine: Machine, index: int | Blob) -> None:
-    machine.memo[index] = machine.stack[-1]
-
-
-def _protocol(machine: Machine) -> None:
-    machine.protocol = machine.take(1)[0]
-    machine.trace.protocol = max(machine.trace.protocol, machine.protocol)
-    if machine.protocol > 5:
-        raise PickleError(f"protocol {machine.protocol} is not known")
-
-
-def _pop(machine: Machine) -> None:
-    if machine.stack:
-        machine.stack.pop()
-    else:
-        machine.to_mark()
-
-
-def _append(machine: Machine) -> None:
-    item = machine.stack.pop()
-    machine.extend([item])
-
-
-def _set_item(machine: Machine) -> None:
-    value = machine.stack.pop()
-    machine.set_items([machine.stack.pop(), value])
-
-
-PUSH: dict[bytes, Callable[[Machine], object]] = {
-    b"N": lambda _: None,
-    b"\x88": lambda _: True,
-    b"\x89": lambda _: False,
-    b"K": lambda m: m.take(1)[0],
-    b"M": lambda m: m.number("<H"),
-    b"J": lambda m: m.number("<i"),
-    b"G": lambda m: m.number(">d"),
-    b"\x8a": lambda m: m.long(1),
-    b"\x8b": lambda m: m.long(4),
-    b"I": _integer,
-    b"L": _long,
-    b"F": _float,
-    b"S": _quoted,
-    b"V": _unicode,
-    b"U": lambda m: _short_string(m, 1),
-    b"T": lambda m: _short_string(m, 4),
-    b"X": lambda m: m.sized(4, is_text=True),
-    b"\x8c": lambda m: m.sized(1, is_text=True),
-    b"\x8d": lambda m: m.sized(8, is_text=True),
-    b"C": lambda m: m.sized(1, is_text=False),
-    b"B": lambda m: m.sized(4, is_text=False),
-    b"\x8e": lambda m: m.sized(8, is_text=False),
-    b"\x96": lambda m: m.sized(8, is_text=False),
-    b"]": lambda _: [],
-    b"}": lambda _: {},
-    b")": lambda _: (),
-    b"\x8f": lambda _: [],
-    b"l": lambda m: m.to_mark(),
-    b"d": lambda m: m.mapping(m.to_mark()),
-    b"t": lambda m: tuple(m.to_mark()),
-    b"\x91": lambda m: tuple(m.to_mark()),
-    b"\x85": _fast_tuple(1),
-    b"\x86": _fast_tuple(2),
-    b"\x87": _fast_tuple(3),
-    b"2": lambda m: m.stack[-1],
-    b"h": lambda m: m.memo[m.take(1)[0]],
-    b"j": lambda m: m.memo[m.number("<I")],
-    b"g": lambda m: m.memo[_parsed(m.line())],
-    b"c": _global,
-    b"\x93": _stack_global,
-    b"R": _reduce,
-    b"\x81": _reduce,
-    b"\x92": _newobj_ex,
-    b"i": _instance,
-    b"o": _object,
-    b"P": lambda m: m.persistent(m.line()),
-    b"Q": lambda m: m.persistent(m.stack.pop()),
-    b"\x82": lambda m: m.extension(1),
-    b"\x83": lambda m: m.extension(2),
-    b"\x84": lambda m: m.extension(4),
-    b"\x97": lambda m: m.persistent(None),
-}
-"""Opcodes that put one symbol on the stack."""
-
-ACT: dict[bytes, Callable[[Machine], object]] = {
-    b"\x80": _protocol,
-    b"\x95": lambda m: m.frame(),
-    b"\x98": lambda _: None,
-    b"(": lambda m: m.mark(),
-    b"0": _pop,
-    b"1": lambda m: m.to_mark(),
-    b"a": _append,
-    b"e": lambda m: m.extend(m.to_mark()),
-    b"\x90": lambda m: m.extend(m.to_mark()),
-    b"s": _set_item,
-    b"u": lambda m: m.set_items(m.to_mark()),
-    b"b": lambda m: m.build(),
-    b"p": lambda m: _put(m, _parsed(m.line())),
-    b"q": lambda m: _put(m, m.take(1)[0]),
-    b"r": lambda m: _put(m, m.number("<I")),
-    b"\x94": lambda m: _put(m, len(m.memo)),
-}
-"""Opcodes that change what is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-from modelbuild.pickle_machine import Array, Blob, Global, Made, class_of, datatype
+from modelbuild.pickle_symbols import Array, Blob, Global, Made, class_of, datatype
 
 _LAYOUTS = {
     "i1": "b",

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from modelbuild.compression import compression, open_plain
 from modelbuild.errors import ArtifactError
-from modelbuild.pickle_machine import Machine, PickleError, Trace, Use
+from modelbuild.pickle_machine import Machine
 from modelbuild.pickle_policy import PicklePolicy, shared_policy
+from modelbuild.pickle_symbols import PickleError, Trace, Use
 from modelbuild.runtime import Finding
 
 WATCHED = ("_sklearn_version", "_sklearn_output_config", "feature_names_in_")

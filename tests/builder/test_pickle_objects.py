@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from builder import samples
-from modelbuild.pickle_machine import Machine, Trace
+from modelbuild.pickle_machine import Machine
 from modelbuild.pickle_objects import attributes, class_name, parts, values
+from modelbuild.pickle_symbols import Trace
 
 
 def root(data: bytes) -> object:

@@ -12,8 +12,8 @@ from modelbuild import archive
 from modelbuild.artifact import Artifact
 from modelbuild.distributions import is_stdlib, of_model
 from modelbuild.errors import ArtifactError, UnsupportedModelError
-from modelbuild.pickle_machine import Use
 from modelbuild.pickle_objects import attributes, class_name, parts, values
+from modelbuild.pickle_symbols import Use
 from modelbuild.pickles import EASIER_TO_LOAD, PickleScan, judge, judge_use, scan
 from modelbuild.runtime import Finding, Reading, load_runtime
 
