@@ -19,6 +19,9 @@ from modelbuild.protobuf import BYTES, VARINT
 from modelbuild.rules import Condition, Rule, parse_rules
 from modelbuild.runtime import Runtime
 
+SMALL_FOLDER = 20
+"""Files in a folder that are looked at one by one, to lead to the one that was meant."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownFormat:
@@ -60,18 +63,27 @@ def _holds(condition: Condition, evidence: Evidence) -> bool:
 
 def _unknown(artifact: Artifact, evidence: Evidence, runtimes: Sequence[Runtime]) -> Exception:
     here = "Runtimes here: " + "; ".join(f"{runtime.name} ({runtime.summary})" for runtime in runtimes) + "."
-    inner = _takes_inner(artifact, runtimes)
-    if inner:
+
+    def taker(inner: Evidence) -> str:
+        return next((runtime.name for runtime in runtimes if matches(runtime.rules, inner)), "")
+
+    file, runtime = _inside(artifact, taker)
+    if file:
         return UnknownFormatError(
-            f"{artifact.name} is a folder; the runtime {inner[1]!r} takes the file {inner[0]} in it.",
-            hint=f"Give that file: {artifact.source / inner[0]}",
+            f"{artifact.name} is a folder; the runtime {runtime!r} takes the file {file} in it.",
+            hint=f"Give that file: {artifact.source / file}",
         )
-    for known in known_formats():
-        if matches(known.rules, evidence):
-            return UnknownFormatError(
-                f"{artifact.name} is {known.title}, which no runtime here takes.",
-                hint=" ".join(filter(None, (known.hint, here))),
-            )
+    known = _known(evidence)
+    if known:
+        return UnknownFormatError(
+            f"{artifact.name} is {known.title}, which no runtime here takes.",
+            hint=" ".join(filter(None, (known.hint, here))),
+        )
+    file, title = _inside(artifact, _title)
+    if file:
+        return UnknownFormatError(
+            f"{artifact.name} is a folder with {file}, {title}, which no runtime here takes.", hint=here
+        )
     damage = _damage(evidence)
     if damage:
         return ArtifactError(f"{artifact.name} {damage}.", hint="Copy or save it again: it is cut off or corrupt.")
@@ -81,16 +93,25 @@ def _unknown(artifact: Artifact, evidence: Evidence, runtimes: Sequence[Runtime]
     )
 
 
-def _takes_inner(artifact: Artifact, runtimes: Sequence[Runtime]) -> tuple[str, str] | None:
-    """The only file of a small folder that a runtime would take by itself."""
-    if not artifact.is_folder or len(artifact.files) > 20:
-        return None
+def _inside(artifact: Artifact, name: Callable[[Evidence], str]) -> tuple[str, str]:
+    """The only file of a small folder that ``name`` has a name for, and that name."""
+    if not artifact.is_folder or len(artifact.files) > SMALL_FOLDER:
+        return "", ""
     found = []
     for file in artifact.files:
         single = Artifact(file.path, (file,), is_folder=False, digest="", source=file.source)
-        evidence = Evidence(single)
-        found += [(file.path, runtime.name) for runtime in runtimes if matches(runtime.rules, evidence)]
-    return found[0] if len(found) == 1 else None
+        named = name(Evidence(single))
+        found += [(file.path, named)] if named else []
+    return found[0] if len(found) == 1 else ("", "")
+
+
+def _known(evidence: Evidence) -> KnownFormat | None:
+    return next((known for known in known_formats() if matches(known.rules, evidence)), None)
+
+
+def _title(evidence: Evidence) -> str:
+    known = _known(evidence)
+    return known.title if known else ""
 
 
 def _damage(evidence: Evidence) -> str:

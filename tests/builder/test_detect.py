@@ -213,6 +213,14 @@ def test_a_folder_around_a_single_model_leads_to_it(tmp_path):
     assert str(tmp_path / "m" / "model.onnx") in caught.value.hint
 
 
+def test_a_folder_around_a_model_that_no_runtime_takes_names_it(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "readme.md").write_text("hello")
+    (tmp_path / "m" / "model.cbm").write_bytes(b"CBM1xxxx")
+    with pytest.raises(UnknownFormatError, match=r"m is a folder with model\.cbm, a CatBoost model, which no"):
+        detect(look(tmp_path / "m", tmp_path), RUNTIMES)
+
+
 def test_two_runtimes_that_match_are_both_named(tmp_path):
     (tmp_path / "m.x").write_text("x")
     rules = parse_rules([{"glob": "*.x"}], "test")
