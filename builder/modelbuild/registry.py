@@ -150,7 +150,10 @@ _REFUSALS: tuple[tuple[tuple[str, ...], Callable[[Reference, bool], tuple[str, s
         ("connection refused", "no route to host", "network is unreachable", "i/o timeout", "timeout exceeded"),
         _unreachable,
     ),
-    (("does not exist locally", "an image does not exist", "no such image", "image not known"), _missing),
+    (
+        ("does not exist locally", "an image does not exist", "no such image", "image not known", "tag does not exist"),
+        _missing,
+    ),
     (
         ("no basic auth credentials", "unauthorized", "authentication required", "401", "incorrect username"),
         _unauthorized,

@@ -35,11 +35,15 @@ def test_it_works_alone(wheel, tmp_path):
     subprocess.run([uv.find_uv_bin(), "venv", "-q", "--python", sys.executable, tmp_path / "venv"], check=True)
     subprocess.run([uv.find_uv_bin(), "pip", "install", "-q", "--python", python, wheel], check=True)
     command = [tmp_path / "venv/bin/mbuild"]
-    runtimes = subprocess.run([*command, "runtimes", "--json"], check=True, capture_output=True, text=True, cwd=tmp_path)
+    runtimes = subprocess.run(
+        [*command, "runtimes", "--json"], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
     assert '"onnx"' in runtimes.stdout
     # The templates and the server travel inside: rendering needs both, and no engine.
     (tmp_path / "bad.onnx").write_bytes(b"")
-    refused = subprocess.run([*command, "inspect", "bad.onnx"], check=False, capture_output=True, text=True, cwd=tmp_path)
+    refused = subprocess.run(
+        [*command, "inspect", "bad.onnx"], check=False, capture_output=True, text=True, cwd=tmp_path
+    )
     assert refused.returncode == 10
     found = subprocess.run(
         [python, "-c", "from modelbuild.render import templates_folder; print(*templates_folder().iterdir())"],

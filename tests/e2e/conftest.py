@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
+import itertools
 import os
+import tempfile
 import urllib.error
 import urllib.request
 import zlib
@@ -24,9 +28,14 @@ BASE = os.environ.get("MBUILD_TEST_BASE", "python:3.11-slim")
 
 
 @pytest.fixture(scope="session")
-def worker() -> str:
-    """Tells apart what processes leave in the engine that test at the same time."""
-    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+def worker() -> Iterator[str]:
+    """Tells apart what processes leave in the engine that test at the same time: the first name that is free."""
+    for number in itertools.count():
+        with Path(tempfile.gettempdir(), f"mbuild-e2e-{os.getuid()}-{number}.lock").open("w") as lock:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield f"w{number}"
+                return
 
 
 @pytest.fixture(scope="session")

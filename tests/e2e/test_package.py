@@ -63,7 +63,7 @@ def test_talk_goes_to_stderr_in_plain_lines_and_ends_with_a_table(
     assert set(table) >= {"base", "dependencies", "server", "model", "handler", "manifest", "total"}
     assert table["base"][-1] == "cache"
     assert re.search(
-        r"^1 example answered, 1 compared; ready in [\d.]+ s, first answer after [\d.]+ s$", outcome.err, re.M
+        r"^1 example answered, 1 compared; ready in [\d.]+ s, first answer after [\d.]+ s$", outcome.err, re.MULTILINE
     )
     assert not any(line.startswith("  |") for line in lines), "the engine's log is for failures and -v"
 

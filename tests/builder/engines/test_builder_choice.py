@@ -47,13 +47,14 @@ def chosen(tmp_path, client, **environment):
 )
 def test_the_builder_that_works(tmp_path, client, builder):
     engine = chosen(tmp_path, client)
-    assert engine.builder.NAME == builder
+    found = engine.builder.NAME
+    assert found == builder
     assert f" 1.2 with {builder} at unix:///x.sock (the default socket)" in engine.reason
 
 
 def test_the_user_may_want_the_classic_builder(tmp_path):
     engine = chosen(tmp_path, Client("1.45", OVERLAY), DOCKER_BUILDKIT="0")
-    assert engine.builder.NAME == "the classic builder"
+    assert "the classic builder" in engine.reason
 
 
 def test_podman_behind_dockers_socket_is_podman(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 
@@ -89,13 +90,31 @@ def test_from_a_registry_that_is_not_there(engine, progress):
     assert "mbuild base" in error.hint
 
 
-def test_pulled_when_it_is_missing_and_pinned_then(engine, registry, progress):
-    name = f"{registry.host}/library/python:pulled"
+@pytest.fixture
+def pulled(engine, private_registry, progress, tmp_path):
+    """A base image as it comes from a registry that wants a login."""
+    secret = base64.b64encode(b"ann:s3cret:x").decode()
+    logins = {"auths": {private_registry.host: {"auth": secret}}}
+    (tmp_path / "docker-config" / "config.json").write_text(json.dumps(logins))
+    name = f"{private_registry.host}/library/python:pulled"
     engine.client.tag(BASE, *name.rsplit(":", 1))
     digest = engine.push(name, progress=progress).digest
     engine.client.remove_image(name)
-    found = look(engine, name, progress)
+    yield look(engine, name, progress), digest
     engine.client.remove_image(name)
+
+
+def test_pulled_with_a_login_when_it_is_missing_and_pinned_then(pulled, progress):
+    found, digest = pulled
     assert found.digest == digest
     assert found.pinned.endswith(f"@{digest}")
-    assert f"Pulling {name}" in progress.steps
+    assert f"Pulling {found.reference}" in progress.steps
+
+
+def test_a_build_asks_no_registry(engine, pulled, tiny, progress, tmp_path):
+    """The builder could not: it has no login."""
+    (tmp_path / "docker-config" / "config.json").unlink()
+    plan, context = tiny(engine, base=pulled[0], model=uuid.uuid4().bytes)
+    image = engine.build(plan, context, no_cache=True, progress=progress)
+    engine.remove(image)
+    assert image.layers[-1].name == "manifest"

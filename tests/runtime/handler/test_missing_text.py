@@ -1,7 +1,7 @@
 """Missing text in a frame: one row is the same row, whatever else is in its batch."""
 
 from dataclasses import dataclass
-from typing import Annotated, Optional
+from typing import Annotated
 
 import pandas as pd
 import pytest
@@ -14,7 +14,7 @@ from modelbuild_runtime.signature import Signature
 @dataclass
 class House:
     surface: float
-    energy: Optional[str] = None
+    energy: str | None = None
 
 
 @pytest.mark.parametrize("others", [[], [{"surface": 2.0, "energy": "A"}]], ids=["alone", "beside one that has it"])
