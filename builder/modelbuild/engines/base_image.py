@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform as this_machine
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from docker.errors import APIError, NotFound
 
 from modelbuild.credentials import find_credentials
+from modelbuild.engines.container import created
 from modelbuild.engines.details import digest_of
 from modelbuild.engines.failure import engine_errors
 from modelbuild.engines.transfer import Transfer, pull_events
@@ -35,15 +35,18 @@ print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "libc": libc.strip()
 OTHER_BASES = "--base takes any image with a python3; `mbuild base` makes a small one where no registry is reachable."
 
 
-def find_base(client: Any, host: Host, reference: str, platform: str, *, pull: bool, progress: Progress) -> BaseImage:
-    """The base image as the engine has it, pulled if need be."""
-    details = None if pull else _local(client, reference, platform)
-    if details is None:
-        _pull(client, host, reference, platform, progress)
-        details = _local(client, reference, platform)
-    if details is None:
+def find_base(
+    client: Any, host: Host, reference: str, platform: str, *, native: str, pull: bool, progress: Progress
+) -> BaseImage:
+    """The base image as the engine has it, pulled if need be. ``native`` is the platform that the engine runs."""
+    parse(reference)
+    details = _local(client, reference)
+    if pull or details is None or not same_platform(details, platform):
+        _pull(client, host, reference, platform, progress, has=details)
+        details = _local(client, reference)
+    if details is None or not same_platform(details, platform):
         raise BaseImageError(f"The base image {reference} is not for {platform}.", hint=OTHER_BASES)
-    facts = _facts(client, host, details, reference, platform)
+    facts = _facts(client, host, details, reference, runs=same_platform(details, native))
     return BaseImage(
         reference=reference,
         digest=digest_of(details, reference),
@@ -63,14 +66,16 @@ def same_platform(details: Mapping[str, Any], platform: str) -> bool:
     return not (variant and has) or variant == has
 
 
-def _local(client: Any, reference: str, platform: str) -> Mapping[str, Any] | None:
+def _local(client: Any, reference: str) -> Mapping[str, Any] | None:
     with engine_errors(f"looking at {reference}"), suppress(NotFound):
         details: Mapping[str, Any] = client.inspect_image(reference)
-        return details if same_platform(details, platform) else None
+        return details
     return None
 
 
-def _pull(client: Any, host: Host, reference: str, platform: str, progress: Progress) -> None:
+def _pull(
+    client: Any, host: Host, reference: str, platform: str, progress: Progress, *, has: Mapping[str, Any] | None
+) -> None:
     target = parse(reference)
     progress.step("Pulling", reference)
     transfer = Transfer(progress)
@@ -82,7 +87,10 @@ def _pull(client: Any, host: Host, reference: str, platform: str, progress: Prog
         except APIError as error:
             transfer.error = str(error.explanation)
     if transfer.error:
-        raise _not_pulled(transfer.error, reference, logged_in=login is not None)
+        refused = _not_pulled(transfer.error, reference, logged_in=login is not None)
+        if has and not same_platform(has, platform):
+            refused.message += f" The one that the engine has is for {has['Os']}/{has['Architecture']}, not {platform}."
+        raise refused
 
 
 def _not_pulled(message: str, reference: str, *, logged_in: bool) -> BaseImageError:
@@ -92,25 +100,23 @@ def _not_pulled(message: str, reference: str, *, logged_in: bool) -> BaseImageEr
     if "manifest unknown" in lower or "not found" in lower or "does not exist" in lower:
         return BaseImageError(f"There is no base image {reference}.", details=message, hint=OTHER_BASES)
     why: RegistryError = refusal(message, reference, logged_in=logged_in, doing="pull")
-    return BaseImageError(why.message, details=message, hint=f"{why.hint}\n{OTHER_BASES}")
+    return BaseImageError(why.message, details=message, hint=f"{OTHER_BASES}\n{why.hint}")
 
 
-def _facts(client: Any, host: Host, details: Mapping[str, Any], reference: str, platform: str) -> Mapping[str, str]:
+def _facts(client: Any, host: Host, details: Mapping[str, Any], reference: str, *, runs: bool) -> Mapping[str, str]:
     """Python and libc of an image, asked once for each image id."""
     kept = host.cache / "bases" / f"{details['Id'].removeprefix('sha256:')}.json"
     with suppress(OSError, ValueError):
         known: Mapping[str, str] = json.loads(kept.read_bytes())
         return known
-    facts = _ask(client, details, reference, platform)
+    facts = _ask(client, details, reference) if runs else _guess(details, reference)
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(facts))
     return facts
 
 
-def _ask(client: Any, details: Mapping[str, Any], reference: str, platform: str) -> Mapping[str, str]:
-    if not _runs_here(details):
-        return _guess(details, reference, platform)
+def _ask(client: Any, details: Mapping[str, Any], reference: str) -> Mapping[str, str]:
     code, said = _run(client, details["Id"], reference)
     try:
         if code == 0:
@@ -125,27 +131,21 @@ def _ask(client: Any, details: Mapping[str, Any], reference: str, platform: str)
 
 def _run(client: Any, image: str, reference: str) -> tuple[int, str]:
     """Run the probe; there is no network, and nothing but its two lines comes back."""
-    container = None
-    try:
-        with engine_errors(f"looking into {reference}"):
-            container = client.create_container(
-                image,
-                entrypoint=["python3", "-I", "-S", "-c", PROBE],
-                command=[],
-                host_config=client.create_host_config(
-                    network_mode="none", cap_drop=["ALL"], log_config={"Type": "json-file", "Config": {}}
-                ),
-            )["Id"]
-            try:
-                client.start(container)
-            except APIError as error:
-                raise _no_python(str(error.explanation), reference) from error
-            code = int(client.wait(container)["StatusCode"])
-            return code, client.logs(container).decode(errors="replace")
-    finally:
-        if container:
-            with engine_errors("removing a container"), suppress(NotFound):
-                client.remove_container(container, force=True, v=True)
+    doing = f"looking into {reference}"
+    settings = {
+        "entrypoint": ["python3", "-I", "-S", "-c", PROBE],
+        "command": [],
+        "host_config": client.create_host_config(
+            network_mode="none", cap_drop=["ALL"], log_config={"Type": "json-file", "Config": {}}
+        ),
+    }
+    with created(client, image, doing, settings) as container, engine_errors(doing):
+        try:
+            client.start(container)
+        except APIError as error:
+            raise _no_python(str(error.explanation), reference) from error
+        code = int(client.wait(container)["StatusCode"])
+        return code, client.logs(container).decode(errors="replace")
 
 
 def _no_python(message: str, reference: str) -> BaseImageError:
@@ -154,19 +154,14 @@ def _no_python(message: str, reference: str) -> BaseImageError:
     return BaseImageError(f"The base image {reference} cannot be started.", details=message, hint=OTHER_BASES)
 
 
-def _runs_here(details: Mapping[str, Any]) -> bool:
-    names = {"x86_64": "amd64", "aarch64": "arm64", "AMD64": "amd64"}
-    machine = this_machine.machine()
-    return bool(details["Architecture"] == names.get(machine, machine))
-
-
-def _guess(details: Mapping[str, Any], reference: str, platform: str) -> Mapping[str, str]:
+def _guess(details: Mapping[str, Any], reference: str) -> Mapping[str, str]:
     """For a foreign architecture: what the image says of itself. The official ones name their Python."""
     environment = dict(entry.split("=", 1) for entry in details["Config"].get("Env") or () if "=" in entry)
     version = environment.get("PYTHON_VERSION", "")
     if not version:
         raise BaseImageError(
-            f"The base image {reference} is for {platform}, which does not run here, and does not say its Python.",
+            f"The base image {reference} is for {details['Architecture']}, which the engine does not run, and does not "
+            "say its Python.",
             hint="Use an official python image, or give yours ENV PYTHON_VERSION.",
         )
     return {"python": ".".join(version.split(".")[:2]), "libc": "musl" if "alpine" in reference else "glibc"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from docker.errors import APIError, NotFound
 
 from modelbuild.engines.endpoint import Endpoint
 from modelbuild.engines.failure import engine_errors
+from modelbuild.errors import MbuildError
 
 DEFAULT_PORT = 8080
 _KILLED = 137
+# Seconds within which an engine makes a container.
+_LATE = 5.0
 
 
 @contextmanager
@@ -26,22 +30,48 @@ def running(client: Any, endpoint: Endpoint, image: str, environment: Mapping[st
     """Start ``image``, and remove its container when the block ends in whatever way."""
     config = image_config(client, image)
     port = exposed_port(config)
-    # Our own name: a container that was made while an interrupt arrived can be removed all the same.
-    name = f"mbuild-verify-{secrets.token_hex(6)}"
+    doing = "starting a container"
+    settings = {
+        "environment": dict(environment),
+        "ports": [port],
+        "host_config": client.create_host_config(**hardened(port, endpoint)),
+    }
+    with created(client, image, doing, settings) as container:
+        with engine_errors(doing):
+            client.start(container)
+        yield DockerContainer(client, container, endpoint, port, health_command(config))
+
+
+@contextmanager
+def created(client: Any, image: str, doing: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """The id of a new container, which is removed when the block ends, or an interrupt arrives while it is made."""
+    name = f"mbuild-{secrets.token_hex(6)}"
+    late = _LATE
     try:
-        with engine_errors("starting a container"):
-            container = client.create_container(
-                image,
-                name=name,
-                environment=dict(environment),
-                ports=[port],
-                host_config=client.create_host_config(**hardened(port, endpoint)),
-            )
-            client.start(container["Id"])
-        yield DockerContainer(client, container["Id"], endpoint, port, health_command(config))
+        try:
+            with engine_errors(doing):
+                container = client.create_container(image, name=name, **settings)["Id"]
+        except MbuildError:
+            late = 0.0  # refused: there is none
+            raise
+        late = 0.0
+        yield container
     finally:
-        with engine_errors("removing a container"), suppress(NotFound):
+        with engine_errors("removing a container"):
+            _remove(client, name, time.monotonic() + late)
+
+
+def _remove(client: Any, name: str, deadline: float) -> None:
+    """An engine finishes making a container although nobody waits for it any more: it may come until ``deadline``."""
+    while True:
+        try:
             client.remove_container(name, force=True, v=True)
+        except NotFound:
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(0.1)
+        else:
+            return
 
 
 def image_config(client: Any, image: str) -> Mapping[str, Any]:

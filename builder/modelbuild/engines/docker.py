@@ -91,7 +91,9 @@ class DockerEngine:
 
     def base(self, reference: str, platform: str, *, pull: bool, progress: Progress) -> BaseImage:
         """Look at a base image, pulled first when it is not here or ``pull`` asks for a newer one."""
-        return find_base(self.client, self.host, reference, platform, pull=pull, progress=progress)
+        return find_base(
+            self.client, self.host, reference, platform, native=self.platform, pull=pull, progress=progress
+        )
 
     def build(self, plan: Plan, context: Context, *, no_cache: bool, progress: Progress) -> Image:
         """Build without a tag, from the longest stage that is there."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import json
+import tarfile
 import uuid
 
 import pytest
 
 from modelbuild.engines.http_build import Order, build, dockerfile_only
-from modelbuild.errors import BaseImageError
+from modelbuild.errors import BaseImageError, UsageError
 
 from .conftest import BASE
 
@@ -75,7 +78,53 @@ def test_with_a_python_that_does_not_work(engine, image, progress):
 def test_for_another_platform(engine, progress):
     error = refusal(engine, BASE, progress, platform="linux/s390x")
     assert BASE in error.message
+    assert "The one that the engine has is for linux/amd64, not linux/s390x." in error.message
     assert engine.client.inspect_image(BASE)["Architecture"] == "amd64"
+
+
+@pytest.fixture
+def foreign(docker_engine):
+    """Load an image of another architecture, with nothing in it."""
+    names = []
+
+    def make(*environment):
+        names.append(f"mbuild-test/base-{uuid.uuid4().hex[:8]}:1")
+        layer = b"\0" * 1024
+        config = {
+            "architecture": "s390x",
+            "os": "linux",
+            "config": {"Env": list(environment)},
+            "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
+        }
+        manifest = [{"Config": "config.json", "RepoTags": names[-1:], "Layers": ["layer.tar"]}]
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for name, content in {"manifest.json": manifest, "config.json": config, "layer.tar": layer}.items():
+                data = content if isinstance(content, bytes) else json.dumps(content).encode()
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+        list(docker_engine.client.load_image(archive.getvalue()))
+        return names[-1]
+
+    yield make
+    for name in names:
+        docker_engine.client.remove_image(name)
+
+
+def test_a_foreign_one_that_says_its_python(docker_engine, foreign, progress):
+    found = look(docker_engine, foreign("PYTHON_VERSION=3.12.4"), progress, platform="linux/s390x")
+    assert (found.python, found.libc, found.platform) == ("3.12", "glibc", "linux/s390x")
+
+
+def test_a_foreign_one_that_does_not(docker_engine, foreign, progress):
+    error = refusal(docker_engine, foreign(), progress, platform="linux/s390x")
+    assert "is for s390x, which the engine does not run, and does not say its Python" in error.message
+
+
+def test_a_name_that_is_none(engine, progress):
+    with pytest.raises(UsageError, match="capitals in 'Python'"):
+        look(engine, "ghcr.io/Python", progress)
 
 
 def test_one_that_does_not_exist(engine, registry, progress):

@@ -78,6 +78,10 @@ def test_a_server_that_dies_at_once_says_why_and_not_how(engine, image):
     assert "Traceback" not in error.details
 
 
+def test_an_image_whose_command_does_not_exist(engine, image):
+    assert "The image cannot be started: " in failure(engine, image(entrypoint=("/missing",))).message
+
+
 def test_a_server_that_never_listens(engine, image):
     features = b"import time\nprint('loading for ever', flush=True)\ntime.sleep(60)\n"
     error = failure(engine, image(features=features), timeout=1.5)
