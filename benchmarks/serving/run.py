@@ -136,7 +136,17 @@ def memory_mb(pid: int) -> float:
 def measure(pid: int, folder: Path, connections: int, seconds: float) -> dict[str, float]:
     """One burst of wrk."""
     environment = {**os.environ, "BODIES": str(folder / "bodies.txt"), "TARGET_PATH": "/predict"}
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", HERE / "load.lua"]
+    command = [
+        "taskset",
+        "-c",
+        "1",
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        "-s",
+        HERE / "load.lua",
+    ]
     before = cpu_seconds(pid)
     output = subprocess.run(
         [*command, f"http://127.0.0.1:{PORT}"], env=environment, check=True, capture_output=True, text=True

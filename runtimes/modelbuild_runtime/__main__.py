@@ -9,8 +9,8 @@ import os
 import sys
 from typing import List
 
-from modelbuild_runtime.cpus import available, thread_environment
 from modelbuild_runtime.errors import LoadError, SettingError
+from modelbuild_runtime.process.cpus import available, thread_environment
 from modelbuild_runtime.settings import Settings, read_settings, unknown_variables
 
 USAGE = """usage: python -m modelbuild_runtime [serve | check | info]
@@ -47,10 +47,10 @@ def _run(command: str, settings: Settings, threads: int) -> int:
     for warning in unknown_variables(os.environ):
         log.logger.warning(warning)
     if command == "serve":
-        from modelbuild_runtime.serving import serve
+        from modelbuild_runtime.process.serving import serve
 
         return serve(settings, threads)
-    from modelbuild_runtime import check
+    from modelbuild_runtime.process import check
 
     return check.check(settings, threads) if command == "check" else check.info(settings, threads)
 

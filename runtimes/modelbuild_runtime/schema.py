@@ -6,8 +6,8 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
+from modelbuild_runtime.bodies.question import is_open, only_input
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.question import is_open, only_input
 from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensor import NUMPY
 

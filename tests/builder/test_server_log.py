@@ -7,7 +7,7 @@ from modelbuild.server_log import condensed, last_words
 LOG = """2026-11-22T19:52:20.400Z INFO loading
 2026-11-22T19:52:20.400Z ERROR prediction failed: KeyError [14af3f8c9b94000001]
 Traceback (most recent call last):
-  File "/opt/mbuild/server/modelbuild_runtime/dataplane.py", line 60, in run
+  File "/opt/mbuild/server/modelbuild_runtime/dataplane/dataplane.py", line 60, in run
     return self._run(jobs)
            ^^^^^^^^^^^^^^^
   File "/opt/mbuild/handler/features.py", line 2, in preprocess

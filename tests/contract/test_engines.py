@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from modelbuild_runtime import engines
-from modelbuild_runtime.batcher import Outcome
-from modelbuild_runtime.dataplane import Dataplane
+from modelbuild_runtime.dataplane.batcher import Outcome
+from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.engines import Sample
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
 from modelbuild_runtime.pipeline import load_pipeline
-from modelbuild_runtime.replay import differs
+from modelbuild_runtime.process.differences import differs
+from modelbuild_runtime.process.warmup import learn, warm_up
 from modelbuild_runtime.request import Request, Response, Rows
 from modelbuild_runtime.signature import Signature
 from modelbuild_runtime.tensor import DATATYPES, NUMPY
-from modelbuild_runtime.warmup import learn, warm_up
 
 NAMES = sorted(folder.name for folder in Path(engines.__file__).parent.iterdir() if (folder / "engine.py").is_file())
 

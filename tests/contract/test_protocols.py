@@ -13,8 +13,8 @@ import pytest
 from contract.models import MODELS
 from contract.wires import Server, server
 from modelbuild_runtime import errors, protocols
-from modelbuild_runtime.discovery import names
-from modelbuild_runtime.http import HttpRequest
+from modelbuild_runtime.http.message import HttpRequest
+from modelbuild_runtime.process.discovery import names
 from modelbuild_runtime.protocols import Prediction
 
 FOLDER = Path(protocols.__file__).parent

@@ -8,7 +8,7 @@ import pytest
 
 from contract.models import MODELS
 from contract.wires import answer
-from modelbuild_runtime.discovery import names
+from modelbuild_runtime.process.discovery import names
 
 WIRE = Path(__file__).parent / "wire"
 REQUESTS = sorted(WIRE.glob("*/*.request"))

@@ -7,15 +7,15 @@ from functools import lru_cache
 from typing import Any
 
 from contract.models import MODELS
-from modelbuild_runtime.app import Application
-from modelbuild_runtime.connection import Connection
-from modelbuild_runtime.dataplane import Dataplane
-from modelbuild_runtime.discovery import discover
+from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.http.connection import Connection
+from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.openapi import document
 from modelbuild_runtime.pipeline import Pipeline
+from modelbuild_runtime.process.app import Application
+from modelbuild_runtime.process.discovery import discover
+from modelbuild_runtime.process.replay import Immediate
 from modelbuild_runtime.protocols import Protocol, Statistics
-from modelbuild_runtime.replay import Immediate
-from modelbuild_runtime.router import Router
 from modelbuild_runtime.settings import Settings
 from runtime.wires import FakeTransport
 

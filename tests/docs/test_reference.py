@@ -16,7 +16,7 @@ from modelbuild.config import option_fields
 from modelbuild.labels import LAYERS, learnt_labels, make_labels
 from modelbuild.runtime import Reading
 from modelbuild.signature import Signature, TensorSpec
-from modelbuild_runtime.http import HttpRequest
+from modelbuild_runtime.http.message import HttpRequest
 from modelbuild_runtime.settings import variables
 
 REFERENCE = ROOT / "docs" / "reference"

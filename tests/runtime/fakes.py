@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.http import HttpRequest, HttpResponse
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route
 from modelbuild_runtime.request import Columns, Request, Response, Rows
 from modelbuild_runtime.signature import TensorSpec

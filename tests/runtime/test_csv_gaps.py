@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from modelbuild_runtime.bodies.csv_body import read
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.csv_body import read
 from modelbuild_runtime.handler.records import RecordType
 from modelbuild_runtime.request import Rows
 

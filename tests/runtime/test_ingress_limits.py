@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from modelbuild_runtime.errors import InvalidInput, TooLarge, UnsupportedMediaType
-from modelbuild_runtime.limits import Limits, admit, inflate
+from modelbuild_runtime.http.limits import Limits, admit, inflate
 
 LIMITS = Limits(body=1000, elements=50_000)
 BODY = b"[1,2,3]"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from modelbuild_runtime import openapi
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.http import HttpResponse
-from modelbuild_runtime.problem import problem
+from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.protocols import Protocol, Route
 from modelbuild_runtime.signature import TensorSpec
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.dataplane.fields import fields_of
+from modelbuild_runtime.dataplane.records import columns_from
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.fields import fields_of
-from modelbuild_runtime.records import columns_from
 from modelbuild_runtime.signature import TensorSpec
 
 X = TensorSpec("x", "FP32", (-1, 3))

@@ -6,8 +6,8 @@ import pytest
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.process.warmup import warm_up
 from modelbuild_runtime.signature import TensorSpec
-from modelbuild_runtime.warmup import warm_up
 
 
 class Refuses:

@@ -6,11 +6,11 @@ from typing import Any
 
 import h11
 
-from modelbuild_runtime.app import Application
-from modelbuild_runtime.connection import Connection
-from modelbuild_runtime.dataplane import Dataplane
-from modelbuild_runtime.replay import Immediate
-from modelbuild_runtime.router import Router
+from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.http.connection import Connection
+from modelbuild_runtime.http.router import Router
+from modelbuild_runtime.process.app import Application
+from modelbuild_runtime.process.replay import Immediate
 from modelbuild_runtime.settings import Settings
 from runtime.fakes import FakePipeline, fake_protocol
 

@@ -11,7 +11,7 @@ from typing import Protocol as Interface
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import ServerError
-from modelbuild_runtime.http import HttpRequest, HttpResponse
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.request import Request, Response
 
 

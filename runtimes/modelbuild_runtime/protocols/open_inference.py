@@ -8,11 +8,12 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import msgspec
 
-from modelbuild_runtime import infer_request, openapi, triton_model
+from modelbuild_runtime import openapi
 from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotFound, NotReady, Overloaded, ServerError
-from modelbuild_runtime.http import HttpRequest, HttpResponse
-from modelbuild_runtime.infer_request import InferRequest
-from modelbuild_runtime.infer_response import InferWriter, Wanted, wanted
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.open_inference import infer_request, triton_model
+from modelbuild_runtime.open_inference.infer_request import InferRequest
+from modelbuild_runtime.open_inference.infer_response import InferWriter, Wanted, wanted
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Columns, Raw, Request, Response
 from modelbuild_runtime.tensor import NUMPY

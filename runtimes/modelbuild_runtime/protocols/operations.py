@@ -8,8 +8,8 @@ import msgspec
 
 from modelbuild_runtime import openapi
 from modelbuild_runtime.errors import NotReady
-from modelbuild_runtime.http import HttpRequest, HttpResponse
-from modelbuild_runtime.problem import problem
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.protocols import Protocol, Route, Service
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from modelbuild_runtime import media_type, openapi, schema
-from modelbuild_runtime.answer import AnswerWriter, offers
-from modelbuild_runtime.body import BodyReader
-from modelbuild_runtime.http import HttpRequest, HttpResponse
-from modelbuild_runtime.problem import problem
+from modelbuild_runtime import openapi, schema
+from modelbuild_runtime.answers.answer import AnswerWriter, offers
+from modelbuild_runtime.bodies.body import BodyReader
+from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response
 

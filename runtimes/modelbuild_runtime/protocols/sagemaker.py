@@ -6,11 +6,12 @@ from typing import Any, Dict, Tuple
 
 import msgspec
 
-from modelbuild_runtime import media_type, openapi, schema
-from modelbuild_runtime.answer import AnswerWriter, offers
-from modelbuild_runtime.body import BodyReader
+from modelbuild_runtime import openapi, schema
+from modelbuild_runtime.answers.answer import AnswerWriter, offers
+from modelbuild_runtime.bodies.body import BodyReader
 from modelbuild_runtime.errors import ServerError
-from modelbuild_runtime.http import HttpRequest, HttpResponse
+from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response
 

@@ -12,8 +12,8 @@ import pytest
 
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
 from modelbuild_runtime.pipeline import load_pipeline
+from modelbuild_runtime.process.warmup import warm_up
 from modelbuild_runtime.tensor import NUMPY
-from modelbuild_runtime.warmup import warm_up
 
 MODELS = Path(__file__).resolve().parents[4] / "shared" / "models" / "onnx"
 

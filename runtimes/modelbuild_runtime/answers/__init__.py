@@ -1,0 +1,1 @@
+"""Responses by media type: what the natural protocols write."""

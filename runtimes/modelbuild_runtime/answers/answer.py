@@ -1,0 +1,58 @@
+"""Responses by media type, the counterpart of ``body``."""
+
+from __future__ import annotations
+
+from typing import Dict, Tuple
+
+import numpy as np
+
+from modelbuild_runtime.answers import csv_answer, items, json_answer, npy_answer
+from modelbuild_runtime.bodies.question import INSTANCES, Wire
+from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.request import Response
+
+
+def offers(contract: Contract) -> Tuple[str, ...]:
+    """The media types that answers can have, the usual one first. Without rows there are no lines."""
+    lines = (media_type.CSV, media_type.JSON_LINES) if contract.batched else ()
+    return (media_type.JSON, *lines, media_type.NPY)
+
+
+class AnswerWriter:
+    """Writes answers. ``named`` is false where the value of a single output stands alone, ``tokens`` true where clients
+    expect NaN rather than null.
+    """
+
+    def __init__(self, contract: Contract, *, named: bool = True, tokens: bool = False) -> None:
+        self._contract = contract
+        self._named = named
+        self._tokens = tokens
+
+    def write(self, wire: Wire, response: Response) -> HttpResponse:
+        """The response in the media type and the shape that were chosen when the question was read.
+
+        Raises:
+            ServerError: that media type cannot hold it.
+        """
+        if response.raw is not None:
+            return HttpResponse(response.status, response.raw, response.content_type, response.headers)
+        kind = wire.media.name
+        if kind == media_type.JSON:
+            value = json_answer.answer(response, wire.form, batched=self._contract.batched, named=self._named)
+            return HttpResponse(200, json_answer.encode(value, tokens=self._tokens))
+        if kind == media_type.JSON_LINES:
+            named = self._named and wire.form != INSTANCES
+            rows = json_answer.rows_of(response, batched=self._contract.batched, named=named)
+            return HttpResponse(200, json_answer.encode_lines(rows, tokens=self._tokens), media_type.JSON_LINES)
+        if kind == media_type.CSV:
+            header = wire.media.params.get("header", "present" if wire.header else "") == "present"
+            body = csv_answer.encode(self._columns(response), self._contract.outputs, header=header)
+            return HttpResponse(200, body, "text/csv; charset=utf-8")
+        return HttpResponse(200, npy_answer.encode(self._columns(response)), media_type.NPY)
+
+    def _columns(self, response: Response) -> Dict[str, np.ndarray]:
+        if response.rows is not None:
+            return items.to_columns(response.rows, self._contract.outputs)
+        return response.columns or {}

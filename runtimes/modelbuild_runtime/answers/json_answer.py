@@ -1,0 +1,83 @@
+"""Responses as JSON: the answer has the shape of the question."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Dict, List, Mapping
+
+import numpy as np
+
+from modelbuild_runtime.answers import items
+from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD
+from modelbuild_runtime.request import Response
+
+
+def answer(response: Response, form: str, *, batched: bool = True, named: bool = True) -> Any:
+    """What is to be said, as plain values. ``named`` is false where the value of a single output stands alone in
+    answers to rows, as it always does in answers to instances.
+    """
+    if form == INPUTS:
+        return {"outputs": _outputs(response)}
+    rows = rows_of(response, batched=batched, named=named and form != INSTANCES)
+    if form == RECORD:
+        return rows[0]
+    return {"predictions": rows} if form == INSTANCES else rows
+
+
+def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> List[Any]:
+    """One value a row: the handler's item, an object of outputs, or the value of the only output."""
+    if response.rows is not None:
+        return response.rows
+    columns = response.columns or {}
+    lists = {name: values(array) if batched else [values(array)] for name, array in columns.items()}
+    if len(lists) == 1 and not named:
+        return next(iter(lists.values()))
+    if response.count == 1:
+        return [{name: column[0] for name, column in lists.items()}]
+    return [dict(zip(lists, row)) for row in zip(*lists.values())]
+
+
+def values(array: np.ndarray) -> Any:
+    """An array as plain values. Text in bytes is text; bytes that are no text become {"b64": ...}."""
+    kind = array.dtype.kind
+    if kind in "OS":
+        return _texts(array.tolist())
+    return array.astype(str).tolist() if kind in "Mm" else array.tolist()
+
+
+def encode(value: Any, *, tokens: bool = False) -> bytes:
+    """JSON. What is not finite becomes null, or with ``tokens`` NaN, Infinity and -Infinity."""
+    body = items.encode(value)
+    if tokens and b"null" in body:
+        return json.dumps(items.to_builtins(value), separators=(",", ":"), ensure_ascii=False).encode()
+    return body
+
+
+def encode_lines(rows: List[Any], *, tokens: bool = False) -> bytes:
+    """One JSON value a line."""
+    return b"".join([encode(row, tokens=tokens) + b"\n" for row in rows])
+
+
+def _outputs(response: Response) -> Any:
+    if response.rows is None:
+        return _columns(response.columns or {})
+    first = response.rows[0] if response.rows else None
+    if isinstance(first, dict) and all(isinstance(row, dict) and row.keys() == first.keys() for row in response.rows):
+        return {name: [row[name] for row in response.rows] for name in first}
+    return response.rows
+
+
+def _columns(columns: Mapping[str, np.ndarray]) -> Dict[str, Any]:
+    return {name: values(array) for name, array in columns.items()}
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_texts(item) for item in value]
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}

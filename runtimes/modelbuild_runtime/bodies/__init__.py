@@ -1,0 +1,1 @@
+"""Request bodies by media type: what the natural protocols read."""

@@ -1,0 +1,96 @@
+"""Bodies by media type: each to a question, and whole to handlers that decode by themselves."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, Callable, Dict, Tuple
+
+from modelbuild_runtime.bodies import csv_body, form_body, form_question, json_body, npy_question
+from modelbuild_runtime.bodies.natural_json import NaturalJson
+from modelbuild_runtime.bodies.question import RECORD, ROWS, Question, only_input, wire
+from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.errors import NotAcceptable, UnsupportedMediaType
+from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.media_type import MediaType
+from modelbuild_runtime.http.message import HttpRequest
+from modelbuild_runtime.request import Columns, Raw, Request
+from modelbuild_runtime.tensor import Tensor
+
+_JSON = (media_type.JSON, "")
+"""JSON is also what a body is taken for that says nothing of itself."""
+
+
+class BodyReader:
+    """Reads bodies for one contract. ``offers`` are the media types of answers, the usual one first; ``raw`` is true
+    where the handler wants bodies as they come.
+    """
+
+    def __init__(self, contract: Contract, offers: Tuple[str, ...], *, raw: bool) -> None:
+        self._contract = contract
+        self._offers = offers
+        self._raw = raw
+        self._json = NaturalJson(contract)
+        self._readers: Dict[str, Callable[[Any, MediaType], Question]] = {
+            media_type.JSON_LINES: self._read_lines,
+            media_type.CSV: self._read_csv,
+            media_type.NPY: self._read_npy,
+            media_type.MULTIPART: self._read_form,
+            media_type.URLENCODED: self._read_form,
+        }
+
+    def read(self, http: HttpRequest) -> Request:
+        """Read a request.
+
+        Raises:
+            ServerError: it cannot be read, or no answer to it would be accepted.
+        """
+        header = http.headers.get(b"content-type", b"")
+        accept = http.headers.get(b"accept", b"")
+        media = media_type.parse(header)
+        if self._raw:
+            whole = _raw(http.body, media, header.decode("latin-1"))
+            return Request(whole, id=http.id, headers=http.headers, accept=accept.decode("latin-1"))
+        body = http.body
+        if media.name in _JSON or _is_curls_json(body, media):
+            payload, form, parameters, headed = self._json.read(body)
+        else:
+            payload, form, parameters, headed = self._readers.get(media.name, self._read_whole)(body, media)
+        wanted = wire(form, accept, self._offers, headed)
+        if wanted is None:
+            raise NotAcceptable(f"answers are given as {', '.join(self._offers)}", field="accept")
+        return Request(payload, id=http.id, parameters=parameters, headers=http.headers, wire=wanted)
+
+    def _read_lines(self, body: Any, media: MediaType) -> Question:  # noqa: ARG002
+        return self._json.lines(json_body.read_lines(body))
+
+    def _read_csv(self, body: Any, media: MediaType) -> Question:
+        payload, header = csv_body.read(body, self._contract, media.params.get("header", "").lower())
+        return Question(payload, ROWS, header=header)
+
+    def _read_npy(self, body: Any, media: MediaType) -> Question:  # noqa: ARG002
+        return npy_question.read(body, self._contract)
+
+    def _read_form(self, body: Any, media: MediaType) -> Question:
+        return form_question.read(body, media, self._contract)
+
+    def _read_whole(self, body: Any, media: MediaType) -> Question:
+        """Any other body is the value of the only input, if that takes one piece of bytes."""
+        spec = only_input(self._contract)
+        if spec is None or spec.datatype != "BYTES" or not self._contract.batched or abs(prod(spec.shape)) != 1:
+            listed = ", ".join([media_type.JSON, *self._readers])
+            raise UnsupportedMediaType(f"{media.name} is not read here; send {listed}", field="content-type")
+        part = form_body.Part(spec.name, bytes(body))
+        value: Any = form_body.text(part) if media.name.startswith("text/") else part.value
+        return Question(Columns({spec.name: Tensor("BYTES", (1,) * len(spec.shape), [value])}), RECORD)
+
+
+def _raw(body: Any, media: MediaType, content_type: str) -> Raw:
+    form = media.name in (media_type.MULTIPART, media_type.URLENCODED)
+    if form and not _is_curls_json(body, media):
+        return Raw(form_body.fields(form_body.read(body, media)), content_type)
+    return Raw({"body": bytes(body)}, content_type)
+
+
+def _is_curls_json(body: Any, media: MediaType) -> bool:
+    """JSON that curl sends for -d without another Content-Type: no form begins like this."""
+    return media.name == media_type.URLENCODED and body[:1] in (b"{", b"[")

@@ -1,0 +1,180 @@
+"""CSV bodies (RFC 4180): with or without a header, by the contract's names, straight into columns."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from math import prod
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+from modelbuild_runtime.bodies import cell, flat_buffer
+from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.request import Columns, Rows
+from modelbuild_runtime.signature import TensorSpec
+from modelbuild_runtime.tensor import NUMPY, Tensor
+
+MAX_CELL = 1 << 24
+
+
+class Table(NamedTuple):
+    """What a CSV body says; ``header`` is true where it had one."""
+
+    payload: Union[Columns, Rows]
+    header: bool
+
+
+def read(body: Union[bytes, bytearray], contract: Contract, header: str = "") -> Table:
+    """Read a table. ``header`` is present, absent, or "": present if the first line says just the contract's names.
+
+    Raises:
+        InvalidInput: it is no table, or does not have the contract's columns.
+    """
+    if header not in ("", "present", "absent"):
+        raise InvalidInput(f"the Content-Type says header={header!r}: it may be present or absent", field="header")
+    plain = _plain_numbers(body, contract) if header != "present" else None
+    if plain is not None:
+        return Table(plain, header=False)
+    lines = _lines(body)
+    names = [text.strip() for text in lines[0]]
+    known = [spec.name for spec in contract.inputs]
+    headed = header == "present" or (not header and _names_columns(names, contract))
+    if headed:
+        lines = lines[1:]
+    if not lines:
+        raise InvalidInput("the CSV has no row")
+    _check_widths(lines, len(names), first=2 if headed else 1)
+    if contract.open or not contract.inputs:
+        return Table(Rows(_untyped(lines, names if headed else [])), headed)
+    if headed and len(set(names)) != len(names):
+        raise InvalidInput("the CSV's header names a column twice", field=next(n for n in names if names.count(n) > 1))
+    if contract.record and _has_gaps(lines, names if headed else known, contract):
+        return Table(Rows(_records(lines, names if headed else known, contract)), headed)
+    if headed and len(contract.inputs) > 1:
+        return Table(Columns(_named(lines, names, contract)), headed)
+    try:
+        return Table(Columns(_in_order(lines, contract.inputs)), headed)
+    except InvalidInput as error:
+        if headed or header or not _like_names(names):
+            raise
+        raise InvalidInput(
+            f"the first line is no row, and not the contract's names ({', '.join(known[:20])}) either; "
+            "where it is a header all the same, send Content-Type: text/csv;header=present"
+        ) from error
+
+
+def _plain_numbers(body: Union[bytes, bytearray], contract: Contract) -> Optional[Columns]:
+    """Most CSV is numbers only, for one tensor of floating point numbers: such lines are all but JSON."""
+    spec = contract.inputs[0] if len(contract.inputs) == 1 else None
+    if spec is None or NUMPY[spec.datatype].kind != "f" or b"[" in body or b"]" in body:
+        return None
+    lines = bytes(body).strip(b"\r\n").replace(b"\r\n", b"\n").replace(b"\n", b"],[")
+    document = flat_buffer.document(b"[[" + lines + b"]]")
+    found = None if document is None else flat_buffer.numbers(document, spec.datatype)
+    if found is None or not found[1].size:
+        return None
+    shape, flat = found
+    return Columns({spec.name: Tensor(spec.datatype, _row_shape(spec, *shape), flat)})
+
+
+def _lines(body: Union[bytes, bytearray]) -> List[List[str]]:
+    try:
+        text = bytes(body).decode("utf-8-sig")
+        csv.field_size_limit(MAX_CELL)
+        lines = [line for line in csv.reader(StringIO(text, newline=""), strict=True) if line]
+    except UnicodeDecodeError as error:
+        raise InvalidInput("the CSV is not UTF-8") from error
+    except csv.Error as error:
+        raise InvalidInput(f"the body is not CSV: {error}") from error
+    if not lines:
+        raise InvalidInput("the CSV is empty")
+    return lines
+
+
+def _like_names(cells: Sequence[str]) -> bool:
+    return all(isinstance(cell.guess(text), str) for text in cells)
+
+
+def _check_widths(lines: Sequence[List[str]], width: int, first: int) -> None:
+    for number, line in enumerate(lines, first):
+        if len(line) != width:
+            raise InvalidInput(
+                f"line {number} has {len(line)} cells, and the first has {width}", field=f"line {number}"
+            )
+
+
+def _names_columns(names: Sequence[str], contract: Contract) -> bool:
+    """Whether a line says just the contract's names, of which those may be missing that may be left out."""
+    required = [spec.name for spec in contract.inputs if not spec.optional]
+    return bool(contract.inputs) and set(required) <= set(names) <= {spec.name for spec in contract.inputs}
+
+
+def _has_gaps(lines: Sequence[List[str]], names: Sequence[str], contract: Contract) -> bool:
+    """Whether a cell is empty that may be: its record then lacks the field, which a column cannot say of one row."""
+    single = {spec.name for spec in contract.inputs if len(spec.shape) == 1}
+    optional = [spec.name in single and spec.optional for spec in _specs(names, contract)]
+    if len(names) != len(lines[0]) or len(single) != len(contract.inputs):
+        return False
+    return any(may and not text for line in lines for may, text in zip(optional, line))
+
+
+def _records(lines: Sequence[List[str]], names: Sequence[str], contract: Contract) -> List[Any]:
+    specs = _specs(names, contract)
+    return [
+        {
+            spec.name: cell.value(spec.name, spec.datatype, text)
+            for spec, text in zip(specs, line)
+            if text or not spec.optional
+        }
+        for line in lines
+    ]
+
+
+def _specs(names: Sequence[str], contract: Contract) -> List[TensorSpec]:
+    """What the contract says of each name; an unknown one is refused with all other names."""
+    specs = {spec.name: spec for spec in contract.inputs}
+    return [specs.get(name, TensorSpec(name, "BYTES", (-1,))) for name in names]
+
+
+def _untyped(lines: Sequence[List[str]], names: Sequence[str]) -> List[Any]:
+    rows = [[cell.guess(text) for text in line] for line in lines]
+    return [dict(zip(names, row)) for row in rows] if names else rows
+
+
+def _named(lines: Sequence[List[str]], names: Sequence[str], contract: Contract) -> Dict[str, Tensor]:
+    specs = {spec.name: spec for spec in contract.inputs}
+    columns = {}
+    for name, column in zip(names, zip(*lines)):
+        spec = specs.get(name, TensorSpec(name, "BYTES", (-1,)))  # an unknown name is refused with all other names
+        if not (spec.optional and not any(column)):  # a column that is empty from top to bottom is not there
+            columns[name] = _tensor(spec, [[text] for text in column])
+    return columns
+
+
+def _in_order(lines: Sequence[List[str]], specs: Sequence[TensorSpec]) -> Dict[str, Tensor]:
+    """Cells in the order of the contract; an input of several values a row takes so many cells."""
+    width = len(lines[0])
+    widths = [prod(spec.shape[1:]) for spec in specs]
+    if len(specs) == 1 and widths[0] != width and -1 in specs[0].shape[1:]:
+        widths = [width]
+    if sum(widths) != width:
+        names = ", ".join(spec.name for spec in specs[:20])
+        raise InvalidInput(f"each line must have {sum(widths)} cells ({names}), not {width}")
+    tensors, start = {}, 0
+    for spec, size in zip(specs, widths):
+        tensors[spec.name] = _tensor(spec, [line[start : start + size] for line in lines])
+        start += size
+    return tensors
+
+
+def _tensor(spec: TensorSpec, rows: List[List[str]]) -> Tensor:
+    flat = [cell.value(spec.name, spec.datatype, text) for row in rows for text in row]
+    return Tensor(spec.datatype, _row_shape(spec, len(rows), len(rows[0])), flat)
+
+
+def _row_shape(spec: TensorSpec, count: int, width: int) -> Tuple[int, ...]:
+    """Cells of a line as the contract shapes a row; plain where it leaves a size open."""
+    inner = spec.shape[1:]
+    if prod(inner) == width and -1 not in inner:
+        return (count, *inner)
+    return (count, width)

@@ -1,0 +1,91 @@
+"""Forms: multipart/form-data, with files, and application/x-www-form-urlencoded."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Union
+from urllib.parse import parse_qsl
+
+from modelbuild_runtime.errors import InvalidInput, TooLarge
+from modelbuild_runtime.http.media_type import MULTIPART, MediaType
+
+MAX_PARTS = 1000
+
+
+class Part(NamedTuple):
+    """One field. ``filename`` is "" for a field that is no file; ``content_type`` is "" where it is not given."""
+
+    name: str
+    value: bytes
+    filename: str = ""
+    content_type: str = ""
+
+
+def read(body: Union[bytes, bytearray], media_type: MediaType) -> List[Part]:
+    """The fields in the order in which they were sent.
+
+    Raises:
+        InvalidInput: the body is not such a form.
+        TooLarge: it has too many fields.
+    """
+    parts = _multipart(body, media_type) if media_type.name == MULTIPART else _urlencoded(body)
+    if not parts:
+        raise InvalidInput("the form has no fields")
+    return parts
+
+
+def fields(parts: List[Part]) -> Dict[str, Any]:
+    """By name, as handlers of other servers know them: bytes of a file, text otherwise; the last of a name counts."""
+    return {part.name: part.value if part.filename or part.content_type else text(part) for part in parts}
+
+
+def text(part: Part) -> str:
+    """A field's value as text.
+
+    Raises:
+        InvalidInput: it is not UTF-8.
+    """
+    try:
+        return part.value.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the field '{part.name}' is not UTF-8; send it as a file", field=part.name) from error
+
+
+def _urlencoded(body: Union[bytes, bytearray]) -> List[Part]:
+    try:
+        pairs = parse_qsl(
+            bytes(body).decode("ascii"), keep_blank_values=True, max_num_fields=MAX_PARTS, errors="strict"
+        )
+        return [Part(name, value.encode()) for name, value in pairs]
+    except UnicodeError as error:
+        raise InvalidInput("the form is not URL-encoded UTF-8") from error
+    except ValueError as error:
+        raise TooLarge(f"the form has more than {MAX_PARTS} fields") from error
+
+
+def _multipart(body: Union[bytes, bytearray], media_type: MediaType) -> List[Part]:
+    import multipart  # only for those who send forms
+
+    boundary = media_type.params.get("boundary", "")
+    if not boundary:
+        raise InvalidInput("the Content-Type of the form says no boundary")
+    parts: List[Part] = []
+    value: List[bytes] = []
+    try:
+        with multipart.PushMultipartParser(boundary, len(body), max_segment_count=MAX_PARTS) as parser:
+            for event in parser.parse(bytes(body)):
+                if isinstance(event, multipart.MultipartSegment):
+                    segment = event
+                elif event:
+                    value.append(bytes(event))
+                else:
+                    parts.append(Part(segment.name or "", b"".join(value), segment.filename or "", _type(segment)))
+                    value = []
+    except multipart.ParserLimitReached as error:
+        raise TooLarge(f"the form: {error}") from error
+    except (multipart.MultipartError, UnicodeError, LookupError) as error:
+        raise InvalidInput(f"the body is not a multipart form: {error}") from error
+    return parts
+
+
+def _type(segment: Any) -> str:
+    return (segment.content_type or "").lower()

@@ -1,0 +1,241 @@
+"""Joins the requests that wait into one run of the model, and keeps their deadlines.
+
+Tick batching: everything that the event loop read in one turn is run together at the end of that turn. Nothing is ever
+delayed to fill a batch. Runs that take longer than about a millisecond are made by one thread beside the loop, so that
+the loop goes on reading, and answering health checks; what arrives meanwhile is the next batch. The model is never
+called by two threads at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import sys
+import threading
+from queue import SimpleQueue
+from time import monotonic
+from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple, Union
+
+from modelbuild_runtime.dataplane.pace import Pace
+from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, ServerError
+from modelbuild_runtime.request import Request, Response
+
+logger = logging.getLogger(__name__)
+
+Outcome = Union[Response, ServerError]
+
+ALONE = object()
+"""The key of a job that is never joined with another."""
+
+_SWITCH = 0.001
+"""Seconds for which the thread may keep the interpreter to itself, while the loop has something to do."""
+
+_PATROL = 0.05
+"""Seconds between two looks at the deadlines of waiting and running jobs, while the thread is busy."""
+
+
+class Job(Protocol):
+    """What waits, since it was ``received``. ``inputs`` are as the dataplane prepared them: ``count`` rows, joined with
+    those of equal ``key``.
+    """
+
+    id: str
+    received: float
+    request: Request
+    inputs: Any
+    count: int
+    key: Any
+    deadline: float
+    queued: float
+    cancelled: bool
+
+    def answer(self, response: Response) -> None: ...
+    def fail(self, error: ServerError) -> None: ...
+
+
+class Observer(Protocol):
+    """Told of each run: when it began, how long it took, and what was in it."""
+
+    def run(self, jobs: Sequence[Job], rows: int, began: float, seconds: float) -> None: ...
+    def answered(self, jobs: int, seconds: float) -> None: ...
+    def shed(self, reason: str) -> None: ...
+
+
+class Batcher:
+    """``run`` makes one outcome a job, in order, and never raises. Jobs are submitted and answered on ``loop``."""
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Job]], List[Outcome]],
+        observer: Observer,
+        pace: Pace,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        max_rows: int,
+        max_waiting: int,
+        timeout: float,
+    ) -> None:
+        self._run = run
+        self._observer = observer
+        self._pace = pace
+        self._loop = loop
+        self._max_rows = max_rows
+        self._max_waiting = max_waiting
+        self._timeout = timeout
+        self._waiting: List[Job] = []
+        self._running: Sequence[Job] = ()
+        self._began = 0.0
+        self._scheduled = False
+        self._work: SimpleQueue[Tuple[Sequence[Job], int]] = SimpleQueue()
+        self._thread: Optional[threading.Thread] = None
+
+    @property
+    def waiting(self) -> int:
+        """Jobs in the queue."""
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing runs."""
+        return not self._waiting and not self._running
+
+    @property
+    def stuck(self) -> bool:
+        """The run of the moment has outlived every job's time: no prediction can be made until it ends."""
+        return bool(self._running) and monotonic() - self._began > self._timeout
+
+    def submit(self, job: Job) -> None:
+        """Take a job; its ``answer`` or ``fail`` is called later, on the loop.
+
+        Raises:
+            Overloaded: too many wait already.
+        """
+        waiting = self._waiting
+        if len(waiting) >= self._max_waiting:
+            self._observer.shed("queue")
+            raise Overloaded("too many requests are waiting; come back later", retry_after=self._retry_after())
+        job.queued = now = monotonic()
+        latest = now + self._timeout
+        asked = job.request.deadline
+        job.deadline = asked if 0 < asked < latest else latest
+        waiting.append(job)
+        if not self._scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._running:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """One turn: make one run of what waits; leave the rest for the next turn, so that reading goes on."""
+        self._scheduled = False
+        jobs, rows = self._take()
+        if not jobs:
+            return
+        if self._pace.is_slow(rows):
+            self._hand_over(jobs, rows)
+            return
+        began = monotonic()
+        outcomes = self._run(jobs)
+        self._finish(jobs, rows, began, monotonic() - began, outcomes)
+        if self._waiting and not self._scheduled:
+            self._schedule()
+
+    def _take(self) -> Tuple[List[Job], int]:
+        """The first job that waits and all that may be joined with it."""
+        now = monotonic()
+        taken: List[Job] = []
+        left: List[Job] = []
+        rows, most, key = 0, self._max_rows, None
+        for job in self._waiting:
+            if job.cancelled:
+                continue
+            if job.deadline < now:
+                self._expire(job)
+            elif not taken:
+                taken.append(job)
+                rows, key = job.count, job.key
+                most = 0 if key is ALONE else most
+            elif rows + job.count <= most and job.key == key:
+                taken.append(job)
+                rows += job.count
+            else:
+                left.append(job)
+        self._waiting = left
+        return taken, rows
+
+    def _finish(
+        self, jobs: Sequence[Job], rows: int, began: float, seconds: float, outcomes: Sequence[Outcome]
+    ) -> None:
+        self._pace.observe(rows, seconds)
+        self._observer.run(jobs, rows, began, seconds)
+        for job, outcome in zip(jobs, outcomes):
+            if job.cancelled:
+                continue
+            try:
+                if isinstance(outcome, Response):
+                    job.answer(outcome)
+                else:
+                    job.fail(outcome)
+            except Exception:
+                logger.exception("an answer could not be sent", extra={"request": job.id})
+        self._observer.answered(len(jobs), monotonic() - began - seconds)
+
+    def _hand_over(self, jobs: Sequence[Job], rows: int) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._labour, name="predict", daemon=True)
+            self._thread.start()
+            sys.setswitchinterval(_SWITCH)
+        self._running = jobs
+        self._began = monotonic()
+        self._work.put((jobs, rows))
+        self._loop.call_later(_PATROL, self._patrol)
+
+    def _labour(self) -> None:
+        """The thread: run what is handed over, one after the other."""
+        while True:
+            jobs, rows = self._work.get()
+            began = monotonic()
+            outcomes = self._run(jobs)
+            try:
+                self._loop.call_soon_threadsafe(self._returned, jobs, rows, began, monotonic() - began, outcomes)
+            except RuntimeError:  # the loop was closed before the run ended
+                return
+
+    def _returned(
+        self, jobs: Sequence[Job], rows: int, began: float, seconds: float, outcomes: Sequence[Outcome]
+    ) -> None:
+        self._running = ()
+        self._finish(jobs, rows, began, seconds, outcomes)
+        # The next run begins a turn later: clients that were just answered often have their next request ready by
+        # then, and would otherwise miss the batch by microseconds, for ever.
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._loop.call_soon, self._flush)
+
+    def _patrol(self) -> None:
+        """Answer those whose time is over, whether they wait or run."""
+        if not self._running:
+            return
+        now = monotonic()
+        for job in self._running:
+            if job.deadline < now and not job.cancelled:
+                self._expire(job)
+        late = [job for job in self._waiting if job.deadline < now or job.cancelled]
+        if late:
+            self._waiting = [job for job in self._waiting if job.deadline >= now and not job.cancelled]
+            for job in late:
+                if not job.cancelled:
+                    self._expire(job)
+        self._loop.call_later(_PATROL, self._patrol)
+
+    def _expire(self, job: Job) -> None:
+        job.cancelled = True
+        self._observer.shed("deadline")
+        job.fail(DeadlineExceeded("the deadline passed before the prediction was made"))
+
+    def _retry_after(self) -> int:
+        rows = sum(job.count for job in self._waiting)
+        return max(1, math.ceil(self._pace.estimate(min(rows, self._max_rows)) * rows / self._max_rows))

@@ -1,0 +1,196 @@
+"""From requests to responses: checks each against the contract, joins them, runs the model once, and gives each its own
+rows of the answer. Knows no protocol, no HTTP and no framework.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Dict, List, Optional, Sequence
+
+import numpy as np
+
+from modelbuild_runtime.dataplane.arrays import stack
+from modelbuild_runtime.dataplane.batcher import ALONE, Job, Outcome
+from modelbuild_runtime.dataplane.complaints import no_rows, quoted
+from modelbuild_runtime.dataplane.fields import fields_of
+from modelbuild_runtime.dataplane.open_inputs import join_open, open_columns, open_tensors
+from modelbuild_runtime.dataplane.prepared import Prepared
+from modelbuild_runtime.dataplane.records import columns_from
+from modelbuild_runtime.dataplane.tensors import check_tensors
+from modelbuild_runtime.errors import InvalidInput, PredictionFailed, ServerError, UnsupportedMediaType
+from modelbuild_runtime.pipeline import Pipeline
+from modelbuild_runtime.request import Columns, Raw, RawAnswer, RawItem, Request, Response, Rows
+
+logger = logging.getLogger(__name__)
+
+
+class Dataplane:
+    """Drives one pipeline. ``run`` is called by one thread at a time, not always by the same."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.contract = contract = pipeline.contract
+        self._pipeline = pipeline
+        self._joins = pipeline.batchable
+        self._open = contract.open or not contract.inputs
+        self._fields = fields_of(contract)
+        self._outputs = tuple(spec.name for spec in contract.outputs)
+        self._prepare = {"columns": self._as_columns, "rows": self._as_rows, "raw": _as_raw}[pipeline.wants]
+        self._join = {"columns": self._join_columns, "rows": _join_items, "raw": _join_items}[pipeline.wants]
+
+    def prepare(self, job: Job) -> None:
+        """Check the job's request; put its inputs, its number of rows and its key into the job.
+
+        Raises:
+            ServerError: the request does not fit the contract.
+        """
+        request = job.request
+        if request.outputs and self._outputs:
+            _check_outputs(request.outputs, self._outputs)
+        job.inputs, job.count, key = self._prepare(request)
+        if not self._joins:
+            job.key = ALONE
+        elif request.parameters:
+            job.key = (key, request.parameters)
+        else:
+            job.key = key
+
+    def run(self, jobs: Sequence[Job]) -> List[Outcome]:
+        """One outcome a job, in order. A job that makes the run fail fails alone: the others are run without it."""
+        try:
+            return self._run(jobs)
+        except ServerError as error:
+            return [error] if len(jobs) == 1 else self._run_valid(jobs)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a handler or a model may raise anything
+            if len(jobs) == 1:
+                return [_failure(jobs[0], error)]
+        return [self.run([job])[0] for job in jobs]
+
+    def _run(self, jobs: Sequence[Job]) -> List[Outcome]:
+        outputs = self._pipeline.run(self._join(jobs), jobs[0].request.parameters)
+        return self._split_columns(jobs, outputs) if isinstance(outputs, dict) else _split_items(jobs, outputs)
+
+    def _run_valid(self, jobs: Sequence[Job]) -> List[Outcome]:
+        """Values are checked when they are joined: leave out the jobs whose are wrong, and join the rest again."""
+        complaints = [self._complaint(job) for job in jobs]
+        valid = [job for job, complaint in zip(jobs, complaints) if complaint is None]
+        if len(valid) == len(jobs):  # the complaint is the model's own
+            return [self.run([job])[0] for job in jobs]
+        outcomes = iter(self.run(valid) if valid else ())
+        return [complaint or next(outcomes) for complaint in complaints]
+
+    def _complaint(self, job: Job) -> Optional[ServerError]:
+        try:
+            self._join([job])
+        except ServerError as error:
+            return error
+        return None
+
+    def _as_columns(self, request: Request) -> Prepared:
+        payload = request.payload
+        if isinstance(payload, Columns):
+            if self._open:
+                return open_tensors(payload.tensors, batched=self.contract.batched)
+            return check_tensors(self._fields, payload.tensors)
+        if isinstance(payload, Rows):
+            return open_columns(payload.items) if self._open else columns_from(self._fields, payload.items)
+        raise UnsupportedMediaType("this model takes JSON, CSV or tensors, not a body of this content type")
+
+    def _as_rows(self, request: Request) -> Prepared:
+        payload = request.payload
+        if isinstance(payload, Rows):
+            if not payload.items:
+                raise no_rows()
+            records = self._pipeline.convert(payload.items)
+        else:
+            prepared = self._as_columns(request)
+            records = self._pipeline.rows(self._arrays([prepared[0]]))
+        return (records, len(records), None)
+
+    def _join_columns(self, jobs: Sequence[Job]) -> Dict[str, np.ndarray]:
+        return self._arrays([job.inputs for job in jobs])
+
+    def _arrays(self, inputs: Sequence[Dict[str, Any]]) -> Dict[str, np.ndarray]:
+        """One array a name, of the rows of all ``inputs``, which have the same names."""
+        if self._open:
+            return join_open(inputs)
+        fields = self._fields
+        return {
+            field.name: stack(field, [part[field.name] for part in inputs], fields.shape(field))
+            for field in fields.all
+            if field.name in inputs[0]
+        }
+
+    def _split_columns(self, jobs: Sequence[Job], outputs: Dict[str, np.ndarray]) -> List[Outcome]:
+        if self.contract.batched:
+            rows = sum([job.count for job in jobs])
+            for name, array in outputs.items():
+                if len(array) != rows:
+                    raise RuntimeError(f"output {name!r} has {len(array)} rows for {rows} rows of input")
+        if len(jobs) == 1:
+            return [Response(jobs[0].count, columns=_asked(jobs[0].request, outputs))]
+        outcomes: List[Outcome] = []
+        items = list(outputs.items())
+        start = 0
+        for job in jobs:
+            count = job.count
+            end = start + count
+            columns = {name: array[start:end] for name, array in items}
+            start = end
+            if job.request.outputs:
+                columns = _asked(job.request, columns)
+            outcomes.append(Response(count, columns=columns))
+        return outcomes
+
+
+def _as_raw(request: Request) -> Prepared:
+    payload = request.payload
+    if not isinstance(payload, Raw):
+        raise UnsupportedMediaType("this model's handler reads bodies by itself; send them to POST /predict")
+    item = RawItem(payload.fields, payload.content_type, accept=request.accept, headers=request.headers, id=request.id)
+    return ([item], 1, None)
+
+
+def _join_items(jobs: Sequence[Job]) -> List[Any]:
+    if len(jobs) == 1:
+        return jobs[0].inputs  # type: ignore[no-any-return]
+    return [item for job in jobs for item in job.inputs]
+
+
+def _split_items(jobs: Sequence[Job], items: List[Any]) -> List[Outcome]:
+    rows = sum([job.count for job in jobs])
+    if len(items) != rows:
+        raise RuntimeError(f"the handler answered {len(items)} items for {rows} rows")
+    outcomes: List[Outcome] = []
+    start = 0
+    for job in jobs:
+        end = start + job.count
+        outcomes.append(_item_response(items[start:end]))
+        start = end
+    return outcomes
+
+
+def _item_response(items: List[Any]) -> Response:
+    first = items[0]
+    if not isinstance(first, RawAnswer):
+        return Response(len(items), rows=items)
+    return Response(1, raw=first.body, content_type=first.content_type, status=first.status, headers=first.headers)
+
+
+def _check_outputs(asked: Sequence[str], known: Sequence[str]) -> None:
+    for name in asked:
+        if name not in known:
+            raise InvalidInput(f"output {name!r} is unknown; this model gives {quoted(known)}", field=name)
+
+
+def _asked(request: Request, columns: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    if not request.outputs:
+        return columns
+    _check_outputs(request.outputs, tuple(columns))
+    return {name: columns[name] for name in request.outputs}
+
+
+def _failure(job: Job, error: BaseException) -> PredictionFailed:
+    logger.error("prediction failed: %s", type(error).__name__, exc_info=error, extra={"request": job.id})
+    failure = PredictionFailed(f"the model or its handler failed; the server's log says why, under request id {job.id}")
+    failure.__cause__ = error
+    return failure

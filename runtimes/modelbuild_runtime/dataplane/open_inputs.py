@@ -1,0 +1,86 @@
+"""Inputs where the contract knows no names, because a handler takes whatever it is given: as the client declares them,
+or as their values show.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence, Union
+
+import numpy as np
+
+from modelbuild_runtime.dataplane.arrays import objects, stack
+from modelbuild_runtime.dataplane.complaints import no_rows
+from modelbuild_runtime.dataplane.fields import declared_field
+from modelbuild_runtime.dataplane.prepared import Prepared, key_of
+from modelbuild_runtime.dataplane.tensors import check_declaration, declared_array
+from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.tensor import Tensor
+
+Input = Union[Tensor, np.ndarray]
+
+
+def open_tensors(tensors: Dict[str, Tensor], *, batched: bool) -> Prepared:
+    """Tensors as the client declares them; lists stay lists until they are joined."""
+    if not batched:
+        return ({name: declared_array(name, tensor) for name, tensor in tensors.items()}, 1, None)
+    inputs: Dict[str, Input] = {}
+    key = []
+    rows = -1
+    for name, tensor in tensors.items():
+        shape = check_declaration(name, tensor)
+        count = shape[0] if shape else 1
+        if count != rows and rows >= 0:
+            raise InvalidInput("the inputs differ in their number of rows")
+        rows = count
+        inputs[name] = tensor if shape and tensor.data.__class__ is list else declared_array(name, tensor)
+        key.append((name, tensor.datatype, shape[1:], len(shape)))
+    if rows <= 0:
+        raise no_rows()
+    return (inputs, rows, key)
+
+
+def open_columns(items: List[Any]) -> Prepared:
+    """Rows: objects by their own names, all the same ones; anything else is one input."""
+    if not items:
+        raise no_rows()
+    first = items[0]
+    if not isinstance(first, dict):
+        inputs = {"input": infer("input", items)}
+        return (inputs, len(items), key_of(inputs))
+    for i, item in enumerate(items):
+        if not isinstance(item, dict) or item.keys() != first.keys():
+            raise InvalidInput(f"row {i} does not have the same names as row 0")
+    inputs = {name: infer(name, [item[name] for item in items]) for name in first}
+    return (inputs, len(items), key_of(inputs))
+
+
+def join_open(parts: Sequence[Dict[str, Input]]) -> Dict[str, np.ndarray]:
+    """One array a name of the rows of all parts, which have equal keys."""
+    return {name: _join(name, [part[name] for part in parts]) for name in parts[0]}
+
+
+def infer(name: str, values: List[Any]) -> np.ndarray:
+    """An array of values whose datatype nobody declared. Numbers are FP64 even where all are whole: the datatype must
+    not hang on the values, since clients write 1.0 as 1. A null among numbers is NaN.
+    """
+    try:
+        array = np.array(values)
+    except ValueError:
+        raise InvalidInput(f"input {name!r}: the rows differ in shape", field=name) from None
+    if array.dtype.kind == "b":
+        return array
+    if array.dtype.kind in "iuf" or (array.dtype.kind == "O" and _are_numbers(array)):
+        return array.astype(np.float64)
+    return objects(values)
+
+
+def _are_numbers(array: np.ndarray) -> bool:
+    return {type(value) for value in array.flat} <= {int, float, type(None)}
+
+
+def _join(name: str, parts: Sequence[Any]) -> np.ndarray:
+    first: Input = parts[0]
+    if isinstance(first, Tensor):
+        field = declared_field(name, first.datatype, tuple(first.shape[1:]))
+        return stack(field, [part.data for part in parts], (-1, *field.inner))
+    return first if len(parts) == 1 else np.concatenate(parts)

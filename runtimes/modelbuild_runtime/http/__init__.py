@@ -1,0 +1,1 @@
+"""HTTP/1.1: connections, requests, responses, routes, limits. Knows nothing of models."""

@@ -1,0 +1,239 @@
+"""One client's connection: its requests in, their responses out in the same order, and what keeps clients apart from
+each other: backpressure, and patience that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Deque, Optional, Union
+
+from modelbuild_runtime.errors import RequestTimeout, ServerError
+from modelbuild_runtime.http.exchange import Exchange
+from modelbuild_runtime.http.heads import Head
+from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.http.reader import Reader
+from modelbuild_runtime.http.wire import CLOSE, CONTINUE, KEEP_ALIVE, LARGE, render
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.process.app import Application
+
+_MAX_PENDING = 64
+"""Pipelined requests in flight from which reading pauses."""
+_LINGER = 2.0
+"""Seconds to read and drop what a refused client still sends, because closing at once would destroy the answer on its
+way; and seconds that a client which has stopped sending may wait for its answers, before it is taken for gone."""
+_LEAST_RATE = 1024.0
+"""Bytes a second that a client must send, once the read timeout is over."""
+
+
+class Connection(asyncio.Protocol):
+    """``pending`` are the requests whose responses are not yet written, oldest first."""
+
+    __slots__ = (
+        "_app",
+        "_finished",
+        "_fresh",
+        "_half_closed",
+        "_lingering",
+        "_paused",
+        "_reader",
+        "_refused",
+        "_since",
+        "_transport",
+        "_wants_continue",
+        "_write_paused",
+        "pending",
+    )
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._reader = Reader(app, self._take, self._expect)
+        self._transport: asyncio.Transport
+        self._since = app.now
+        self._fresh = True  # no request has come yet
+        self._finished = False  # no more are read; closes when the last response is written
+        self._refused = False
+        self._paused = False
+        self._write_paused = False
+        self._half_closed = False
+        self._lingering = False
+        self._wants_continue = False
+        self.pending: Deque[Exchange] = deque()
+
+    # asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # TCP sockets have the full transport
+        peer = transport.get_extra_info("socket")
+        if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._app.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._finished:
+            return
+        head_text = b""
+        if not self._reader.begun:
+            end = data.find(b"\r\n\r\n") + 4
+            head_text = data[:end]
+            head = self._app.known_heads.get(head_text)
+            if head is not None and head.length == len(data) - end:
+                self._take(head, data[end:])
+                return
+        error = self._reader.feed(data, head_text)
+        if error is not None:
+            self._refuse(error)
+
+    def eof_received(self) -> bool:
+        """The client sends no more: it may still read, or be gone. Answers that come soon are written."""
+        self._finished = True
+        if not self.pending:
+            return False
+        self.pending[-1].keep_alive = self.pending[-1].plain = False
+        self._half_closed = True
+        self._since = self._app.now
+        return True
+
+    def connection_lost(self, _error: Optional[Exception]) -> None:
+        self._finished = True
+        self._app.connections.discard(self)
+        self._forget()
+        self._reader.close()
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers: read no more of its requests."""
+        self._write_paused = True
+        self._since = self._app.now
+        self._pace()
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._pace()
+
+    # Responses
+
+    def deliver(self, exchange: Exchange, response: HttpResponse) -> None:
+        """Write a response as soon as all before it are written."""
+        pending = self.pending
+        if exchange.plain and not self._app.draining and len(response.body) < LARGE:
+            exchange.data = rendered = render(response, exchange.id)
+            if len(pending) == 1 and not self._wants_continue and not self._paused and not self._reader.holds:
+                pending.clear()
+                self._transport.write(rendered)
+                self._since = self._app.now
+                return
+        else:
+            self._render(exchange, response)
+        while pending and (data := pending[0].data) is not None:
+            first = pending.popleft()
+            self._transport.write(data)
+            if first.rest:
+                self._transport.write(first.rest)
+            if not first.keep_alive:
+                self._close()
+                return
+        self._since = self._app.now
+        self._after()
+
+    def drain(self) -> None:
+        """The server stops: close as soon as nothing is on its way."""
+        if not self.pending and not self._reader.begun:
+            self._finished = True
+            self._transport.close()
+
+    def patrol(self, now: float) -> None:
+        """Called about once a second: part with clients that are too slow, idle for too long, or do not read."""
+        settings = self._app.settings
+        passed = now - self._since
+        if self._lingering or self._half_closed:
+            if passed > _LINGER:
+                self._transport.abort()
+        elif self._write_paused:
+            if passed > settings.timeout:
+                self._transport.abort()
+        elif self._reader.begun:
+            allowed = settings.read_timeout + self._reader.received / _LEAST_RATE
+            if now - self._reader.since > allowed and not self._paused:
+                self._refuse(RequestTimeout("the request was not sent in time"))
+        elif not self.pending and passed > (settings.read_timeout if self._fresh else settings.keep_alive):
+            self._finished = True
+            self._transport.close()
+
+    # Inside
+
+    def _take(self, head: Head, body: Union[bytes, bytearray]) -> None:
+        """A whole request was read."""
+        self._fresh = False
+        self._wants_continue = False
+        if not head.keep_alive:
+            self._finished = True
+        self._app.accept(self, head, body)
+        if len(self.pending) > _MAX_PENDING:
+            self._pace()
+
+    def _refuse(self, error: ServerError) -> None:
+        """Answer with an error, after all answers before it, and close: where the next request begins is unknown."""
+        self._finished = self._refused = True
+        self._app.reject(self, self._reader.refused(error), error)
+
+    def _expect(self) -> None:
+        """The client sends the body when it is told to go on, after the answers to all requests before."""
+        self._wants_continue = True
+        if not self.pending:
+            self._send_continue()
+
+    def _send_continue(self) -> None:
+        self._wants_continue = False
+        self._transport.write(CONTINUE)
+
+    def _render(self, exchange: Exchange, response: HttpResponse) -> None:
+        """What is not as usual: large, or the connection closes, or the client speaks HTTP/1.0 or wants no body."""
+        if self._app.draining:
+            exchange.keep_alive = False
+        connection = CLOSE if not exchange.keep_alive else KEEP_ALIVE if exchange.version == "1.0" else b""
+        no_body = exchange.http.method == "HEAD"
+        large = len(response.body) >= LARGE
+        exchange.data = render(response, exchange.id, connection, head=no_body or large)
+        if large and not no_body:
+            exchange.rest = response.body  # written by itself, so that it is not copied
+
+    def _after(self) -> None:
+        """Answers were written: what has waited for that?"""
+        if not self.pending:
+            if self._wants_continue:
+                self._send_continue()
+            if not self._reader.begun:
+                self._reader.release()
+        if self._paused:
+            self._pace()
+
+    def _close(self) -> None:
+        """All is written. Say so, and wait for the client to close where it may still be sending."""
+        self._finished = True
+        self._forget()
+        if not self._refused or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._lingering = True
+        self._since = self._app.now
+        self._transport.write_eof()
+
+    def _forget(self) -> None:
+        for exchange in self.pending:
+            exchange.cancelled = True
+        self.pending.clear()
+        self._reader.release()
+
+    def _pace(self) -> None:
+        """Pause or resume reading."""
+        pause = self._write_paused or len(self.pending) > _MAX_PENDING
+        if pause == self._paused or self._transport.is_closing():
+            return
+        self._paused = pause
+        self._since = self._app.now
+        if pause:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()

@@ -1,0 +1,52 @@
+"""One request on its way to its response. It waits in its connection's line, and in the batcher's queue as a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional
+
+import msgspec
+
+from modelbuild_runtime.errors import ServerError
+from modelbuild_runtime.http.message import HttpRequest
+from modelbuild_runtime.request import Response
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.http.connection import Connection
+    from modelbuild_runtime.http.router import Bound
+    from modelbuild_runtime.process.app import Application
+    from modelbuild_runtime.protocols import Protocol
+
+
+class Exchange(msgspec.Struct, eq=False):
+    """``protocol`` is the one whose shape errors take, None for our own. ``data`` are the bytes of the response, once
+    there is one; ``rest`` is a large body that goes after them. ``cancelled``: nobody waits for it any more. The rest
+    is the batcher's: see ``Job``.
+    """
+
+    app: Application
+    connection: Connection
+    http: HttpRequest
+    id: str
+    received: float
+    keep_alive: bool
+    version: str
+    plain: bool
+    protocol: Optional[Protocol]
+    bound: Optional[Bound] = None
+    data: Optional[bytes] = None
+    rest: bytes = b""
+    cancelled: bool = False
+    request: Any = None
+    inputs: Any = None
+    count: int = 0
+    key: Any = None
+    deadline: float = 0.0
+    queued: float = 0.0
+
+    def answer(self, response: Response) -> None:
+        """The prediction is made."""
+        self.app.encode(self, response)
+
+    def fail(self, error: ServerError) -> None:
+        """The prediction will not be made."""
+        self.app.refuse(self, error)

@@ -1,0 +1,72 @@
+"""Heads of requests. Clients that keep their connection send the same head again and again: one that is, byte for byte,
+a head that was parsed and found good is not parsed again.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Optional
+
+import msgspec
+
+from modelbuild_runtime.http.router import Match
+
+_MOST = 256
+_LONGEST = 2048
+_PASSING = (b"x-request-id", b"traceparent", b"x-b3-traceid", b"x-amzn-trace-id", b"expect", b"upgrade")
+"""Fields by which a head differs from the next one, or that want more than an answer."""
+
+
+class Head(msgspec.Struct, eq=False):
+    """All of a request but its body. ``length`` is the body's, 0 where there is none; ``version`` is "1.1" or "1.0".
+    ``headers`` are shared by all requests with this head: nobody may change them.
+    """
+
+    method: str
+    match: Match
+    headers: Dict[bytes, bytes]
+    keep_alive: bool
+    version: str
+    plain: bool  # the response is a whole one, and says nothing of the connection
+    request_id: Optional[bytes]
+    content_encoding: Optional[bytes]
+    content_type: bytes
+    length: int
+
+
+def make_head(method: bytes, match: Match, headers: Dict[bytes, bytes], version: str, *, keep_alive: bool) -> Head:
+    """A head as the connection parsed it, with what is asked of it for every request."""
+    get = headers.get
+    return Head(
+        method.decode("ascii"),
+        match,
+        headers,
+        keep_alive,
+        version,
+        keep_alive and version == "1.1" and method != b"HEAD",
+        get(b"x-request-id"),
+        get(b"content-encoding"),
+        get(b"content-type", b""),
+        int(get(b"content-length", b"0") or b"0"),
+    )
+
+
+class KnownHeads:
+    """Heads by their bytes, the blank line included."""
+
+    def __init__(self) -> None:
+        self._heads: Dict[bytes, Head] = {}
+        self.get = self._heads.get
+
+    def add(self, text: bytes, head: Head) -> None:
+        """Remember a head that the parser has accepted, unless it is not likely to come again."""
+        if len(text) > _LONGEST or not head.keep_alive or head.version != "1.1":
+            return
+        if b"transfer-encoding" in head.headers or any(name in head.headers for name in _PASSING):
+            return
+        if len(self._heads) >= _MOST:
+            self._heads.clear()
+        self._heads[text] = head
+
+    def clear(self) -> None:
+        """Forget all: the routes have changed."""
+        self._heads.clear()

@@ -1,0 +1,251 @@
+"""Bytes to requests. llhttp parses, strictly; the limits are kept here while a request is still being read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Union
+
+import httptools
+
+from modelbuild_runtime.errors import (
+    ExpectationFailed,
+    HeadTooLarge,
+    InvalidInput,
+    Overloaded,
+    ServerError,
+    TooLarge,
+    Unsupported,
+    UriTooLong,
+    VersionNotSupported,
+)
+from modelbuild_runtime.http.heads import Head
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.process.app import Application
+
+_MAX_TARGET = 8192
+_MAX_FIELDS = 100
+_LARGE = 1 << 20
+"""Bytes from which a body is collected in one piece of memory, and counts for what all bodies may take."""
+_SINGLE = frozenset((b"host", b"content-length", b"content-type", b"inference-header-content-length"))
+"""Fields that two parties could read differently if there were two of them."""
+
+
+class Reader:
+    """Reads one connection. ``take`` gets each request; ``expect`` is called where a client waits for a 100."""
+
+    __slots__ = (
+        "_app",
+        "_body",
+        "_buffer",
+        "_chunk",
+        "_expect",
+        "_head_text",
+        "_headers",
+        "_held",
+        "_in_head",
+        "_parser",
+        "_refusal",
+        "_settings",
+        "_size",
+        "_take",
+        "_target",
+        "begun",
+        "ended",
+        "received",
+        "since",
+    )
+
+    def __init__(
+        self, app: Application, take: Callable[[Head, Union[bytes, bytearray]], None], expect: Callable[[], None]
+    ) -> None:
+        self._app = app
+        self._settings = app.settings
+        self._take = take
+        self._expect = expect
+        self._parser = httptools.HttpRequestParser(self)
+        self._refusal: Optional[ServerError] = None
+        self._head_text = b""  # of a request that begins with what was read last
+        self._chunk = 0
+        self._held = 0
+        self._size: int
+        self.begun = False  # a request is half read
+        self.ended = False  # nothing more is a request
+        self.received = 0  # bytes of the request, at most one read too many
+        self.since = app.now
+        self._reset()
+
+    def feed(self, data: bytes, head_text: bytes = b"") -> Optional[ServerError]:
+        """Read on. ``head_text`` is what may be the head of a request that begins with ``data``. Returns why the
+        connection cannot go on, if it cannot.
+        """
+        self._head_text = head_text
+        while data:
+            self._chunk = len(data)
+            self.received += self._chunk
+            try:
+                self._parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._without_upgrade() + data[upgrade.args[0] :]
+            except httptools.HttpParserError as error:
+                if self.ended:  # what follows a request that closes the connection is not a request
+                    return None
+                return self._refusal or InvalidInput(f"malformed HTTP request: {error}")
+        if self.begun and self._in_head and self.received > self._settings.max_head:
+            return HeadTooLarge(f"the request's head is larger than {self._settings.max_head} bytes")
+        return None
+
+    def refused(self, error: ServerError) -> Head:
+        """The head as far as it was read, for the answer to what is refused."""
+        self.ended = True
+        self._refusal = error
+        try:
+            method = self._parser.get_method() or b"GET"
+        except Exception:  # noqa: BLE001  # there is none before the first request
+            method = b"GET"
+        return self._app.head(method, self._target or b"/", self._headers, "1.1", keep_alive=False)
+
+    def release(self) -> None:
+        """Bodies that were read are not needed any more."""
+        self._app.held -= self._held
+        self._held = 0
+
+    def close(self) -> None:
+        """Let go of the connection, whose reader this is: neither has to wait for the garbage collector."""
+        self.release()
+        del self._take, self._expect, self._parser
+
+    @property
+    def holds(self) -> bool:
+        """A large body is, or was, being read."""
+        return self._held > 0
+
+    # httptools' callbacks
+
+    def on_message_begin(self) -> None:
+        self.begun = True
+        self.since = self._app.now
+        self.received = self._chunk
+        self._reset()
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        if len(self._target) > _MAX_TARGET:
+            self._stop(UriTooLong(f"the request's target is longer than {_MAX_TARGET} bytes"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:  # a trailer: could only be used to slip something past whoever checked the head
+            return
+        name = name.lower()
+        headers = self._headers
+        if name in headers:
+            if name in _SINGLE:
+                self._stop(InvalidInput(f"more than one {name.decode()} field"))
+            value = headers[name] + b", " + value
+        headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        headers = self._headers
+        if len(headers) > _MAX_FIELDS or self.received > self._settings.max_head:
+            self._check_size()
+        version = self._parser.get_http_version()
+        if version != "1.1":
+            self._check_version(version)
+        elif b"host" not in headers:
+            self._stop(InvalidInput("there is no Host field"))
+        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
+            self._stop(Unsupported("of the transfer codings only chunked is read here"))
+        if b"content-length" in headers:
+            self._announce(int(headers[b"content-length"]))
+        if b"expect" in headers:
+            if headers[b"expect"].lower() != b"100-continue":
+                self._stop(ExpectationFailed("only 100-continue can be expected"))
+            if version == "1.1":
+                self._expect()
+
+    def on_body(self, body: bytes) -> None:
+        before = self._size
+        self._size = size = before + len(body)
+        if self._buffer is not None:
+            self._buffer[before:size] = body
+            return
+        if size > _LARGE:
+            self._hold(len(body))
+        if size > self._settings.max_body:
+            self._stop(TooLarge(f"the body is larger than {self._settings.max_body} bytes"))
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        parser = self._parser
+        if b"upgrade" in self._headers and parser.should_upgrade():
+            return  # llhttp stops before the body: see _without_upgrade
+        self.begun = False
+        keep_alive = parser.should_keep_alive()
+        if not keep_alive:
+            self.ended = True
+        method, version = parser.get_method(), parser.get_http_version()
+        head = self._app.head(method, self._target, self._headers, version, keep_alive=keep_alive)
+        if self._head_text.startswith(b"%b %b HTTP/1.1\r\n" % (method, self._target)):
+            self._app.known_heads.add(self._head_text, head)
+        self._head_text = b""
+        body: Union[bytes, bytearray]
+        if self._buffer is not None:
+            body = self._buffer
+        else:
+            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._reset()
+        self._take(head, body)
+
+    # Inside
+
+    def _reset(self) -> None:
+        self._in_head = True
+        self._size = 0
+        self._target = b""
+        self._headers: Dict[bytes, bytes] = {}
+        self._body: List[bytes] = []
+        self._buffer: Optional[bytearray] = None
+
+    def _stop(self, error: ServerError) -> None:
+        """End parsing with an error."""
+        self._refusal = error
+        raise error
+
+    def _check_size(self) -> None:
+        size = len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._headers.items())
+        if len(self._headers) > _MAX_FIELDS or size > self._settings.max_head:
+            limit = f"{_MAX_FIELDS} fields or {self._settings.max_head} bytes"
+            self._stop(HeadTooLarge(f"the request's head is larger than {limit}"))
+
+    def _check_version(self, version: str) -> None:
+        if version != "1.0":
+            self._stop(VersionNotSupported(f"HTTP/{version} is not spoken here; use HTTP/1.1"))
+        if b"transfer-encoding" in self._headers:
+            self._stop(InvalidInput("HTTP/1.0 has no transfer codings"))
+
+    def _announce(self, length: int) -> None:
+        """Refuse a body before it is sent, or make room for it."""
+        if length > self._settings.max_body:
+            self._stop(TooLarge(f"the body is larger than {self._settings.max_body} bytes"))
+        if length > _LARGE:
+            self._hold(length)
+            self._buffer = bytearray(length)
+
+    def _hold(self, size: int) -> None:
+        """Count what large bodies take together: many clients could otherwise fill the memory."""
+        if self._app.held + size > self._settings.max_held:
+            self._stop(Overloaded("other large requests are being read; come back later", retry_after=1))
+        self._app.held += size
+        self._held += size
+
+    def _without_upgrade(self) -> bytes:
+        """A request asked for another protocol, as Java's client does with each first one. It is answered in this one:
+        its head, as if it had not asked.
+        """
+        if self._headers.pop(b"upgrade", None) is None:
+            return b""
+        self._headers.pop(b"expect", None)  # has been answered
+        self.release()
+        fields = b"".join([b"%b: %b\r\n" % item for item in self._headers.items()])
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self._parser.get_method(), self._target, fields)

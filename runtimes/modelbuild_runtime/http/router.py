@@ -1,0 +1,152 @@
+"""Which route a request is for. Exact paths are found in a dictionary, then those with placeholders are tried; what was
+found is remembered, since clients ask for the same few targets again and again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from urllib.parse import unquote
+
+import msgspec
+
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.protocols import Prediction, Protocol, Route
+from modelbuild_runtime.request import Request, Response
+
+_REMEMBERED = 512
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+
+
+class Bound(msgspec.Struct, frozen=True, eq=False):
+    """A route with the protocol whose it is. It either predicts (``decode`` and ``encode``), or has an ``answer``."""
+
+    route: Route
+    protocol: Protocol
+    name: str  # of the protocol
+    predicts: bool
+    answer: Callable[[HttpRequest], HttpResponse]
+    decode: Callable[[HttpRequest], Request]
+    encode: Callable[[HttpRequest, Request, Response], HttpResponse]
+
+
+class Match(msgspec.Struct, frozen=True, eq=False):
+    """What a method and a target lead to.
+
+    ``only`` is the single route where nothing is to choose; ``routes`` are to be asked in turn otherwise, and are empty
+    where none fits. ``allowed`` are the methods of a path that exists; ``owner`` is the protocol whose prefix it has.
+    """
+
+    path: str
+    query: str
+    params: Dict[str, str]
+    only: Optional[Bound]
+    routes: Tuple[Bound, ...]
+    allowed: Tuple[str, ...]
+    owner: Optional[Protocol]
+
+
+class _Node(NamedTuple):
+    """One path with all its methods."""
+
+    pattern: Pattern[str]
+    methods: Dict[str, List[Bound]]
+
+
+class Router:
+    """All routes of all protocols."""
+
+    def __init__(self, protocols: Sequence[Protocol]) -> None:
+        self._exact: Dict[str, _Node] = {}
+        self._patterns: List[_Node] = []
+        self._owners: Dict[str, Optional[Protocol]] = {}
+        self._known: Dict[Tuple[bytes, bytes], Match] = {}
+        nodes: Dict[str, _Node] = {}
+        for protocol in protocols:
+            for route in protocol.routes:
+                self._add(nodes, route, protocol)
+        for path in sorted(nodes, key=lambda path: (path.count("{"), -len(path))):
+            self._keep(path, nodes[path])
+
+    def find(self, method: bytes, target: bytes) -> Match:
+        """The routes for a request line. Never raises: a match without routes says what is wrong."""
+        match = self._known.get((method, target))
+        if match is None:
+            match = self._find(method.decode("ascii"), target.decode("latin-1"))
+            if match.routes:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[method, target] = match
+        return match
+
+    def _add(self, nodes: Dict[str, _Node], route: Route, protocol: Protocol) -> None:
+        node = nodes.setdefault(route.path, _Node(_compile(route.path), {}))
+        node.methods.setdefault(route.method, []).append(_bind(route, protocol))
+        prefix = _prefix(route.path)
+        if prefix:
+            self._owners[prefix] = protocol if self._owners.get(prefix, protocol) is protocol else None
+
+    def _keep(self, path: str, node: _Node) -> None:
+        for bounds in node.methods.values():
+            bounds.sort(key=lambda bound: bound.route.when is None)  # the one without a condition takes the rest
+        if "{" in path:
+            self._patterns.append(node)
+        else:
+            self._exact[path] = node
+
+    def _find(self, method: str, target: str) -> Match:
+        raw, query = _split(target)
+        path = unquote(raw)
+        node, params = self._node(raw, path)
+        owner = self._owners.get(_prefix(path))
+        if node is None:
+            return Match(path, query, {}, None, (), (), owner)
+        taken = "GET" if method == "HEAD" and method not in node.methods else method
+        routes = tuple(node.methods.get(taken, []))
+        only = routes[0] if len(routes) == 1 and routes[0].route.when is None else None
+        return Match(path, query, params, only, routes, _allowed(node), owner)
+
+    def _node(self, raw: str, path: str) -> Tuple[Optional[_Node], Dict[str, str]]:
+        for candidate, text in ((raw, path), (raw.rstrip("/"), path.rstrip("/"))):
+            node = self._exact.get(text)
+            if node is not None:
+                return node, {}
+            for node in self._patterns:
+                match = node.pattern.fullmatch(candidate)
+                if match:
+                    return node, {name: unquote(value) for name, value in match.groupdict().items()}
+        return None, {}
+
+
+def _bind(route: Route, protocol: Protocol) -> Bound:
+    endpoint = route.endpoint
+    if isinstance(endpoint, Prediction):
+        return Bound(route, protocol, protocol.name, True, _nothing, endpoint.decode, endpoint.encode)
+    return Bound(route, protocol, protocol.name, False, endpoint, _nothing, _nothing)
+
+
+def _nothing(*_: Any) -> Any:
+    raise NotImplementedError
+
+
+def _split(target: str) -> Tuple[str, str]:
+    """Path (still percent-encoded) and query of a request target, in its origin or its absolute form."""
+    if not target.startswith("/"):
+        target = _ABSOLUTE.sub("", target, count=1) or "/"
+    path, _, query = target.partition("?")
+    return path, query
+
+
+def _compile(path: str) -> Pattern[str]:
+    parts = _PLACEHOLDER.split(path)
+    return re.compile("".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+?)" for i, part in enumerate(parts)))
+
+
+def _prefix(path: str) -> str:
+    return path.split("/", 2)[1] if path.startswith("/") else path
+
+
+def _allowed(node: _Node) -> Tuple[str, ...]:
+    methods = set(node.methods)
+    return tuple(sorted(methods | {"HEAD"} if "GET" in methods else methods))

@@ -1,0 +1,54 @@
+"""A response as the bytes that go on the wire. Head and body are one piece, so that they are one write."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Dict, Tuple
+
+from modelbuild_runtime.http.message import HttpResponse
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LARGE = 1 << 16
+"""Bytes from which a body is cheaper to write by itself than to copy behind its head."""
+KEEP_ALIVE = b"connection: keep-alive\r\n"
+CLOSE = b"connection: close\r\n"
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+_NOT_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+_OURS = frozenset(("connection", "content-length", "content-type", "keep-alive", "transfer-encoding", "upgrade"))
+"""Fields that say where a response ends or what it is: written here, never by a handler."""
+_starts: Dict[Tuple[int, str], bytes] = {}
+
+
+def render(response: HttpResponse, request_id: str, connection: bytes = b"", *, head: bool = False) -> bytes:
+    """Status line, header fields and body. ``connection`` is a header line; ``head`` leaves out the body."""
+    start = _starts.get((response.status, response.content_type)) or _start(response.status, response.content_type)
+    if response.headers:
+        start += b"".join([field(name, value) for name, value in response.headers if name.lower() not in _OURS])
+    body = response.body
+    return b"%bx-request-id: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
+        start,
+        request_id.encode(),
+        connection,
+        len(body),
+        b"" if head else body,
+    )
+
+
+def field(name: str, value: str) -> bytes:
+    """One header line. What could end it early is replaced, since a handler may have made it from its input."""
+    return f"{_NOT_TOKEN.sub('-', name)}: {_UNSAFE.sub(' ', value)}\r\n".encode("latin-1", "replace")
+
+
+def _start(status: int, content_type: str) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Status"
+    start = b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode())
+    if content_type:
+        start += field("content-type", content_type)
+    if len(_starts) < 256:
+        _starts[status, content_type] = start
+    return start

@@ -1,0 +1,109 @@
+"""What the server counts: plain numbers on the hot path, Prometheus' text (``exposition``) only when asked for.
+
+Workers add up: each leaves its numbers on a board that all can read, so that a scrape of any one tells of all.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
+
+import msgspec
+
+from modelbuild_runtime.dataplane.batcher import Job
+from modelbuild_runtime.metrics.histogram import ROWS, Histogram
+from modelbuild_runtime.protocols import Statistics
+
+STAGES = ("queue", "decode", "predict", "encode")
+
+
+class Metrics:
+    """Counters of one process, or of several added up. Only the event loop's thread writes them."""
+
+    def __init__(self) -> None:
+        self.requests: Dict[Tuple[str, int], int] = {}
+        self.duration = Histogram()
+        self.stages: Dict[str, Histogram] = {stage: Histogram() for stage in STAGES}
+        self.batch_rows = Histogram(ROWS)
+        self.batch_requests = Histogram(ROWS)
+        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0}
+        self.succeeded: List[float] = [0, 0.0]  # how many predictions, and their seconds
+        self.failed: List[float] = [0, 0.0]
+        self.last = 0.0
+
+    def response(self, protocol: str, status: int, seconds: float, predicted: bool) -> None:
+        """A response leaves; ``predicted`` where it was asked for a prediction."""
+        key = (protocol, status)
+        self.requests[key] = self.requests.get(key, 0) + 1
+        duration = self.duration
+        duration.counts[bisect_left(duration.edges, seconds)] += 1
+        duration.total += seconds
+        if predicted:
+            sums = self.succeeded if status < 400 else self.failed
+            sums[0] += 1
+            sums[1] += seconds
+
+    def run(self, jobs: Sequence[Job], rows: int, began: float, seconds: float) -> None:
+        """The model ran. Jobs of one run count with their mean times in the queue and before it: sums are exact."""
+        count = len(jobs)
+        queued = sum([job.queued for job in jobs])
+        self.stages["queue"].observe(began - queued / count, count)
+        self.stages["decode"].observe((queued - sum([job.received for job in jobs])) / count, count)
+        self.stages["predict"].observe(seconds)
+        self.batch_rows.observe(rows)
+        self.batch_requests.observe(len(jobs))
+
+    def answered(self, jobs: int, seconds: float) -> None:
+        """The answers of one run were encoded and written."""
+        self.stages["encode"].observe(seconds / jobs, jobs)
+        self.last = time.time()
+
+    def shed(self, reason: str) -> None:
+        """A request was turned away, or given up."""
+        self.shed_requests[reason] += 1
+
+    def statistics(self) -> Statistics:
+        """The sums that protocols report."""
+        nanoseconds = {stage: int(histogram.total * 1e9) for stage, histogram in self.stages.items()}
+        return Statistics(
+            succeeded=int(self.succeeded[0]),
+            failed=int(self.failed[0]),
+            rows=int(self.batch_rows.total),
+            batches=sum(self.batch_rows.counts),
+            last=int(self.last * 1000),
+            succeeded_ns=int(self.succeeded[1] * 1e9),
+            failed_ns=int(self.failed[1] * 1e9),
+            queue_ns=nanoseconds["queue"],
+            decode_ns=nanoseconds["decode"],
+            predict_ns=nanoseconds["predict"],
+            encode_ns=nanoseconds["encode"],
+        )
+
+    def dump(self) -> bytes:
+        """All numbers, for another process."""
+        return msgspec.msgpack.encode(
+            {
+                "requests": [(*key, count) for key, count in self.requests.items()],
+                "histograms": [(histogram.counts, histogram.total) for histogram in self._histograms()],
+                "shed": self.shed_requests,
+                "sums": (self.succeeded, self.failed),
+                "last": self.last,
+            }
+        )
+
+    def add(self, dumped: bytes) -> None:
+        """Add another's numbers to these."""
+        other: Dict[str, Any] = msgspec.msgpack.decode(dumped)
+        for protocol, status, count in other["requests"]:
+            self.requests[protocol, status] = self.requests.get((protocol, status), 0) + count
+        for histogram, (counts, total) in zip(self._histograms(), other["histograms"]):
+            histogram.add(counts, total)
+        for reason, count in other["shed"].items():
+            self.shed_requests[reason] += count
+        for mine, theirs in zip((self.succeeded, self.failed), other["sums"]):
+            mine[:] = [one + two for one, two in zip(mine, theirs)]
+        self.last = max(self.last, other["last"])
+
+    def _histograms(self) -> Iterator[Histogram]:
+        yield from (self.duration, *self.stages.values(), self.batch_rows, self.batch_requests)

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol's requests and responses, whatever carries them."""

@@ -1,0 +1,163 @@
+"""The Open Inference Protocol's infer response over HTTP: JSON, and tensors in JSON or as raw bytes after it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+import msgspec
+import numpy as np
+
+from modelbuild_runtime.answers import items
+from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.errors import InvalidInput, PredictionFailed
+from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.open_inference import binary_tensor
+from modelbuild_runtime.open_inference.classification import classify
+from modelbuild_runtime.open_inference.infer_request import Output
+from modelbuild_runtime.request import Response
+from modelbuild_runtime.tensor import DATATYPES
+
+_encode = msgspec.json.Encoder().encode
+Chunk = Union[bytes, memoryview]
+
+
+class Wanted(NamedTuple):
+    """How a request wants its outputs: all as raw bytes, each by its name, or with null in place of NaN."""
+
+    binary: bool = False
+    strict: bool = False
+    outputs: Mapping[str, Dict[str, Any]] = {}
+
+
+def wanted(outputs: Optional[Sequence[Output]], parameters: Optional[Mapping[str, Any]]) -> Optional[Wanted]:
+    """What a request says of its outputs; None where it says nothing.
+
+    Raises:
+        InvalidInput: one of its parameters has no meaning.
+    """
+    general = parameters or {}
+    binary = _flag(general, "binary_data_output", "parameters")
+    strict = _flag(general, "strict_json", "parameters")
+    if not outputs:
+        return Wanted(binary, strict) if binary or strict else None
+    by_name: Dict[str, Dict[str, Any]] = {}
+    for output in outputs:
+        if output.name in by_name:
+            raise InvalidInput(f"output {output.name!r} is asked for twice", field=output.name)
+        _check_output(output.name, output.parameters or {})
+        by_name[output.name] = output.parameters or {}
+    return Wanted(binary, strict, by_name)
+
+
+class InferWriter:
+    """Writes responses of one model."""
+
+    def __init__(self, contract: Contract, name: str, version: str) -> None:
+        self._contract = contract
+        self._labels = {spec.name: spec.labels for spec in contract.outputs}
+        self._head = b'{"model_name":%b,"model_version":%b' % (_encode(name), _encode(version))
+        self._heads: Dict[Tuple[str, np.dtype], bytes] = {}
+
+    def write(self, identity: Optional[str], want: Optional[Wanted], response: Response) -> HttpResponse:
+        """The response, as wanted.
+
+        Raises:
+            ServerError: an output cannot be sent like that.
+        """
+        columns = response.columns
+        if columns is None:
+            columns = items.to_columns(response.rows or [], self._contract.outputs)
+        head = self._head if identity is None else b'%b,"id":%b' % (self._head, _encode(identity))
+        if want is None:
+            outputs = [self._as_json(name, array, strict=False) for name, array in columns.items()]
+            return HttpResponse(200, b'%b,"outputs":[%b]}' % (head, b",".join(outputs)))
+        return self._as_wanted(head, want, columns)
+
+    def _as_wanted(self, head: bytes, want: Wanted, columns: Mapping[str, np.ndarray]) -> HttpResponse:
+        outputs: List[bytes] = []
+        chunks: List[Chunk] = []
+        for name in want.outputs or columns:
+            if name not in columns:
+                raise InvalidInput(f"unexpected inference output '{name[:100]}'", field=name)
+            array, parameters = columns[name], want.outputs.get(name, {})
+            if parameters.get("classification"):
+                labels = self._labels.get(name, ())
+                batched = self._contract.batched
+                array = classify(name, array, parameters["classification"], labels, batched=batched)
+            if parameters.get("binary_data", want.binary):
+                array = normal(name, array)
+                chunks.append(binary_tensor.write(array))
+                outputs.append(self._as_size(name, array, len(chunks[-1])))
+            else:
+                outputs.append(self._as_json(name, array, strict=want.strict))
+        text = b'%b,"outputs":[%b]}' % (head, b",".join(outputs))
+        if not any(chunks):
+            return HttpResponse(200, text)
+        length = (("Inference-Header-Content-Length", str(len(text))),)
+        return HttpResponse(200, b"".join([text, *chunks]), "application/octet-stream", length)
+
+    def _as_json(self, name: str, array: np.ndarray, *, strict: bool) -> bytes:
+        head = self._heads.get((name, array.dtype))
+        if head is None:
+            array = normal(name, array)
+            head = self._start(name, array.dtype)
+        flat = array.ravel().tolist()
+        kind = array.dtype.kind
+        data = _encode(_texts(name, flat) if kind in "OSU" else flat)
+        if kind == "f" and not strict and b"null" in data:
+            data = json.dumps(flat, separators=(",", ":")).encode()  # NaN and Infinity, as clients know them
+        return b'%b"shape":%b,"data":%b}' % (head, _encode(array.shape), data)
+
+    def _as_size(self, name: str, array: np.ndarray, size: int) -> bytes:
+        head = self._heads.get((name, array.dtype)) or self._start(name, array.dtype)
+        return b'%b"shape":%b,"parameters":{"binary_data_size":%d}}' % (head, _encode(array.shape), size)
+
+    def _start(self, name: str, dtype: np.dtype) -> bytes:
+        datatype = "BYTES" if dtype.kind in "OSU" else DATATYPES[dtype]
+        head = b'{"name":%b,"datatype":"%b",' % (_encode(name), datatype.encode())
+        if len(self._heads) < 256:
+            self._heads[name, dtype] = head
+        return head
+
+
+def normal(name: str, array: np.ndarray) -> np.ndarray:
+    """The array in one of the protocol's datatypes.
+
+    Raises:
+        PredictionFailed: it holds what no datatype of the protocol can.
+    """
+    dtype = array.dtype
+    if dtype.kind in "OSU" or (dtype in DATATYPES and dtype.isnative):
+        return array
+    if dtype.kind in "Mm":
+        return array.astype(str)
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        return array.astype(np.float64)
+    if dtype.newbyteorder("=") in DATATYPES:
+        return array.astype(dtype.newbyteorder("="))
+    raise PredictionFailed(f"output {name!r} is of type {dtype}, which this protocol cannot send")
+
+
+def _texts(name: str, values: List[Any]) -> List[str]:
+    try:
+        return [value if value.__class__ is str else binary_tensor.text(value).decode() for value in values]
+    except UnicodeDecodeError as error:
+        message = f"output {name!r} holds bytes that are not UTF-8; ask for it with binary_data"
+        raise InvalidInput(message, field=name) from error
+
+
+def _check_output(name: str, parameters: Mapping[str, Any]) -> None:
+    _flag(parameters, "binary_data", name)
+    k = parameters.get("classification", 0)
+    if type(k) is not int or k < 0:
+        raise InvalidInput(f"output {name!r}: classification must be a number of classes", field=name)
+    if "shared_memory_region" in parameters:
+        raise InvalidInput(f"output {name!r}: shared memory is not supported", field=name)
+
+
+def _flag(parameters: Mapping[str, Any], key: str, where: str) -> bool:
+    value = parameters.get(key, False)
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{where}: {key} must be true or false", field=key)
+    return value

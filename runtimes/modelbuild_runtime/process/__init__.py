@@ -1,0 +1,1 @@
+"""The serving process: loading, warming up, proving, listening, draining, and workers."""

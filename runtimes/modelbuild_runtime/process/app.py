@@ -1,0 +1,208 @@
+"""The application: takes requests from connections, finds their route, and sees that each gets exactly one response.
+
+It begins closed: until ``open`` is called with a loaded model, it answers that it is alive and not ready.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import Callable, Dict, Protocol, Set, Tuple, Union
+
+from modelbuild_runtime.dataplane.batcher import Job
+from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, PredictionFailed, ServerError, TooLarge
+from modelbuild_runtime.http.connection import Connection
+from modelbuild_runtime.http.exchange import Exchange
+from modelbuild_runtime.http.heads import Head, KnownHeads, make_head
+from modelbuild_runtime.http.identity import RequestIds
+from modelbuild_runtime.http.limits import SMALL, Limits, admit, inflate
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.http.problem import problem
+from modelbuild_runtime.http.router import Bound, Match, Router
+from modelbuild_runtime.metrics.metrics import Metrics
+from modelbuild_runtime.request import Response
+from modelbuild_runtime.settings import Settings
+
+logger = logging.getLogger(__name__)
+access_logger = logging.getLogger("modelbuild_runtime.access")
+
+
+class Queue(Protocol):
+    """Where checked requests go: the batcher, or something that runs them at once."""
+
+    def submit(self, job: Job) -> None: ...
+
+
+class Application:
+    """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM;
+    ``held`` are the bytes of large bodies that were not answered yet.
+    """
+
+    def __init__(self, settings: Settings, router: Router) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.connections: Set[Connection] = set()
+        self.known_heads = KnownHeads()
+        self.draining = False
+        self.held = 0
+        self.now = monotonic()
+        self._router = router
+        self._ids = RequestIds()
+        self._limits = Limits(settings.max_body, settings.max_elements)
+        self._count = self.metrics.response
+        self._logs_access = settings.access_log
+        self._new_id = self._ids.new
+        self._opened = False
+        self._prepare: Callable[[Job], None]
+        self._submit: Callable[[Job], None]
+
+    def open(self, router: Router, dataplane: Dataplane, queue: Queue) -> None:
+        """Begin to predict."""
+        self._prepare = dataplane.prepare
+        self._submit = queue.submit
+        self._router = router
+        self._opened = True
+        self.known_heads.clear()
+
+    def head(
+        self, method: bytes, target: bytes, headers: Dict[bytes, bytes], version: str, *, keep_alive: bool
+    ) -> Head:
+        """A head that was just parsed, with the route it leads to."""
+        return make_head(method, self._router.find(method, target), headers, version, keep_alive=keep_alive)
+
+    def accept(self, connection: Connection, head: Head, body: Union[bytes, bytearray]) -> None:
+        """A whole request has arrived."""
+        received = monotonic()
+        match = head.match
+        identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
+        http = HttpRequest(head.method, match.path, match.query, head.headers, body, match.params, identity, received)
+        exchange = Exchange(
+            self, connection, http, identity, received, head.keep_alive, head.version, head.plain, match.owner
+        )
+        connection.pending.append(exchange)
+        try:
+            exchange.bound = bound = match.only or self._choose(match, http)
+            exchange.protocol = bound.protocol
+            if head.content_encoding is not None:
+                http.body = body = inflate(body, head.content_encoding, self._limits)
+            if not bound.predicts:
+                self._respond(exchange, bound.answer(http))
+                return
+            if len(body) > SMALL:
+                admit(body, head.content_type, self._limits)
+            exchange.request = bound.decode(http)
+            self._prepare(exchange)
+            self._submit(exchange)
+        except ServerError as error:
+            self.refuse(exchange, error, allowed=match.allowed)
+        except RecursionError:
+            self.refuse(exchange, TooLarge("the body is nested too deeply"))
+        except Exception:
+            logger.exception("request failed: %s %s", http.method, http.path, extra={"request": identity})
+            self.refuse(exchange, ServerError(f"the server failed; its log says why, under request id {identity}"))
+
+    def reject(self, connection: Connection, head: Head, error: ServerError) -> None:
+        """What arrived is not a request, or not one to read to its end: the connection closes after the answer."""
+        match = head.match
+        identity = self._ids.of(head.request_id)
+        http = HttpRequest(head.method, match.path, match.query, head.headers, b"", {}, identity, monotonic())
+        owner = match.routes[0].protocol if match.routes else match.owner
+        exchange = Exchange(self, connection, http, identity, http.received, False, "1.1", False, owner)
+        connection.pending.append(exchange)
+        self.refuse(exchange, error)
+
+    def encode(self, exchange: Exchange, response: Response) -> None:
+        """A prediction was made: put it into the protocol's shape, and send it."""
+        http = exchange.http
+        try:
+            answer = exchange.bound.encode(http, exchange.request, response)  # type: ignore[union-attr]
+        except ServerError as error:
+            self.refuse(exchange, error)
+            return
+        except Exception:
+            logger.exception("the answer cannot be encoded", extra={"request": http.id})
+            message = f"the model's answer cannot be encoded; the server's log says why, under request id {http.id}"
+            self.refuse(exchange, PredictionFailed(message))
+            return
+        self._respond(exchange, answer)
+
+    def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
+        """Send an error in the shape of the protocol that was asked."""
+        http = exchange.http
+        shape = exchange.protocol.error if exchange.protocol else problem
+        try:
+            response = shape(http, error)
+        except Exception:
+            logger.exception("the error cannot be encoded", extra={"request": http.id})
+            response = problem(http, error)
+        names = {name.lower() for name, _ in response.headers}
+        if error.retry_after and "retry-after" not in names:
+            response.headers += (("retry-after", str(error.retry_after)),)
+        if isinstance(error, MethodNotAllowed) and "allow" not in names:
+            response.headers += (("allow", ", ".join(allowed)),)
+        self._respond(exchange, response)
+
+    def patrol(self) -> None:
+        """Called about once a second."""
+        self.now = now = monotonic()
+        for connection in tuple(self.connections):
+            connection.patrol(now)
+
+    def drain(self) -> None:
+        """Finish what has begun; close what is idle."""
+        self.draining = True
+        for connection in tuple(self.connections):
+            connection.drain()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have no response yet."""
+        return sum(len(connection.pending) for connection in self.connections)
+
+    def _choose(self, match: Match, http: HttpRequest) -> Bound:
+        """The first route whose condition holds."""
+        for bound in match.routes:
+            if bound.route.when is None or bound.route.when(http):
+                return bound
+        if not self._opened:
+            raise NotReady("the model is still being loaded", retry_after=1)
+        if match.routes:
+            raise NotFound(f"no protocol on {match.path} understands this request")
+        if match.allowed:
+            raise MethodNotAllowed(f"{http.method} is not possible on {match.path}; use {', '.join(match.allowed)}")
+        raise NotFound(f"there is no {match.path}")
+
+    def _respond(self, exchange: Exchange, response: HttpResponse) -> None:
+        seconds = monotonic() - exchange.received
+        bound = exchange.bound
+        if bound is not None:
+            self._count(bound.name, response.status, seconds, bound.predicts)
+        else:
+            self._count(exchange.protocol.name if exchange.protocol else "", response.status, seconds, False)
+        exchange.connection.deliver(exchange, response)
+        if self._logs_access:
+            _log_access(exchange.http, response, seconds)
+
+
+def closed_router() -> Router:
+    """The routes of a server that is still loading: alive, and nothing else."""
+    from modelbuild_runtime.protocols import Protocol as WireProtocol
+    from modelbuild_runtime.protocols import Route
+
+    def alive(_http: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, b'{"status":"ok"}')
+
+    return Router((WireProtocol("", "loading", (Route("GET", "/health/live", alive),), problem),))
+
+
+def _log_access(http: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    access_logger.info(
+        "%s %s %d %d bytes %.1f ms",
+        http.method,
+        http.path,
+        response.status,
+        len(response.body),
+        seconds * 1000,
+        extra={"request": http.id},
+    )

@@ -1,0 +1,206 @@
+"""One process that serves: listens, answers, and ends well when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+from time import monotonic
+from typing import Callable, Optional, Tuple
+
+from modelbuild_runtime.dataplane.batcher import Batcher
+from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.http.connection import Connection
+from modelbuild_runtime.metrics.exposition import Gauge, expose
+from modelbuild_runtime.metrics.metrics import Metrics
+from modelbuild_runtime.process.app import Application, closed_router
+from modelbuild_runtime.process.board import Board
+from modelbuild_runtime.process.model import Model
+from modelbuild_runtime.protocols import Statistics
+from modelbuild_runtime.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 2048
+
+
+class Server:
+    """Owns the event loop, the application and the batcher of one process; on ``board`` are the other workers' numbers,
+    and in ``slot`` of it its own.
+    """
+
+    def __init__(self, settings: Settings, board: Optional[Board] = None, slot: int = 0) -> None:
+        self.loop = new_loop()
+        self._settings = settings
+        self._board = board
+        self._slot = slot
+        self._app = Application(settings, closed_router())
+        self._batcher: Optional[Batcher] = None
+        self._model: Optional[Model] = None
+        self._listener: Optional[asyncio.AbstractServer] = None
+        self._leave_by = 0.0
+        self._parent = os.getppid()
+
+    def listen(self, sock: socket.socket) -> None:
+        """Answer on a bound socket, as soon as the loop runs."""
+        self._listener = self.loop.run_until_complete(
+            self.loop.create_server(lambda: Connection(self._app), sock=sock, backlog=_BACKLOG)
+        )
+        self._patrol()
+
+    def open(self, model: Model) -> None:
+        """Begin to predict."""
+        settings = self._settings
+        if self._board is not None and (counted := self._board.read(self._slot)):
+            self._app.metrics.add(counted)  # what the worker counted whose place this one takes
+        batcher = Batcher(
+            model.dataplane.run,
+            self._app.metrics,
+            model.pace,
+            self.loop,
+            max_rows=settings.max_batch_size,
+            max_waiting=settings.queue,
+            timeout=settings.timeout,
+        )
+        model.service.process = self
+        self._model = model
+        self._app.open(model.router, model.dataplane, batcher)
+        self._batcher = batcher
+
+    def run(self) -> None:
+        """Serve until SIGTERM, then finish what has begun."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self._drain)
+        self.loop.run_forever()
+        if self._app.in_flight:
+            logger.warning("%d requests did not finish within MBUILD_GRACE", self._app.in_flight)
+        self._post()
+        _exit_by(self._leave_by, stuck=self._batcher is not None and not self._batcher.idle)
+
+    # What the process says of itself
+
+    def ready(self) -> bool:
+        """A prediction would be answered now."""
+        return self._batcher is not None and not self._app.draining and not self._batcher.stuck
+
+    def metrics(self) -> bytes:
+        """Prometheus' text; counters are of all workers, gauges of the one that was asked."""
+        batcher = self._batcher
+        gauges: Tuple[Gauge, ...] = (
+            ("mbuild_ready", "1 while predictions are answered.", float(self.ready())),
+            ("mbuild_in_flight", "Requests that have no response yet.", self._app.in_flight),
+            ("mbuild_waiting", "Requests in the queue.", batcher.waiting if batcher else 0),
+            ("mbuild_connections", "Open connections.", len(self._app.connections)),
+            ("mbuild_workers", "Processes that serve.", self._settings.workers),
+        )
+        labels = {}
+        if self._model is not None:
+            manifest = self._model.manifest
+            labels = {"name": manifest.model.name, "version": manifest.model.version, "runtime": manifest.runtime.name}
+        return expose(self._counted(), gauges, labels)
+
+    def statistics(self) -> Statistics:
+        """The sums that protocols report, of all workers."""
+        return self._counted().statistics()
+
+    def _counted(self) -> Metrics:
+        own = self._app.metrics
+        if self._board is None:
+            return own
+        everyone = Metrics()
+        everyone.add(own.dump())
+        for note in self._board.others(self._slot):
+            everyone.add(note)
+        return everyone
+
+    # Inside
+
+    def _patrol(self) -> None:
+        self._app.patrol()
+        self._post()
+        if self._board is not None and os.getppid() != self._parent:
+            logger.error("the supervisor is gone")
+            self._drain()
+        self.loop.call_later(1.0, self._patrol)
+
+    def _post(self) -> None:
+        if self._board is not None:
+            self._board.write(self._slot, self._app.metrics.dump())
+
+    def _drain(self) -> None:
+        if self._app.draining:
+            return
+        logger.info("draining: %d requests in flight", self._app.in_flight)
+        self._leave_by = monotonic() + self._settings.grace
+        if self._listener is not None:
+            self._listener.close()
+        self._app.drain()
+        self._leave_when_done()
+
+    def _leave_when_done(self) -> None:
+        if self._app.connections and monotonic() < self._leave_by:
+            self.loop.call_later(0.02, self._leave_when_done)
+        else:
+            self.loop.stop()
+
+
+class Background:
+    """The loop in a thread of its own, for as long as the main thread is busy."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._thread = threading.Thread(target=loop.run_forever, name="loading")
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """The event loop of uvloop where it exists for this platform."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    try:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    except ImportError:
+        logger.warning("uvloop is not installed: serving more slowly on asyncio's own loop")
+    loop = factory()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
+    """A listening address, IPv4 or IPv6 by the form of the host; ``shared`` among the workers."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind((settings.host, settings.port))
+    except OSError as error:
+        sock.close()
+        raise LoadError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", "set MBUILD_PORT"
+        ) from error
+    sock.setblocking(False)
+    return sock
+
+
+def _exit_by(deadline: float, *, stuck: bool) -> None:
+    """See that the process ends: a thread that is still in native code, or one that a handler started, could keep the
+    interpreter from doing so.
+    """
+    if stuck:
+        logging.shutdown()
+        os._exit(0)
+    timer = threading.Timer(max(1.0, deadline - monotonic()), os._exit, (0,))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,72 @@
+"""``serve``: one process that loads and serves, or a supervisor whose workers share what it loaded."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+
+from modelbuild_runtime.process.model import load_model, prove
+from modelbuild_runtime.process.server import Background, Server, bind
+from modelbuild_runtime.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: Settings, threads: int) -> int:
+    """Serve until told to stop. Returns the exit status."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # process 1 of a container has no default action
+        signal.signal(number, _leave)
+    raise_file_limit()
+    if settings.workers > 1:
+        from modelbuild_runtime.process.workers import supervise
+
+        return supervise(settings, threads)
+    serve_alone(settings, threads)
+    return 0
+
+
+def serve_alone(settings: Settings, threads: int) -> None:
+    """Load in the main thread, because some frameworks and handlers insist on it, while the loop tells from another one
+    that the process is alive; then serve.
+    """
+    server = Server(settings)
+    sock = bind(settings)
+    server.listen(sock)
+    with Background(server.loop):
+        model = load_model(settings, threads, os.environ)
+        prove(model, settings)
+    settle()
+    server.open(model)
+    logger.info("ready on %s", address(sock))
+    server.run()
+
+
+def settle() -> None:
+    """What is loaded stays: keep the collector from walking through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def address(sock: socket.socket) -> str:
+    """Where the server listens, as a URL."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def raise_file_limit() -> None:
+    """Each connection is a file: allow as many as this process may ask for."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = most if most != resource.RLIM_INFINITY else 1 << 20
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+    except (OSError, ValueError):
+        logger.debug("the limit of open files stays as it is")
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)

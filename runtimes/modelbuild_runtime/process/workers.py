@@ -1,0 +1,177 @@
+"""Several processes on one port: a supervisor loads the model, forks workers that share its memory, replaces those that
+die, and hands on the signal to stop.
+
+Forking is safe only while one thread runs. Where loading has started more (a thread pool of the framework), the
+supervisor starts itself anew without loading, and each worker loads a copy of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Dict, Optional
+
+from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.process.board import Board
+from modelbuild_runtime.process.model import Model, load_model, prove
+from modelbuild_runtime.process.server import Server, bind
+from modelbuild_runtime.process.serving import address, settle
+from modelbuild_runtime.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_STOP = (signal.SIGTERM, signal.SIGINT)
+_WATCHED = (*_STOP, signal.SIGCHLD)
+_SPARE = 1.0
+"""Seconds beyond the grace period after which a worker is killed."""
+_SETTLED = 10.0
+"""A worker that lived for so many seconds did not fail at its start."""
+_MOST_FAILURES = 5
+
+
+def supervise(settings: Settings, threads: int) -> int:
+    """Serve with several processes until told to stop. Returns the exit status."""
+    holder = bind(settings, shared=True)  # never listens: it keeps the port for the workers
+    settings = replace(settings, port=holder.getsockname()[1])
+    model = _preload(settings, threads) if settings.preload else None
+    logger.info("starting %d workers on %s", settings.workers, address(holder))
+    return _Supervisor(settings, threads, model).run()
+
+
+class _Supervisor:
+    """Signals are not handled but waited for, so that none can arrive between a check and a wait."""
+
+    def __init__(self, settings: Settings, threads: int, model: Optional[Model]) -> None:
+        self._settings = settings
+        self._threads = threads
+        self._model = model
+        self._board = Board(settings.workers)
+        self._slots: Dict[int, int] = {}
+        self._born: Dict[int, float] = {}
+        self._due: Dict[int, float] = dict.fromkeys(range(settings.workers), 0.0)
+        self._failures = 0
+        self._kill_at = 0.0
+        self._status = 0
+
+    def run(self) -> int:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        while True:
+            self._start_due()
+            if not self._slots and not self._due:
+                return self._status
+            received = signal.sigtimedwait(_WATCHED, 0.1 if self._due else 1.0)
+            if received is not None and received.si_signo in _STOP:
+                self._stop()
+            self._reap()
+            if self._kill_at and monotonic() > self._kill_at:
+                self._kill()
+
+    def _start_due(self) -> None:
+        now = monotonic()
+        for slot in [slot for slot, due in self._due.items() if due <= now]:
+            del self._due[slot]
+            pid = os.fork()
+            if pid == 0:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+                os._exit(_work(self._settings, self._threads, self._model, self._board, slot))
+            self._slots[pid] = slot
+            self._born[pid] = now
+
+    def _reap(self) -> None:
+        """Bury all that died: workers, and as process 1 of a container also the orphans of others."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if pid in self._slots:
+                self._bury(pid, status)
+
+    def _bury(self, pid: int, status: int) -> None:
+        slot, now = self._slots.pop(pid), monotonic()
+        lived = now - self._born.pop(pid)
+        if self._kill_at:
+            return
+        logger.error("worker %d (process %d) died after %.1f s: %s", slot, pid, lived, _cause(status))
+        self._failures = self._failures + 1 if lived < _SETTLED else 0
+        if self._failures >= _MOST_FAILURES:
+            logger.error("workers die as soon as they start: giving up")
+            self._status = 1
+            self._stop()
+        else:
+            self._due[slot] = now + (0.1 * 2**self._failures if self._failures > 1 else 0.0)
+
+    def _stop(self) -> None:
+        self._due.clear()
+        self._kill_at = monotonic() + self._settings.grace + _SPARE
+        for pid in self._slots:
+            os.kill(pid, signal.SIGTERM)
+
+    def _kill(self) -> None:
+        for pid, slot in self._slots.items():
+            logger.error("worker %d (process %d) did not stop: killed", slot, pid)
+            os.kill(pid, signal.SIGKILL)
+
+
+def _preload(settings: Settings, threads: int) -> Model:
+    model = load_model(settings, threads, os.environ)
+    running = running_threads()
+    if running > 1:
+        logger.info("the model runs %d threads and cannot be shared: each worker loads its own", running)
+        logging.shutdown()
+        command = [sys.executable, "-m", "modelbuild_runtime", "serve"]
+        os.execve(sys.executable, command, {**os.environ, "MBUILD_PRELOAD": "0"})  # noqa: S606  # itself
+    settle()
+    return model
+
+
+def running_threads(tasks: Path = Path("/proc/self/task")) -> int:
+    """Threads of this process, those that Python knows nothing of included; 2 where that cannot be seen."""
+    try:
+        return len(list(tasks.iterdir()))
+    except OSError:
+        return 2
+
+
+def _work(settings: Settings, threads: int, model: Optional[Model], board: Board, slot: int) -> int:
+    """A worker's life. Returns its exit status."""
+    try:
+        _reseed()
+        if model is None:
+            model = load_model(settings, threads, os.environ)
+            settle()
+        prove(model, settings)
+        server = Server(settings, board, slot)
+        server.open(model)
+        server.listen(bind(settings, shared=True))
+        logger.info("worker %d is ready", slot)
+        server.run()
+    except LoadError as error:
+        logger.error("worker %d: %s", slot, error.message)  # noqa: TRY400  # the message says all
+        return 1
+    except Exception:
+        logger.exception("worker %d failed", slot)
+        return 1
+    finally:
+        logging.shutdown()
+    return 0
+
+
+def _reseed() -> None:
+    """Forked processes must not draw the same random numbers."""
+    import numpy as np
+
+    np.random.seed()  # noqa: NPY002  # handlers use the global generator
+
+
+def _cause(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit status {os.WEXITSTATUS(status)}"

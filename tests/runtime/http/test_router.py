@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import pytest
+
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.http.router import Router
+from modelbuild_runtime.protocols import Prediction, Protocol, Route
+from runtime.fakes import decode, encode, fake_error
+
+
+def answer(name: str):
+    return lambda http: HttpResponse(200, name.encode())
+
+
+def protocol(name: str, *routes: Route) -> Protocol:
+    return Protocol(name, name, routes, fake_error)
+
+
+ROUTER = Router(
+    [
+        protocol(
+            "oip",
+            Route("GET", "/v2/models/{model}", answer("model")),
+            Route("POST", "/v2/models/{model}/infer", Prediction(decode, encode)),
+            Route("POST", "/v2/models/{model}/versions/{version}/infer", answer("versioned")),
+            Route("GET", "/v2/models/stats", answer("stats")),
+        ),
+        protocol("tfs", Route("POST", "/v1/models/{model}:predict", answer("predict"))),
+        protocol("mlflow", Route("POST", "/invocations", answer("mlflow"), when=lambda http: b"columns" in http.body)),
+        protocol(
+            "sagemaker",
+            Route("POST", "/invocations", answer("sagemaker")),
+            Route("GET", "/ping", answer("ping")),
+        ),
+        protocol("ops", Route("GET", "/", answer("root")), Route("GET", "/ping/deep", answer("deep"))),
+    ]
+)
+
+
+def find(method: str, target: str):
+    return ROUTER.find(method.encode(), target.encode())
+
+
+@pytest.mark.parametrize(
+    "method, target, protocol_name, params",
+    [
+        ("GET", "/", "ops", {}),
+        ("GET", "/ping", "sagemaker", {}),
+        ("GET", "/ping?probe=1", "sagemaker", {}),
+        ("GET", "/ping/", "sagemaker", {}),
+        ("GET", "/v2/models/stats", "oip", {}),
+        ("GET", "/v2/models/m", "oip", {"model": "m"}),
+        ("GET", "/v2/models/m%2Fn%C3%A9/", "oip", {"model": "m/né"}),
+        ("POST", "/v2/models/m/infer", "oip", {"model": "m"}),
+        ("POST", "/v2/models/m/versions/1/infer", "oip", {"model": "m", "version": "1"}),
+        ("POST", "/v1/models/a.b-c:predict", "tfs", {"model": "a.b-c"}),
+        ("GET", "http://host:8080/ping?x", "sagemaker", {}),
+        ("GET", "http://host:8080", "ops", {}),
+        ("HEAD", "/ping", "sagemaker", {}),
+    ],
+)
+def test_targets_lead_to_routes(method, target, protocol_name, params):
+    match = find(method, target)
+    assert match.only is not None
+    assert match.only.protocol.name == protocol_name
+    assert match.params == params
+
+
+def test_the_query_is_kept_apart_from_the_path():
+    match = find("GET", "/ping?a=%20b&c")
+    assert (match.path, match.query) == ("/ping", "a=%20b&c")
+
+
+def test_a_route_predicts_or_answers():
+    assert find("POST", "/v2/models/m/infer").only.predicts
+    bound = find("GET", "/ping").only
+    assert not bound.predicts
+    assert bound.answer(HttpRequest("GET", "/ping", "", {}, b"", {})).body == b"ping"
+
+
+def test_shared_routes_ask_those_with_a_condition_first():
+    match = find("POST", "/invocations")
+    assert match.only is None
+    assert [bound.protocol.name for bound in match.routes] == ["mlflow", "sagemaker"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_order_of_protocols_does_not_matter(order):
+    one = protocol("a", Route("POST", "/x", answer("a")))
+    other = protocol("b", Route("POST", "/x", answer("b"), when=lambda http: True))
+    match = Router([one, other][::order]).find(b"POST", b"/x")
+    assert [bound.protocol.name for bound in match.routes] == ["b", "a"]
+
+
+def test_another_method_is_told_which_are_allowed():
+    match = find("DELETE", "/ping")
+    assert match.routes == ()
+    assert match.allowed == ("GET", "HEAD")
+    assert find("GET", "/invocations").allowed == ("POST",)
+
+
+@pytest.mark.parametrize(
+    "target, owner",
+    [
+        ("/v2/nothing/here", "oip"),
+        ("/v2", "oip"),
+        ("/v1/models/m:explain", "tfs"),
+        ("/ping/other", None),  # two protocols have this prefix
+        ("/invocations/x", None),
+        ("/nothing", None),
+        ("*", None),
+        ("//v2/models/m", None),
+    ],
+)
+def test_what_is_unknown_belongs_to_the_protocol_with_its_prefix(target, owner):
+    match = find("GET", target)
+    assert match.routes == ()
+    assert (match.owner.name if match.owner else None) == owner
+
+
+@pytest.mark.parametrize(
+    "target", ["/v2/models//infer", "/v2/models/a/b/infer", "/V2/models/m", "/v2/models/m/infer/x"]
+)
+def test_placeholders_take_one_segment_that_is_not_empty(target):
+    assert find("POST", target).routes == ()
+
+
+def test_memory_of_targets_is_bounded():
+    router = Router([protocol("a", Route("GET", "/a", answer("a")))])
+    for i in range(2000):
+        router.find(b"GET", b"/a?%d" % i)
+        router.find(b"GET", b"/unknown%d" % i)
+    assert len(router._known) <= 512
+    assert router.find(b"GET", b"/a?1").only is not None

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import msgspec
+import pytest
+
+from modelbuild_runtime.errors import InvalidInput, NotAcceptable, Overloaded
+from modelbuild_runtime.http.connection import Connection
+from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.process.app import Application, closed_router
+from modelbuild_runtime.protocols import Prediction, Route
+from modelbuild_runtime.settings import Settings
+from runtime.fakes import decode, encode
+from runtime.wires import Client, FakeTransport, parse, request
+
+
+def answer(client: Client) -> tuple[int, dict[str, str], Any]:
+    status, headers, body = client.responses[-1]
+    return status, headers, json.loads(body)
+
+
+def get(path: bytes, method: bytes = b"GET") -> bytes:
+    return method + b" " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def test_what_belongs_to_nobody_is_a_problem_document():
+    status, headers, body = answer(Client().send(get(b"/nothing/here")))
+    assert status == 404
+    assert headers["content-type"] == "application/problem+json"
+    assert body["detail"] == "there is no /nothing/here"
+    assert (body["status"], body["title"], body["code"]) == (404, "Not Found", "not_found")
+    assert body["request_id"] == headers["x-request-id"]
+
+
+def test_what_has_a_protocol_s_prefix_is_in_its_shape():
+    status, _, body = answer(Client().send(get(b"/health/nothing")))
+    assert status == 404
+    assert body == {"fake": "there is no /health/nothing", "field": ""}
+
+
+def test_another_method_is_told_which_are_possible():
+    status, headers, body = answer(Client().send(get(b"/predict")))
+    assert (status, headers["allow"]) == (405, "POST")
+    assert body["fake"] == "GET is not possible on /predict; use POST"
+
+
+def test_errors_before_a_request_is_whole_have_the_protocol_s_shape():
+    status, _, body = answer(Client(max_body=5).send(request(b"123456")))
+    assert (status, body["fake"]) == (413, "the body is larger than 5 bytes")
+
+
+@pytest.mark.parametrize(
+    "error, status", [(InvalidInput("no", field="age"), 400), (NotAcceptable("no"), 406), (RecursionError(), 413)]
+)
+def test_errors_of_decode(error, status):
+    def fail(http):
+        raise error
+
+    client = Client(Route("POST", "/fail", Prediction(fail, encode))).send(request(target=b"/fail"))
+    assert answer(client)[0] == status
+    if isinstance(error, InvalidInput):
+        assert answer(client)[2]["field"] == "age"
+
+
+@pytest.mark.parametrize("where", ["decode", "encode", "endpoint"])
+def test_a_bug_of_ours_is_an_answer_without_details(where, caplog):
+    def bug(*_):
+        raise ZeroDivisionError("secret")
+
+    endpoint = {"decode": Prediction(bug, encode), "encode": Prediction(decode, bug), "endpoint": bug}[where]
+    client = Client(Route("POST", "/bug", endpoint))
+    with caplog.at_level(logging.ERROR):
+        client.send(request(target=b"/bug"))
+    status, headers, body = answer(client)
+    assert status == 500
+    assert "secret" not in str(body)
+    assert headers["x-request-id"] in str(body)
+    assert "secret" in caplog.text
+    assert caplog.records[-1].request == headers["x-request-id"]
+    client.send(request())
+    assert client.statuses == [500, 200]
+
+
+def test_an_error_of_encode_is_the_client_s():
+    def fail(*_):
+        raise NotAcceptable("csv cannot hold this")
+
+    client = Client(Route("POST", "/fail", Prediction(decode, fail))).send(request(target=b"/fail"))
+    assert answer(client)[0] == 406
+
+
+def test_overload_says_when_to_come_back():
+    def fail(http):
+        raise Overloaded("full", retry_after=3)
+
+    status, headers, _ = answer(Client(Route("POST", "/x", Prediction(fail, encode))).send(request(target=b"/x")))
+    assert (status, headers["retry-after"]) == (429, "3")
+
+
+def test_a_protocol_whose_error_breaks_gets_a_problem_document(caplog):
+    client = Client()
+
+    def broken(*_):
+        raise KeyError
+
+    (bound,) = client.app._router.find(b"POST", b"/predict").routes
+    client.app._router._known.clear()
+    node = client.app._router._exact["/predict"]
+    node.methods["POST"][0] = msgspec.structs.replace(bound, protocol=bound.protocol._replace(error=broken))
+    status, headers, _ = answer(client.send(request(b"[]")))
+    assert (status, headers["content-type"]) == (400, "application/problem+json")
+
+
+def test_conditions_choose_among_protocols():
+    routes = [
+        Route("POST", "/x", lambda http: HttpResponse(200, b'"one"'), when=lambda http: http.body == b"1"),
+        Route("POST", "/x", lambda http: HttpResponse(200, b'"two"'), when=lambda http: http.body == b"2"),
+    ]
+    client = Client(*routes).send(request(b"1", target=b"/x"), request(b"2", target=b"/x"), request(b"3", target=b"/x"))
+    assert [json.loads(body) for _, _, body in client.responses[:2]] == ["one", "two"]
+    assert client.statuses[2] == 404
+
+
+def test_while_it_loads_it_is_alive_and_says_so():
+    app = Application(Settings(), closed_router())
+    connection, transport = Connection(app), FakeTransport()
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    connection.data_received(get(b"/health/live") + get(b"/health/ready") + request())
+    (alive, ready, predict) = parse(transport.written)
+    assert (alive[0], ready[0], predict[0]) == (200, 503, 503)
+    assert predict[1]["retry-after"] == "1"
+    assert json.loads(predict[2])["detail"] == "the model is still being loaded"
+
+
+def test_what_was_remembered_while_loading_is_forgotten():
+    client = Client()
+    app = Application(Settings(), closed_router())
+    connection, transport = Connection(app), FakeTransport()
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    connection.data_received(request())
+    connection.data_received(request())
+    app.open(client.app._router, client.queue._immediate._dataplane, client.queue._immediate)
+    connection.data_received(request())
+    assert [status for status, _, _ in parse(transport.written)] == [503, 503, 200]
+
+
+def test_counters_know_protocol_and_status():
+    client = Client().send(request(), request(b"[]"), get(b"/nothing"), get(b"/health/ready"))
+    assert client.app.metrics.requests == {("fake", 200): 2, ("fake", 400): 1, ("", 404): 1}
+    assert (client.app.metrics.succeeded[0], client.app.metrics.failed[0]) == (1, 1)
+
+
+def test_the_access_log_is_off_unless_asked_for(caplog):
+    with caplog.at_level(logging.INFO):
+        Client().send(request())
+        assert caplog.records == []
+        Client(access_log=True).send(request(b"[[1,2,3]]", b"X-Request-Id: abc"))
+    (record,) = caplog.records
+    assert record.getMessage().startswith("POST /predict 200 11 bytes ")
+    assert record.request == "abc"
+
+
+def test_the_same_head_is_parsed_once_and_means_the_same():
+    client = Client()
+    for i in range(5):
+        client.send(request(b"[[%d,0,0]]" % i))
+    client.send(request(b"[[10,0,0]]"), request(b"[[1,0,0]]", method=b"GET"))
+    assert [body for _, _, body in client.responses[:6]] == [b'{"y":[%d.0]}' % i for i in (0, 1, 2, 3, 4, 10)]
+    assert client.statuses[6] == 405
+    assert len({headers["x-request-id"] for _, headers, _ in client.responses}) == 7
+
+
+def test_heads_that_differ_for_each_request_are_not_remembered():
+    client = Client()
+    client.send(request(b"[[1,2,3]]", b"X-Request-Id: a"), request(b"[[1,2,3]]", b"X-Request-Id: b"))
+    client.send(request(b"[[1,2,3]]", b"Traceparent: c"), b"\r\n\r\n" + request())
+    assert client.statuses == [200] * 4
+    assert not any(b"X-Request-Id" in head or b"Traceparent" in head for head in client.app.known_heads._heads)
+    assert b"\r\n\r\n" not in client.app.known_heads._heads
+    client.send(b"\r\n\r\n" + request())
+    assert client.statuses == [200] * 5
+
+
+def test_a_remembered_head_with_another_body_length_is_not_taken():
+    client = Client().send(request())
+    data = request()
+    client.send(data + data[:20])
+    client.send(data[20:])
+    client.send(data[:-3])
+    client.send(data[-3:])
+    assert client.statuses == [200] * 4
+
+
+def test_protocols_may_not_change_what_is_shared():
+    seen: list[dict[bytes, bytes]] = []
+
+    def keep(http):
+        seen.append(http.headers)
+        return HttpResponse(200, msgspec.json.encode({}))
+
+    Client(Route("POST", "/x", keep)).send(request(target=b"/x"), request(target=b"/x"))
+    assert seen[0] is seen[1]  # which is why they must not

@@ -1,0 +1,89 @@
+"""Several processes on one port."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from modelbuild_runtime.process.workers import running_threads
+from runtime.processes import InBackground, Served, run, serving
+
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": 1, "OMP_NUM_THREADS": 1}
+
+
+def pids(served: Served, count: int) -> set[int]:
+    """So many different processes answer."""
+    found: set[int] = set()
+
+    def enough() -> bool:
+        if served.status("/pid") == 200:
+            found.add(int(served.get("/pid")[1]))
+        return len(found) >= count
+
+    served.until(enough)
+    return found
+
+
+def test_workers_share_a_port_and_add_up_their_counters(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
+        assert served.process.pid not in pids(served, 2)
+        for i in range(20):
+            assert served.get("/predict", [[i + 20, 0, 0]]) == (200, b'{"y":[%d.0]}' % (i + 20))
+
+        def counted() -> bool:
+            return b'mbuild_predictions_total{outcome="succeeded"} 20.0' in served.get("/metrics")[1]
+
+        served.until(counted)
+        served.until(counted)
+        served.terminate()
+        status, log = served.end()
+    assert status == 0
+    assert "Traceback" not in log
+
+
+def test_a_worker_that_dies_is_replaced_and_its_counts_stay(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
+        before = pids(served, 2)
+        for _ in range(10):
+            served.get("/predict", [[1, 0, 0]])
+        time.sleep(1.5)  # each worker leaves its numbers on the board once a second
+        assert b'outcome="succeeded"} 10.0' in served.get("/metrics")[1]
+        lost = InBackground(served, [[13, 0, 0]]).wait()
+        assert isinstance(lost, Exception)
+        served.until(lambda: "died after" in served.log.read_text())
+        assert len(pids(served, 2) - before) == 1
+        served.until(lambda: b'outcome="succeeded"} 10.0' in served.get("/metrics")[1])
+    log = served.log.read_text()
+    assert re.search(r"worker [01] \(process \d+\) died after [\d.]+ s: killed by SIGKILL", log)
+
+
+def test_sigterm_drains_all_workers(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, FAKE_SECONDS=0.002, **ONE_THREAD) as served:
+        pids(served, 2)
+        running = [InBackground(served, [[14, i, 0]]) for i in range(4)]
+        served.until(lambda: re.search(rb"mbuild_in_flight [23456]", served.get("/metrics")[1]))
+        served.terminate()
+        served.let_go()
+        assert [one.wait() for one in running] == [(200, b'{"y":[%d.0]}' % (14 + i)) for i in range(4)]
+        assert served.end()[0] == 0
+
+
+def test_workers_that_cannot_start_end_the_server(tmp_path):
+    settings = {"MBUILD_WORKERS": 2, "MBUILD_PRELOAD": 0, "FAKE_BROKEN": "load", "MBUILD_PORT": 0}
+    done = run(tmp_path, "serve", **settings)
+    assert done.returncode == 1
+    assert "worker 0: the model is broken" in done.stderr
+    assert "workers die as soon as they start: giving up" in done.stderr
+
+
+def test_each_worker_may_load_for_itself(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, MBUILD_PRELOAD=0) as served:
+        pids(served, 2)
+        assert served.get("/predict", [[1, 2, 3]])[0] == 200
+
+
+def test_threads_are_counted(tmp_path):
+    for name in ("1", "2", "3"):
+        (tmp_path / name).mkdir()
+    assert running_threads(tmp_path) == 3
+    assert running_threads(tmp_path / "nowhere") == 2
