@@ -12,7 +12,7 @@ from docker.errors import APIError, NotFound
 from modelbuild.credentials import find_credentials
 from modelbuild.engines.container import created
 from modelbuild.engines.details import digest_of
-from modelbuild.engines.failure import engine_errors
+from modelbuild.engines.failure import engine_errors, said
 from modelbuild.engines.transfer import Transfer, pull_events
 from modelbuild.errors import BaseImageError, RegistryError
 from modelbuild.host import Host
@@ -85,7 +85,7 @@ def _pull(
             for event in pull_events(client, target, platform, login):
                 transfer.feed(event)
         except APIError as error:
-            transfer.error = str(error.explanation)
+            transfer.error = said(error)
     if transfer.error:
         refused = _not_pulled(transfer.error, reference, logged_in=login is not None)
         if has and not same_platform(has, platform):
@@ -143,7 +143,7 @@ def _run(client: Any, image: str, reference: str) -> tuple[int, str]:
         try:
             client.start(container)
         except APIError as error:
-            raise _no_python(str(error.explanation), reference) from error
+            raise _no_python(said(error), reference) from error
         code = int(client.wait(container)["StatusCode"])
         return code, client.logs(container).decode(errors="replace")
 

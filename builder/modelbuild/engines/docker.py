@@ -17,7 +17,7 @@ from modelbuild.engines.container import running
 from modelbuild.engines.details import built, describe
 from modelbuild.engines.endpoint import Endpoint, docker_endpoints
 from modelbuild.engines.endpoint import connect as connect_to
-from modelbuild.engines.failure import engine_errors
+from modelbuild.engines.failure import engine_errors, said
 from modelbuild.engines.http_build import Order, build, dockerfile_only
 from modelbuild.engines.stages import Part, forget_old, longest, parts, stages
 from modelbuild.engines.transcript import Builder, Transcript
@@ -155,7 +155,7 @@ class DockerEngine:
                 for event in push_events(self.client, target, login):
                     transfer.feed(event)
             except APIError as error:
-                transfer.error = str(error.explanation)
+                transfer.error = said(error)
         if transfer.error:
             raise refusal(transfer.error, reference, logged_in=login is not None)
         if not transfer.digest:

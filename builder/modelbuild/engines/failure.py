@@ -20,9 +20,14 @@ def engine_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise refused(doing, str(error.explanation or error)) from error
+        raise refused(doing, said(error)) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, DockerException, OSError) as error:
         raise refused(doing, str(error), gone=True) from error
+
+
+def said(error: APIError) -> str:
+    """What the engine answered; its status where it had no words."""
+    return str(error.explanation or f"it answers with status {error.status_code} and says no more")
 
 
 def refused(doing: str, message: str, *, log: str = "", gone: bool = False) -> MbuildError:

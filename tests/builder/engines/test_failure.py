@@ -36,6 +36,12 @@ def test_an_engine_that_says_nothing_any_more():
     assert error.details == "Connection reset by peer"
 
 
+def answer(status):
+    response = requests.Response()
+    response.status_code = status
+    return response
+
+
 @pytest.mark.parametrize(
     ("raised", "message"),
     [
@@ -43,6 +49,10 @@ def test_an_engine_that_says_nothing_any_more():
         (
             NotFound("404 Client Error", explanation="No such image: x"),
             "The engine failed while trying: No such image: x",
+        ),
+        (
+            APIError("500 Server Error", response=answer(500)),
+            "The engine failed while trying: it answers with status 500 and says no more",
         ),
         (requests.ConnectionError("reset"), "The engine went away while trying."),
         (requests.exceptions.ChunkedEncodingError("ended"), "The engine went away while trying."),
