@@ -23,8 +23,8 @@ from modelbuild.draft import make_draft
 from modelbuild.errors import MbuildError, NoSpaceError, UsageError
 from modelbuild.host import Host, this_host
 from modelbuild.init import first_files, write_files
-from modelbuild.package import engine_or_none, push_image, verify_image
-from modelbuild.package import package as package_model
+from modelbuild.packaging import engine_or_none, push_image, verify_image
+from modelbuild.packaging import package as package_model
 from modelbuild.report import show_findings, show_packaged, show_runtimes, show_source
 from modelbuild.runtime import builtin_runtimes
 from modelbuild.serve import serve as serve_model

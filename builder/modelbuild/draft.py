@@ -9,25 +9,25 @@ from pathlib import Path
 
 from modelbuild.artifact import Artifact
 from modelbuild.config import Options, pairs
-from modelbuild.context import Context
-from modelbuild.dependencies import fetch
+from modelbuild.dependencies.fetch import fetch
+from modelbuild.dependencies.index import Index
+from modelbuild.dependencies.lock import Lock, lock, wheel_platform
+from modelbuild.dependencies.python_version import choose_python
+from modelbuild.dependencies.requirements import requirements_for, server_requirements
 from modelbuild.engines import BuildEngine
 from modelbuild.errors import BaseImageError, UsageError
-from modelbuild.examples import find_examples
 from modelbuild.host import Host
-from modelbuild.index import Index
-from modelbuild.labels import make_labels
-from modelbuild.lock import Lock, lock, wheel_platform
-from modelbuild.manifest import Example, make_manifest
-from modelbuild.plan import BaseImage, Plan, Tree, in_layer_order
-from modelbuild.planning import make_plan
+from modelbuild.planning.context import Context
+from modelbuild.planning.dockerfile import render, render_portable
+from modelbuild.planning.labels import make_labels
+from modelbuild.planning.make import make_plan
+from modelbuild.planning.manifest import Example, make_manifest
+from modelbuild.planning.plan import BaseImage, Plan, Tree, in_layer_order
+from modelbuild.planning.trees import handler_tree, manifest_tree, model_trees, server_tree
 from modelbuild.progress import Progress
-from modelbuild.python_version import choose_python
-from modelbuild.reference import parse
-from modelbuild.render import render, render_portable
-from modelbuild.requirements import requirements_for, server_requirements
+from modelbuild.registry.reference import parse
 from modelbuild.source import Source, prepared, read_source, require_safe
-from modelbuild.trees import handler_tree, manifest_tree, model_trees, server_tree
+from modelbuild.verification.examples import find_examples
 
 # Names that would hide routes of the server's protocols.
 RESERVED_NAMES = frozenset(

@@ -13,12 +13,12 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from modelbuild.artifact import Artifact, read_artifact
+from modelbuild.dependencies.index import Index
+from modelbuild.dependencies.resolver import failure, run_uv
 from modelbuild.errors import NoSpaceError, UnsupportedModelError, UsageError
-from modelbuild.index import Index
-from modelbuild.plan import Tree
-from modelbuild.resolver import failure, run_uv
+from modelbuild.planning.plan import Tree
+from modelbuild.planning.tree_cache import TreeCache
 from modelbuild.runtime import Reading, Runtime
-from modelbuild.tree_cache import TreeCache
 
 TIMEOUT = 1800
 _FORMAT = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from modelbuild.doctor import Finding
-from modelbuild.package import Packaged
+from modelbuild.packaging import Packaged
 from modelbuild.runtime import Runtime
 from modelbuild.signature import TensorSpec
 from modelbuild.source import Source

@@ -21,8 +21,8 @@ from packaging.version import InvalidVersion, Version
 
 from modelbuild.artifact import Artifact
 from modelbuild.errors import UsageError
-from modelbuild.pickle_policy import PicklePolicy, parse_policy
-from modelbuild.rules import Rule, parse_rules
+from modelbuild.formats.rules import Rule, parse_rules
+from modelbuild.pickles.policy import PicklePolicy, parse_policy
 from modelbuild.signature import Signature
 
 SERVER_PACKAGE = "modelbuild_runtime"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from modelbuild.artifact import File
 from modelbuild.config import Options
+from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.draft import Draft, make_draft
 from modelbuild.errors import RequirementError, UsageError
 from modelbuild.host import Host
-from modelbuild.interpreter import find_interpreter
-from modelbuild.plan import Tree
+from modelbuild.planning.plan import Tree
 from modelbuild.terminal import Terminal
 
 POLL_SECONDS = 0.3

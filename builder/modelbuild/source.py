@@ -8,9 +8,9 @@ from typing import Any
 
 from modelbuild.artifact import Artifact, read_artifact, with_companions
 from modelbuild.config import Options, suggestion
-from modelbuild.detect import detect
 from modelbuild.errors import UnsafeArtifactError, UsageError
-from modelbuild.handler import Handler, read_handler
+from modelbuild.formats.detect import detect
+from modelbuild.handlers.handler import Handler, read_handler
 from modelbuild.host import Host
 from modelbuild.prepare import prepare
 from modelbuild.runtime import Finding, Reading, Runtime, builtin_runtimes, load_runtime, read

@@ -13,7 +13,7 @@ from modelbuild.config import Options
 from modelbuild.draft import find_base, make_draft, model_name
 from modelbuild.errors import BaseImageError, RequirementError, UsageError
 from modelbuild.host import Host
-from modelbuild.plan import BaseImage
+from modelbuild.planning.plan import BaseImage
 from modelbuild.progress import Silence
 from modelbuild.runtime import Reading, builtin_runtimes
 

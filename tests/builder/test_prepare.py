@@ -11,10 +11,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from modelbuild.artifact import Artifact, read_artifact
+from modelbuild.dependencies.index import Index
 from modelbuild.errors import RequirementError, UnsupportedModelError, UsageError
-from modelbuild.index import Index
+from modelbuild.formats.rules import parse_rules
 from modelbuild.prepare import prepare
-from modelbuild.rules import parse_rules
 from modelbuild.runtime import Reading, Runtime, builtin_runtimes, read
 
 ONNX = next(runtime for runtime in builtin_runtimes() if runtime.name == "onnx")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from builder import samples
 from modelbuild.artifact import read_artifact
-from modelbuild.detect import detect
 from modelbuild.errors import MbuildError
+from modelbuild.formats.detect import detect
 from modelbuild.runtime import builtin_runtimes, read
 
 RUNTIMES = builtin_runtimes()

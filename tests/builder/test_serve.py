@@ -11,7 +11,7 @@ import pytest
 
 from modelbuild.artifact import File
 from modelbuild.errors import UsageError
-from modelbuild.plan import Tree
+from modelbuild.planning.plan import Tree
 from modelbuild.serve import Server, lay_out, require_free, stamp, wait_for_change
 
 

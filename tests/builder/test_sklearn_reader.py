@@ -221,7 +221,7 @@ def test_skops_with_a_schema_that_is_none(schema, message, tmp_path):
 
 
 def test_a_zip_bomb_for_a_schema(tmp_path, monkeypatch):
-    from modelbuild import archive
+    from modelbuild.formats import archive
 
     monkeypatch.setattr(archive, "MAX_JSON", 1 << 16)
     with pytest.raises(ArtifactError, match="inflates to more than"):

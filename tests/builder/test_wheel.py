@@ -46,7 +46,11 @@ def test_it_works_alone(wheel, tmp_path):
     )
     assert refused.returncode == 10
     found = subprocess.run(
-        [python, "-c", "from modelbuild.render import templates_folder; print(*templates_folder().iterdir())"],
+        [
+            python,
+            "-c",
+            "from modelbuild.planning.dockerfile import templates_folder; print(*templates_folder().iterdir())",
+        ],
         check=True,
         capture_output=True,
         text=True,

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.artifact import Artifact, File, digest_of
-from modelbuild.handler import Handler
-from modelbuild.lock import Lock
-from modelbuild.plan import BaseImage, Plan, Tree
-from modelbuild.planning import make_plan
+from modelbuild.dependencies.lock import Lock
+from modelbuild.handlers.handler import Handler
+from modelbuild.planning.make import make_plan
+from modelbuild.planning.plan import BaseImage, Plan, Tree
+from modelbuild.planning.tree_cache import tree_digest
 from modelbuild.runtime import PythonFor, Runtime
-from modelbuild.tree_cache import tree_digest
 
 BASE = BaseImage(
     reference="python:3.11-slim",

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelbuild.index import Index
+from modelbuild.dependencies.index import Index
 
 
 def write_wheel(

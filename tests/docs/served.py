@@ -14,7 +14,7 @@ from docs.command_line import parse
 from docs.markdown import Section, commands
 from modelbuild.config import Options, make_options, option_fields
 from modelbuild.host import Host
-from modelbuild.manifest import make_manifest
+from modelbuild.planning.manifest import make_manifest
 from modelbuild.source import Source, read_source
 from modelbuild_runtime.process.model import load_model
 from modelbuild_runtime.process.replay import Replayer

@@ -8,7 +8,7 @@ import yaml
 
 from docs.markdown import PAGES, Block, blocks, blocks_of
 from modelbuild.config import FILE_NAME, make_options, read_config
-from modelbuild.handler import read_handler
+from modelbuild.handlers.handler import read_handler
 
 KNOWN = {"console", "python", "json", "yaml", "toml", "text", "dockerfile", "mermaid", "csv"}
 

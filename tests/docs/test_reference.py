@@ -13,7 +13,7 @@ import pytest
 from builder.values import BASE, RUNTIME, make_artifact
 from docs.markdown import PAGES, ROOT, blocks
 from modelbuild.config import option_fields
-from modelbuild.labels import LAYERS, learnt_labels, make_labels
+from modelbuild.planning.labels import LAYERS, learnt_labels, make_labels
 from modelbuild.runtime import Reading
 from modelbuild.signature import Signature, TensorSpec
 from modelbuild_runtime.http.message import HttpRequest

@@ -11,7 +11,7 @@ import pytest
 from docs.markdown import PAGES, Section, commands, sections
 from docs.models import write_models
 from docs.served import lay_out, options_of, read_curl, same, serve
-from modelbuild.examples import read_example
+from modelbuild.verification.examples import read_example
 from modelbuild_runtime import engines
 
 pytest.importorskip("onnxruntime")

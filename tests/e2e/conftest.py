@@ -31,11 +31,11 @@ BASE = os.environ.get("MBUILD_TEST_BASE", "python:3.11-slim")
 def worker() -> Iterator[str]:
     """Tells apart what processes leave in the engine that test at the same time: the first name that is free."""
     for number in itertools.count():
-        with Path(tempfile.gettempdir(), f"mbuild-e2e-{os.getuid()}-{number}.lock").open("w") as lock:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield f"w{number}"
-                return
+        path = Path(tempfile.gettempdir(), f"mbuild-e2e-{os.getuid()}-{number}.lock")
+        with path.open("w") as lock, contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield f"w{number}"
+            return
 
 
 @pytest.fixture(scope="session")

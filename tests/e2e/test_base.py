@@ -18,8 +18,8 @@ import pytest
 
 from modelbuild.base import BaseOptions, BaseTar, build_base, load_base
 from modelbuild.base.archive import Identity, layer_tar, read_image, write_image
+from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.errors import BaseImageError
-from modelbuild.interpreter import find_interpreter
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ import pytest
 from e2e.command import Mbuild
 from e2e.projects import ANSWER, REQUEST, Project
 from e2e.servers import ask, running
-from modelbuild.plan import Plan
+from modelbuild.planning.plan import Plan
 
 pytestmark = pytest.mark.docker
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from builder.values import BASE, LOCK, example_plan, make_trees
-from modelbuild.context import Context
-from modelbuild.plan import Plan
-from modelbuild.render import render, render_stage
+from modelbuild.planning.context import Context
+from modelbuild.planning.dockerfile import render, render_stage
+from modelbuild.planning.plan import Plan
 
 pytestmark = pytest.mark.docker
 

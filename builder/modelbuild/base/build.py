@@ -13,8 +13,8 @@ from modelbuild.base.assemble import architecture, assemble, choose_interpreter
 from modelbuild.base.contents import package_names
 from modelbuild.base.debian import unpack
 from modelbuild.base.options import BaseOptions, Recipe, settle
+from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.errors import BaseImageError, NoSpaceError
-from modelbuild.interpreter import find_interpreter
 from modelbuild.progress import Progress
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
-from modelbuild.context import Context
 from modelbuild.errors import EngineUnavailableError, UsageError
 from modelbuild.host import Host
 from modelbuild.image import Image
-from modelbuild.plan import BaseImage, Plan
+from modelbuild.planning.context import Context
+from modelbuild.planning.plan import BaseImage, Plan
 from modelbuild.progress import Progress
 
 
@@ -97,7 +97,7 @@ class BuildEngine(Protocol):
         """Remove an image, or only its name where it has others. One that is not there is no error."""
 
     def push(self, reference: str, *, progress: Progress) -> Pushed:
-        """Push a tag once; ``modelbuild.registry.push`` adds the retries.
+        """Push a tag once; ``modelbuild.registry.push.push`` adds the retries.
 
         Raises:
             RegistryError: the registry refused, or cannot be reached.

@@ -9,17 +9,17 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from modelbuild.credentials import find_credentials
 from modelbuild.engines.container import created
 from modelbuild.engines.details import digest_of
 from modelbuild.engines.failure import engine_errors, said
 from modelbuild.engines.transfer import Transfer, pull_events
 from modelbuild.errors import BaseImageError, RegistryError
 from modelbuild.host import Host
-from modelbuild.plan import BaseImage
+from modelbuild.planning.plan import BaseImage
 from modelbuild.progress import Progress
-from modelbuild.reference import parse
-from modelbuild.registry import refusal
+from modelbuild.registry.credentials import find_credentials
+from modelbuild.registry.push import refusal
+from modelbuild.registry.reference import parse
 
 # Run once in each base image. -I -S: nothing of the image's own site-packages can interfere.
 PROBE = """

@@ -9,9 +9,9 @@ from typing import Any
 from modelbuild.engines import ImageDetails
 from modelbuild.engines.transcript import copied_layer
 from modelbuild.image import Image, ImageLayer
-from modelbuild.labels import LAYERS
-from modelbuild.plan import Plan
-from modelbuild.reference import parse
+from modelbuild.planning.labels import LAYERS
+from modelbuild.planning.plan import Plan
+from modelbuild.registry.reference import parse
 
 # Instructions that make no layer, in the words of both builders' histories.
 _NO_LAYER = re.compile(

@@ -9,8 +9,6 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from modelbuild.context import Context
-from modelbuild.credentials import find_credentials
 from modelbuild.engines import Container, ImageDetails, Pushed, buildah, buildkit, classic
 from modelbuild.engines.base_image import find_base
 from modelbuild.engines.container import running
@@ -25,11 +23,13 @@ from modelbuild.engines.transfer import Transfer, push_events
 from modelbuild.errors import BuildError, EngineUnavailableError, RegistryError
 from modelbuild.host import Host
 from modelbuild.image import Image
-from modelbuild.plan import BaseImage, Plan
+from modelbuild.planning.context import Context
+from modelbuild.planning.dockerfile import render_stage
+from modelbuild.planning.plan import BaseImage, Plan
 from modelbuild.progress import Progress
-from modelbuild.reference import parse
-from modelbuild.registry import refusal
-from modelbuild.render import render_stage
+from modelbuild.registry.credentials import find_credentials
+from modelbuild.registry.push import refusal
+from modelbuild.registry.reference import parse
 
 # The API versions since which BuildKit takes a context over plain HTTP: Docker 18.09, and 28 where the engine keeps its
 # images in containerd (https://github.com/moby/moby/issues/47717). Before that the classic builder does.

@@ -18,8 +18,8 @@ from typing import Any
 import requests
 from docker.errors import DockerException
 
-from modelbuild.plan import Layer, Plan
-from modelbuild.reference import parse
+from modelbuild.planning.plan import Layer, Plan
+from modelbuild.registry.reference import parse
 
 REPOSITORY = "mbuild-stage"
 # Raised when a stage of the same contents would be built otherwise.

@@ -9,10 +9,10 @@ from typing import Any
 
 from docker.auth import encode_header
 
-from modelbuild.credentials import Credentials
 from modelbuild.engines import Pushed
 from modelbuild.progress import Progress
-from modelbuild.reference import Reference
+from modelbuild.registry.credentials import Credentials
+from modelbuild.registry.reference import Reference
 
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _THERE = ("Layer already exists", "Mounted from", "Already exists")

@@ -6,7 +6,7 @@ import pytest
 
 from builder.values import BASE
 from modelbuild.engines.stages import KEEP, longest, parts, stages, superfluous
-from modelbuild.plan import HealthCheck, Layer, Plan
+from modelbuild.planning.plan import HealthCheck, Layer, Plan
 
 
 def plan(*names, **changes):

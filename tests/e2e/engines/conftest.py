@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from builder.values import LOCK, make_tree
-from modelbuild.context import Context
 from modelbuild.engines import BuildEngine, choose
 from modelbuild.errors import EngineUnavailableError
 from modelbuild.host import Host
-from modelbuild.plan import HealthCheck, Plan, layer_of
-from modelbuild.render import render
+from modelbuild.planning.context import Context
+from modelbuild.planning.dockerfile import render
+from modelbuild.planning.plan import HealthCheck, Plan, layer_of
 
 BASE = os.environ.get("MBUILD_TEST_BASE", "python:3.11-slim")
 

@@ -15,7 +15,7 @@ import pytest
 
 from modelbuild.engines.http_build import Order, build, dockerfile_only
 from modelbuild.errors import ArtifactError, BuildError
-from modelbuild.render import render
+from modelbuild.planning.dockerfile import render
 
 from .conftest import BASE, docker
 

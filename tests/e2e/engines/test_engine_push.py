@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.errors import RegistryError
-from modelbuild.registry import push
+from modelbuild.registry.push import push
 
 from .conftest import start_registry
 

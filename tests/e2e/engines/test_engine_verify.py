@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from modelbuild import verify as verification
 from modelbuild.errors import VerificationError
-from modelbuild.manifest import Example
-from modelbuild.verify import verify
+from modelbuild.planning.manifest import Example
+from modelbuild.verification import verify as verification
+from modelbuild.verification.verify import verify
 
 pytestmark = pytest.mark.docker
 
@@ -103,7 +103,7 @@ def test_a_server_that_ignores_sigterm(engine, image, monkeypatch):
 
 
 def test_a_health_check_that_lies(engine, image, monkeypatch):
-    from modelbuild.plan import HealthCheck
+    from modelbuild.planning.plan import HealthCheck
 
     check = HealthCheck(("python3", "-c", "raise SystemExit(1)"))
     assert "HEALTHCHECK fails with exit code 1" in failure(engine, image(healthcheck=check), ONE).message

@@ -1,0 +1,1 @@
+"""From requirements to the dependency layer: Python version, resolution, lock, tree."""

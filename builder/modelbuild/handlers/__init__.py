@@ -1,0 +1,1 @@
+"""Handlers: parsed, never executed."""

@@ -1,0 +1,1 @@
+"""What pickles would do: read as programs, never run."""

@@ -1,0 +1,65 @@
+"""The Dockerfile: a pure function of the plan. It keeps to what every builder since Docker 20.10 understands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from modelbuild.dependencies.lock import Lock
+from modelbuild.planning.plan import Plan
+
+
+def render(plan: Plan) -> str:
+    """The Dockerfile that copies every layer of the context."""
+    return _render("Dockerfile.j2", plan=plan, base=plan.base.pinned, layers=_names(plan), final=True, first=True)
+
+
+def render_stage(plan: Plan, base_reference: str, layers: Sequence[str], *, final: bool) -> str:
+    """A Dockerfile of some layers only, on an image that has those before them; ``final`` adds the settings."""
+    first = bool(layers) and layers[0] == plan.layers[0].name
+    return _render("Dockerfile.j2", plan=plan, base=base_reference, layers=tuple(layers), final=final, first=first)
+
+
+def render_portable(plan: Plan, lock: Lock) -> str:
+    """A Dockerfile that installs requirements.lock by itself, for those who keep it in git and build it elsewhere."""
+    layers = tuple(name for name in _names(plan) if name != "dependencies")
+    return _render("Dockerfile.portable.j2", plan=plan, base=plan.base.pinned, layers=layers, lock=lock)
+
+
+def _names(plan: Plan) -> tuple[str, ...]:
+    return tuple(layer.name for layer in plan.layers)
+
+
+def templates_folder() -> Path:
+    """Beside this module in the wheel, at the top of a checkout."""
+    beside = Path(__file__).parents[1] / "templates"
+    return beside if beside.is_dir() else Path(__file__).parents[3] / "templates"
+
+
+def _render(name: str, **values: Any) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(templates_folder()),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701  # a Dockerfile is no HTML; its own quoting is in the filters
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"word": word, "exec": exec_form, "shell": shlex.quote}
+    return environment.get_template(name).render(**values)
+
+
+def word(text: str) -> str:
+    """A word of ENV and LABEL: in double quotes, where a backslash keeps a character what it is."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
+
+
+def exec_form(words: Sequence[str]) -> str:
+    """A command that no shell reads: a JSON list."""
+    return json.dumps(list(words), ensure_ascii=False)

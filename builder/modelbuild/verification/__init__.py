@@ -1,0 +1,1 @@
+"""Running an image and asking it its examples."""
