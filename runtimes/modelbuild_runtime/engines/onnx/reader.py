@@ -7,8 +7,8 @@ from typing import Any
 
 from modelbuild.artifact import Artifact, companion
 from modelbuild.errors import ArtifactError, UnsupportedModelError
-from modelbuild.onnx_graph import Model, Node, Type, inside, read_model, value_info
-from modelbuild.protobuf import Buffer, WireError, WireField, fields, integers, mapped, text
+from modelbuild.formats.onnx_graph import Model, Node, Type, inside, read_model, value_info
+from modelbuild.formats.protobuf import Buffer, WireError, WireField, fields, integers, mapped, text
 from modelbuild.runtime import Reading
 from modelbuild.signature import Signature, TensorSpec
 

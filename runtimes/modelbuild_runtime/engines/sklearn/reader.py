@@ -8,13 +8,13 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from modelbuild import archive
 from modelbuild.artifact import Artifact
-from modelbuild.distributions import is_stdlib, of_model
 from modelbuild.errors import ArtifactError, UnsupportedModelError
-from modelbuild.pickle_objects import attributes, class_name, parts, values
-from modelbuild.pickle_symbols import Use
-from modelbuild.pickles import EASIER_TO_LOAD, PickleScan, judge, judge_use, scan
+from modelbuild.formats import archive
+from modelbuild.handlers.distributions import is_stdlib, of_model
+from modelbuild.pickles.objects import attributes, class_name, parts, values
+from modelbuild.pickles.scan import EASIER_TO_LOAD, PickleScan, judge, judge_use, scan
+from modelbuild.pickles.symbols import Use
 from modelbuild.runtime import Finding, Reading, load_runtime
 
 OLDEST = "0.24"
