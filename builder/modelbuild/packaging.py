@@ -69,6 +69,7 @@ def package(model: Path, options: Options, host: Host, progress: Progress) -> Pa
     image, verification = _verified(image, engine, draft, options, reference, progress)
     pushed = None
     if options.push:
+        progress.step("Pushing", reference)
         pushed = push(engine, reference, progress=progress)
         image = replace(image, digest=pushed.digest)
     return Packaged(image, draft, verification, pushed, time.monotonic() - began)
@@ -100,7 +101,7 @@ def _count(examples: int) -> str:
 
 
 def _learnt(verification: Verification | None) -> Mapping[str, str]:
-    return learnt_labels(verification.contract if verification else None, verified=verification is not None)
+    return learnt_labels(verification.contract["contract"] if verification else None, verified=verification is not None)
 
 
 def engine_or_none(options: Options, host: Host) -> BuildEngine | None:
@@ -128,4 +129,5 @@ def push_image(reference: str, options: Options, host: Host, progress: Progress)
     parse(reference)
     engine = choose(options.engine, host)
     engine.inspect(reference)
+    progress.step("Pushing", reference)
     return push(engine, reference, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import os
 import shutil
 import subprocess
@@ -149,8 +150,9 @@ def test_what_was_verified_keeps_its_name_when_the_registry_fails(
 @pytest.fixture
 def bridge(client: Any) -> str:
     """An address of this machine that is not loopback: engines take any certificate on loopback."""
-    address = str(client.networks.get("bridge").attrs["IPAM"]["Config"][0].get("Gateway", ""))
-    if not address or address not in subprocess.run(["ip", "addr"], capture_output=True, text=True, check=False).stdout:
+    network = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    address = str(network.get("Gateway") or ipaddress.ip_network(network["Subnet"])[1])
+    if f" {address}/" not in subprocess.run(["ip", "addr"], capture_output=True, text=True, check=False).stdout:
         pytest.skip("the engine has no bridge on this machine")
     return address
 

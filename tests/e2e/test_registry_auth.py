@@ -74,7 +74,6 @@ def test_with_a_credential_helper(mbuild: Mbuild, small: str, private: Registry,
     [
         ('{"auths": [', "cannot be read"),
         ('{"credsStore": "mbuild-e2e-absent"}', "docker-credential-mbuild-e2e-absent"),
-        ('{"auths": {"HOST": {"auth": "%%%"}}}', "damaged entry"),
     ],
 )
 def test_a_damaged_config(
