@@ -16,8 +16,8 @@ from urllib.parse import quote
 from docker.errors import APIError, NotFound
 
 from modelbuild.engines.endpoint import Endpoint
-from modelbuild.engines.failure import engine_errors
-from modelbuild.errors import MbuildError
+from modelbuild.engines.failure import engine_errors, said
+from modelbuild.errors import MbuildError, VerificationError
 
 DEFAULT_PORT = 8080
 _KILLED = 137
@@ -38,7 +38,10 @@ def running(client: Any, endpoint: Endpoint, image: str, environment: Mapping[st
     }
     with created(client, image, doing, settings) as container:
         with engine_errors(doing):
-            client.start(container)
+            try:
+                client.start(container)
+            except APIError as error:
+                raise VerificationError(f"The image cannot be started: {said(error)}") from error
         yield DockerContainer(client, container, endpoint, port, health_command(config))
 
 
