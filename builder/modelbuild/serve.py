@@ -10,16 +10,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from modelbuild.artifact import File
-from modelbuild.config import Options
+from modelbuild.config import Options, option_fields
 from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.draft import Draft, make_draft
-from modelbuild.errors import RequirementError, UsageError
+from modelbuild.errors import MbuildError, RequirementError, UsageError
 from modelbuild.host import Host
 from modelbuild.planning.plan import Tree
 from modelbuild.terminal import Terminal
 
 POLL_SECONDS = 0.3
+
+Stamp = Mapping[Path, tuple[int, int]]
+"""Files, with when each was changed last, and its size."""
 
 
 def lay_out(folder: Path, trees: Iterable[Tree]) -> Path:
@@ -37,8 +39,9 @@ def server_environment(
 ) -> dict[str, str]:
     """What the image sets, with the paths that things have here."""
     image = {key: value.replace("/opt/mbuild", f"{root}/opt/mbuild") for key, value in draft.plan.environment.items()}
+    options = {f"MBUILD_{item.name.upper()}" for item in option_fields()}
     return {
-        **environment,
+        **{name: value for name, value in environment.items() if name not in options},
         **image,
         "HOME": environment.get("HOME", ""),
         "MBUILD_MANIFEST": str(root / "opt/mbuild/manifest.json"),
@@ -65,7 +68,7 @@ def require_free(address: str, port: int) -> None:
             ) from error
 
 
-def stamp(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+def stamp(paths: Iterable[Path]) -> Stamp:
     """When each file was changed last, and its size; a missing one counts as changed."""
     result = {}
     for path in paths:
@@ -99,22 +102,18 @@ class Server:
         return self._process.wait()
 
 
-def wait_for_change(server: Server, watched: Iterable[Path]) -> bool:
-    """Wait until a file changes (true) or the server ends by itself (false)."""
-    paths = list(watched)
-    before = stamp(paths)
+def wait_for_change(server: Server, seen: Stamp) -> bool:
+    """Wait until a file is other than it was ``seen`` (true) or the server ends by itself (false)."""
     while server.exit_code is None:
         time.sleep(POLL_SECONDS)
-        if stamp(paths) != before:
+        if stamp(seen) != seen:
             return True
     return False
 
 
-def wait_for_mend(watched: Iterable[Path]) -> None:
-    """After the server failed to start: wait until a file changes."""
-    paths = list(watched)
-    before = stamp(paths)
-    while stamp(paths) == before:
+def wait_for_mend(seen: Stamp) -> None:
+    """After a failure: wait until a file is other than it was ``seen``."""
+    while stamp(seen) == seen:
         time.sleep(POLL_SECONDS)
 
 
@@ -123,43 +122,65 @@ def serve(
 ) -> int:
     """Serve until interrupted, anew after each change of the handler or the model. Returns an exit code."""
     require_free(address, port)
+    with terminal.progress() as progress:
+        draft = make_draft(model, options, host, progress, engine=None)
+    seen = stamp(_watched(draft))
     while True:
-        with terminal.progress() as progress:
-            draft = make_draft(model, options, host, progress, engine=None)
-        interpreter = find_interpreter(draft.lock.python)
-        if interpreter is None:
-            raise RequirementError(
-                f"This model needs Python {draft.lock.python}, and this machine has none.",
-                hint=f"Install it (uv python install {draft.lock.python}), or package the model and run the image.",
-            )
-        watched = [file.source for file in _watched(draft)] if reload else []
+        interpreter = _interpreter(draft)
         with tempfile.TemporaryDirectory(prefix="mbuild-serve-") as folder:
             lay_out(Path(folder), draft.trees)
             environment = server_environment(Path(folder), draft, address, port, host.environment)
             terminal.note(f"serving {model.name} at http://{address}:{port}  (Ctrl-C ends)")
-            code = _run(interpreter, environment, watched, terminal)
+            code = _run(interpreter, environment, seen if reload else {}, terminal)
         if code is not None:
             return code
         terminal.note("changed; starting anew")
+        draft, seen = _changed(model, options, host, terminal, seen)
 
 
-def _watched(draft: Draft) -> Iterator[File]:
-    yield from draft.source.artifact.files
+def _changed(model: Path, options: Options, host: Host, terminal: Terminal, seen: Stamp) -> tuple[Draft, Stamp]:
+    """The draft after a change. Whoever edits makes mistakes: an error is shown, and waited for to be mended."""
+    while True:
+        seen = stamp(seen)
+        try:
+            with terminal.progress() as progress:
+                draft = make_draft(model, options, host, progress, engine=None)
+        except MbuildError as error:
+            terminal.error(error)
+            terminal.note("waiting for a change")
+            wait_for_mend(seen)
+        else:
+            # What changed meanwhile is seen as changed; what is new has not been seen before.
+            return draft, {**stamp(_watched(draft)), **seen}
+
+
+def _interpreter(draft: Draft) -> Path:
+    interpreter = find_interpreter(draft.lock.python)
+    if interpreter is None:
+        raise RequirementError(
+            f"This model needs Python {draft.lock.python}, and this machine has none.",
+            hint=f"Install it (uv python install {draft.lock.python}), or package the model and run the image.",
+        )
+    return interpreter
+
+
+def _watched(draft: Draft) -> Iterator[Path]:
+    yield from (file.source for file in draft.source.artifact.files)
     if draft.source.handler:
-        yield from draft.source.handler.files
+        yield from (file.source for file in draft.source.handler.files)
 
 
-def _run(interpreter: Path, environment: Mapping[str, str], watched: list[Path], terminal: Terminal) -> int | None:
+def _run(interpreter: Path, environment: Mapping[str, str], seen: Stamp, terminal: Terminal) -> int | None:
     """One run of the server: its exit code, or ``None`` when a file changed."""
     server = Server(interpreter, environment)
     try:
-        if wait_for_change(server, watched):
+        if wait_for_change(server, seen):
             return None
         code = server.exit_code or 0
-        if not code or not watched:
+        if not code or not seen:
             return code
         terminal.note("the server stopped; waiting for a change")
-        wait_for_mend(watched)
+        wait_for_mend(seen)
     except KeyboardInterrupt:
         return server.stop()
     finally:

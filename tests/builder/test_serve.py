@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from modelbuild import serve
 from modelbuild.artifact import File
-from modelbuild.errors import UsageError
+from modelbuild.config import Options
+from modelbuild.errors import HandlerError, UsageError
 from modelbuild.planning.plan import Tree
+from modelbuild.progress import Silence
 from modelbuild.serve import Server, lay_out, require_free, stamp, wait_for_change
 
 
@@ -51,7 +56,7 @@ def program(tmp_path: Path) -> Path:
 def test_the_servers_own_end_is_told_from_a_change(program, tmp_path):
     program.write_text("raise SystemExit(3)")
     server = Server(Path(sys.executable), {"PYTHONPATH": str(tmp_path)})
-    assert wait_for_change(server, [program]) is False
+    assert wait_for_change(server, stamp([program])) is False
     assert server.stop() == 3
 
 
@@ -62,7 +67,7 @@ def test_a_change_ends_the_wait_and_stop_ends_the_server(program, tmp_path):
     server = Server(Path(sys.executable), {"PYTHONPATH": str(tmp_path)})
     threading.Timer(0.2, watched.write_text, ["changed"]).start()
     try:
-        assert wait_for_change(server, [watched]) is True
+        assert wait_for_change(server, stamp([watched])) is True
     finally:
         assert server.stop() != 0
 
@@ -77,3 +82,44 @@ def test_an_address_where_somebody_listens_is_refused():
     require_free("127.0.0.1", port)
     with pytest.raises(UsageError, match=r"nowhere\.invalid"):
         require_free("nowhere.invalid", 8080)
+
+
+class Screen:
+    """A terminal that remembers its remarks."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def progress(self):
+        return contextlib.nullcontext(Silence())
+
+    def error(self, error):
+        self.said.append(error.message)
+
+    def note(self, text):
+        self.said.append(text)
+
+
+def test_a_mistake_while_editing_is_shown_and_waited_for(monkeypatch, tmp_path):
+    handler = tmp_path / "features.py"
+    handler.write_text("broken")
+    draft = SimpleNamespace(
+        source=SimpleNamespace(
+            artifact=SimpleNamespace(files=()),
+            handler=SimpleNamespace(files=[a_file(tmp_path, "features.py", "broken", "")]),
+        )
+    )
+
+    def make_draft(*_, **__):
+        if handler.read_text() == "broken":
+            threading.Timer(0.05, handler.write_text, ["mended"]).start()
+            raise HandlerError("line 1 is wrong")
+        return draft
+
+    monkeypatch.setattr(serve, "make_draft", make_draft)
+    monkeypatch.setattr(serve, "POLL_SECONDS", 0.01)
+    screen = Screen()
+    found, seen = serve._changed(tmp_path, Options(), None, screen, {handler: (0, -1)})
+    assert found is draft
+    assert screen.said == ["line 1 is wrong", "waiting for a change"]
+    assert seen == stamp([handler])
