@@ -1,14 +1,10 @@
-"""The command line: each command reads as the arrows of the pipeline. Only ``main`` catches errors."""
+"""The command line: each command reads as the arrows of the pipeline. Errors end in ``boundary``."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +13,11 @@ from typing import Any
 import click
 
 import modelbuild
+from modelbuild.boundary import boundary
 from modelbuild.config import FILE_NAME, Options, make_options, option_fields, option_type, read_config
 from modelbuild.doctor import examine
 from modelbuild.draft import make_draft
-from modelbuild.errors import MbuildError, NoSpaceError, UsageError
+from modelbuild.errors import UsageError
 from modelbuild.host import Host, this_host
 from modelbuild.init import first_files, write_files
 from modelbuild.packaging import engine_or_none, push_image, verify_image
@@ -32,7 +29,6 @@ from modelbuild.source import read_source
 from modelbuild.terminal import Terminal, open_terminal
 
 Command = Callable[..., Any]
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def with_options(*skip: str) -> Callable[[Command], Command]:
@@ -40,16 +36,19 @@ def with_options(*skip: str) -> Callable[[Command], Command]:
 
     def decorate(function: Command) -> Command:
         for item in reversed([item for item in option_fields() if item.name not in skip]):
-            function = _flag(item.name, item.metadata)(function)
+            function = _flag(item.name, item.metadata, item.default)(function)
         return function
 
     return decorate
 
 
-def _flag(name: str, metadata: Any) -> Callable[[Command], Command]:
+def _flag(name: str, metadata: Any, default: Any) -> Callable[[Command], Command]:
     kind, repeated = option_type(name)
     flags = [f"--{name.replace('_', '-')}"] + ([metadata["short"]] if metadata["short"] else [])
-    settings: dict[str, Any] = {"help": metadata["help"], "default": None, "envvar": f"MBUILD_{name.upper()}"}
+    help_text = metadata["help"] + (
+        f" [default: {default}]" if default and not isinstance(default, (bool, tuple)) else ""
+    )
+    settings: dict[str, Any] = {"help": help_text, "default": None, "envvar": f"MBUILD_{name.upper()}"}
     if kind is bool:
         settings["is_flag"] = True
     else:
@@ -291,62 +290,7 @@ def _start(verbose: bool) -> tuple[Terminal, Host]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run mbuild and exit. The one place where errors are printed."""
-    terminal = open_terminal()
-    try:
-        with _cleaning_up():
-            mbuild.main(
-                args=list(sys.argv[1:] if arguments is None else arguments), prog_name="mbuild", standalone_mode=False
-            )
-    except MbuildError as error:
-        terminal.error(error)
-        sys.exit(error.exit_code)
-    except click.UsageError as error:
-        terminal.error(UsageError(error.format_message(), hint=_usage_hint(error)))
-        sys.exit(UsageError.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        terminal.note("interrupted")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away; there is nobody left to tell.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except OSError as error:
-        if not error.filename and error.errno not in _FULL:
-            raise
-        found = _of_this_machine(error)
-        terminal.error(found)
-        sys.exit(found.exit_code)
-
-
-@contextlib.contextmanager
-def _cleaning_up() -> Iterator[None]:
-    """Be told to end, by a job's cancellation or a closed terminal, as by Ctrl-C: containers and servers go, too."""
-
-    def end(number: int, _frame: object) -> None:
-        sys.exit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _of_this_machine(error: OSError) -> MbuildError:
-    """The error for a file that cannot be used, wherever it was met."""
-    if error.errno in _FULL:
-        hint = "Free some space, or name other folders with MBUILD_CACHE and TMPDIR."
-        return NoSpaceError(f"The disk is full{f': {error.filename}' if error.filename else ''}.", hint=hint)
-    hint = "Check its permissions. mbuild writes to its cache (MBUILD_CACHE) and to temporary files (TMPDIR)."
-    return MbuildError(f"{error.filename} cannot be used: {error.strerror}.", hint=hint)
-
-
-def _usage_hint(error: click.UsageError) -> str:
-    command = error.ctx.command_path if error.ctx else "mbuild"
-    return f"{command} --help lists what there is."
+    """Run mbuild and exit."""
+    with boundary(open_terminal()):
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        mbuild.main(args=words, prog_name="mbuild", standalone_mode=False)

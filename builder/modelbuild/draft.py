@@ -10,7 +10,6 @@ from pathlib import Path
 from modelbuild.artifact import Artifact
 from modelbuild.config import Options, pairs
 from modelbuild.dependencies.fetch import fetch
-from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.lock import Lock, lock, wheel_platform
 from modelbuild.dependencies.python_version import choose_python
 from modelbuild.dependencies.requirements import requirements_for, server_requirements
@@ -26,7 +25,7 @@ from modelbuild.planning.plan import BaseImage, Plan, Tree, in_layer_order
 from modelbuild.planning.trees import handler_tree, manifest_tree, model_trees, server_tree
 from modelbuild.progress import Progress
 from modelbuild.registry.reference import parse
-from modelbuild.source import Source, prepared, read_source, require_safe
+from modelbuild.source import Source, index_of, prepared, read_source, require_safe
 from modelbuild.verification.examples import find_examples
 
 # Names that would hide routes of the server's protocols.
@@ -66,7 +65,7 @@ def make_draft(model: Path, options: Options, host: Host, progress: Progress, en
     require_safe(source.reading, allow_unsafe=options.allow_unsafe)
     if source.reading.prepare:
         progress.step("Converting", source.reading.prepare)
-        source = prepared(source, host)
+        source = prepared(source, options, host)
     name = model_name(options, source.artifact)
     examples = find_examples(model, options.handler, options.example)
     base = find_base(source, options, host, progress, engine)
@@ -163,11 +162,6 @@ def _lock(source: Source, options: Options, host: Host, base: BaseImage, progres
         refresh=options.refresh,
         libc=base.libc,
     )
-
-
-def index_of(options: Options) -> Index:
-    """Where packages come from."""
-    return Index(options.index_url, options.extra_index_url, options.find_links, options.ca_file)
 
 
 def _trees(

@@ -1,6 +1,6 @@
 """Every error a user can meet in the builder: one class per cause, each with its own exit code.
 
-A message says what happened and which value; ``hint`` says what to do next. Only ``modelbuild.cli.main``
+A message says what happened and which value; ``hint`` says what to do next. Only ``modelbuild.boundary``
 catches ``MbuildError`` and prints it. Exit codes are public: they are listed in docs/reference/errors.md.
 """
 

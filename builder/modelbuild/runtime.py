@@ -142,17 +142,6 @@ def supported_python(runtime: Runtime, version: str) -> str:
     return runtime.python
 
 
-def framework_requirements(runtime: Runtime, reading: Reading) -> tuple[str, ...]:
-    """The runtime's requirements, its framework pinned as the artifact demands, and the artifact's own."""
-    pinned = tuple(
-        f"{requirement}{runtime.pin}{reading.version}"
-        if reading.version and runtime.pin and requirement == runtime.package
-        else requirement
-        for requirement in runtime.requirements
-    )
-    return tuple(dict.fromkeys(pinned + reading.requirements))
-
-
 def _function(path: Path, name: str) -> Callable[..., Any]:
     """A function of a module that is loaded by its path, under a name of its own."""
     key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]

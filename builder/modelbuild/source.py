@@ -8,6 +8,7 @@ from typing import Any
 
 from modelbuild.artifact import Artifact, read_artifact, with_companions
 from modelbuild.config import Options, suggestion
+from modelbuild.dependencies.index import Index
 from modelbuild.errors import UnsafeArtifactError, UsageError
 from modelbuild.formats.detect import detect
 from modelbuild.handlers.handler import Handler, read_handler
@@ -112,9 +113,14 @@ def _names(findings: list[Finding]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def prepared(source: Source, host: Host) -> Source:
+def index_of(options: Options) -> Index:
+    """Where packages come from."""
+    return Index(options.index_url, options.extra_index_url, options.find_links, options.ca_file)
+
+
+def prepared(source: Source, options: Options, host: Host) -> Source:
     """The source, its artifact converted where its runtime cannot run it as it is."""
     if not source.reading.prepare:
         return source
-    artifact = prepare(source.runtime, source.artifact, source.reading, cache=host.cache)
+    artifact = prepare(source.runtime, source.artifact, source.reading, cache=host.cache, index=index_of(options))
     return replace(source, artifact=artifact, reading=read(source.runtime, artifact))

@@ -21,7 +21,7 @@ from modelbuild.verification.verify import Verification
 
 HOST = Host(Path("/nowhere"), "3.11", {})
 IMAGE = Image("sha256:1", "linux/amd64", 10, ())
-VERIFICATION = Verification(0.1, 0.2, (), generated=True, contract={"inputs": []})
+VERIFICATION = Verification(0.1, 0.2, (), generated=True, contract={"contract": {"inputs": []}})
 
 
 class Engine:

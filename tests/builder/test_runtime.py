@@ -10,7 +10,6 @@ from modelbuild.errors import UsageError
 from modelbuild.runtime import (
     Reading,
     builtin_runtimes,
-    framework_requirements,
     load_runtime,
     read,
     supported_python,
@@ -152,16 +151,3 @@ def test_the_python_follows_the_framework():
     assert supported_python(sklearn, "1.9.1") == "<3.15,>=3.11,>=3.9"
     assert supported_python(sklearn, "1.5.2rc1") == "<3.14,>=3.9"
     assert supported_python(sklearn, "") == ">=3.9"
-
-
-def test_the_framework_is_pinned_to_what_wrote_the_artifact():
-    (sklearn,) = [runtime for runtime in builtin_runtimes() if runtime.name == "sklearn"]
-    reading = Reading("joblib", version="1.3.0", requirements=("pandas", "numpy<2"))
-    assert framework_requirements(sklearn, reading) == (
-        "scikit-learn==1.3.0",
-        "joblib",
-        "numpy",
-        "pandas",
-        "numpy<2",
-    )
-    assert framework_requirements(sklearn, Reading("joblib"))[0] == "scikit-learn"

@@ -10,6 +10,7 @@ from contract.models import MODELS
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.router import Router
+from modelbuild_runtime.manifest import Example
 from modelbuild_runtime.openapi import document
 from modelbuild_runtime.pipeline import Pipeline
 from modelbuild_runtime.process.app import Application
@@ -53,8 +54,8 @@ class Service:
     def openapi(self) -> dict[str, Any]:
         return document(self, self.protocols)
 
-    def examples(self, largest: int = 0) -> list[Any]:
-        return [EXAMPLES[self.model_name]] if self.model_name in EXAMPLES else []
+    def examples(self, largest: int = 0) -> list[Example]:
+        return [Example(EXAMPLES[self.model_name])] if self.model_name in EXAMPLES else []
 
 
 class Server:

@@ -21,6 +21,7 @@ DEFAULT_TOLERANCE = 1e-4
 DEFAULT_TIMEOUT = 120.0
 # Longer than the server's own grace, which is 25 seconds.
 _STOP = 30.0
+MADE_UP = "made up from the contract"
 _POLL = 0.01
 # Asking the engine costs more than asking the server.
 _POLL_ENGINE = 0.25
@@ -78,7 +79,7 @@ def verify(
     timeout: float = DEFAULT_TIMEOUT,
     environment: Mapping[str, str] | None = None,
 ) -> Verification:
-    """Run ``image`` (an id or a reference) and ask it ``examples``, or those that its contract suggests.
+    """Run ``image`` (an id or a reference) and ask it ``examples``, or those that it carries.
 
     Raises:
         VerificationError: it did not start, did not become ready, answered wrongly, or did not stop cleanly.
@@ -88,15 +89,17 @@ def verify(
         server = _wait_until_ready(container, began, timeout)
         ready = time.monotonic() - began
         contract = _get(server, container, "/contract")
-        asked = tuple(examples) or _generated(contract)
+        asked = tuple(examples) or _carried(contract)
+        generated = not any(example.name for example in asked)
+        _require_something(asked)
         answered, first = [], 0.0
         for example in asked:
             answered.append(_ask(server, container, example, tolerance))
             first = first or time.monotonic() - began
-        _require_right(answered, container, generated=not examples)
+        _require_right(answered, container, generated=generated)
         _require_healthy(server, container)
         _require_clean_stop(container)
-    return Verification(ready, first, tuple(answered), not examples, contract)
+    return Verification(ready, first, tuple(answered), generated, contract)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +164,18 @@ def _require_running(container: Container) -> None:
     )
 
 
-def _generated(contract: Mapping[str, Any]) -> tuple[Example, ...]:
-    bodies = contract.get("examples") or ()
-    return tuple(Example(body, None, f"generated example {number}") for number, body in enumerate(bodies, 1))
+def _carried(contract: Mapping[str, Any]) -> tuple[Example, ...]:
+    """The examples in the image; without any, one that the server made up from its contract. That one has no name."""
+    return tuple(Example(item["request"], item["expected"], item["name"]) for item in contract.get("examples") or ())
+
+
+def _require_something(examples: Sequence[Example]) -> None:
+    if not examples:
+        raise VerificationError(
+            "The image cannot be asked anything: it has no example, and its handler takes whatever it is given.",
+            hint="Give a request with --example request.json, or declare what the handler takes. "
+            "--no-verify tags the image untested.",
+        )
 
 
 def _get(server: _Server, container: Container, path: str) -> Any:
@@ -176,7 +188,7 @@ def _get(server: _Server, container: Container, path: str) -> Any:
 
 def _ask(server: _Server, container: Container, example: Example, tolerance: float) -> Answered:
     began = time.monotonic()
-    with _talking_to(container, f"The example {example.name}"):
+    with _talking_to(container, f"The example {example.name or MADE_UP}"):
         status, body = server.request("POST", "/predict", json.dumps(example.request).encode())
         answer = json.loads(body)
     seconds = time.monotonic() - began
@@ -212,7 +224,7 @@ def _require_right(answered: Sequence[Answered], container: Container, *, genera
     if not wrong:
         return
     failed = any("refused with 5" in example.difference for example in wrong)
-    lines = [f"{example.name}: {example.difference}" for example in wrong]
+    lines = [f"{example.name or MADE_UP}: {example.difference}" for example in wrong]
     hint = "Is the handler the one that the expected answer was made with? --tolerance allows for rounding."
     if generated:
         hint = "The request was made up from the contract. Give a real one: --example request.json"

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from typing import Protocol as Interface
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.manifest import Manifest
+from modelbuild_runtime.manifest import Example, Manifest
 from modelbuild_runtime.pipeline import Pipeline
 from modelbuild_runtime.protocols import Protocol, Statistics
 from modelbuild_runtime.samples import LARGEST, sample_body
@@ -39,7 +39,7 @@ class ModelService:
         self.environment = environment
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
-        self._examples = tuple(example.request for example in manifest.examples)
+        self._examples = manifest.examples
         self._signature = manifest.signature
 
     def live(self) -> bool:
@@ -65,7 +65,7 @@ class ModelService:
         result: Dict[str, Any] = document(self, self.protocols)
         return result
 
-    def examples(self, largest: int = LARGEST) -> Sequence[Any]:
+    def examples(self, largest: int = LARGEST) -> Sequence[Example]:
         """Bodies for POST /predict: those that the builder was given, or one made up from the contract. Where a handler
         takes whatever it is given, what the model itself takes is the best guess.
         """
@@ -73,4 +73,4 @@ class ModelService:
             return self._examples
         guess = Contract(self._signature.inputs) if self.contract.open else self.contract
         body = sample_body(guess, largest)
-        return () if body is None else (body,)
+        return () if body is None else (Example(body),)

@@ -12,6 +12,7 @@ from typing import Protocol as Interface
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.manifest import Example
 from modelbuild_runtime.request import Request, Response
 
 
@@ -52,7 +53,7 @@ class Service(Interface):
     def metrics(self) -> bytes: ...  # Prometheus text format 0.0.4
     def statistics(self) -> Statistics: ...
     def openapi(self) -> Dict[str, Any]: ...
-    def examples(self, largest: int = ...) -> Sequence[Any]: ...  # bodies for POST /predict of so many values
+    def examples(self, largest: int = ...) -> Sequence[Example]: ...  # for POST /predict, of at most so many values
 
 
 class Prediction(NamedTuple):

@@ -40,7 +40,7 @@ def _questions(service: Service) -> Dict[str, Any]:
     if service.takes_raw:
         return {"*/*": {"schema": {}}}
     contract = service.contract
-    examples = {f"example{at}": {"value": body} for at, body in enumerate(service.examples(), 1)}
+    examples = {f"example{at}": {"value": example.request} for at, example in enumerate(service.examples(), 1)}
     form = {"schema": {"$ref": "#/components/schemas/Record"}}
     content: Dict[str, Any] = {
         media_type.JSON: {"schema": schema.question(contract)},

@@ -13,7 +13,11 @@ from modelbuild.planning.manifest import Example
 from modelbuild.verification import verify as module
 from modelbuild.verification.verify import verify
 
-CONTRACT = {"model": {"name": "tiny"}, "contract": {}, "examples": [{"x": 1}, {"x": 2}]}
+CONTRACT = {
+    "model": {"name": "tiny"},
+    "contract": {},
+    "examples": [{"request": {"x": number}, "expected": None, "name": ""} for number in (1, 2)],
+}
 
 
 class Server(BaseHTTPRequestHandler):
@@ -113,9 +117,18 @@ def test_examples_of_the_contract_where_none_are_given(engine):
     assert found.summary.startswith("2 generated examples answered, 0 compared; ready in ")
 
 
-def test_an_open_contract_has_nothing_to_ask(engine, server):
+def test_what_cannot_be_asked_is_not_verified(engine, server):
     server.answers["/contract"] = (200, {"model": {}, "contract": {"open": True}, "examples": []})
-    assert verify(engine, "sha256:abc", []).examples == ()
+    error = failure(engine)
+    assert "cannot be asked" in error.message
+    assert "--example" in error.hint
+
+
+def test_examples_in_the_image_are_compared(engine, server):
+    carried = [{"request": {"x": 1}, "expected": {"y": 2}, "name": "request.json"}]
+    server.answers["/contract"] = (200, {**CONTRACT, "examples": carried})
+    found = verify(engine, "sha256:abc", [])
+    assert (found.compared, found.generated) == (1, False)
 
 
 def test_json_round_trip(engine):
@@ -148,7 +161,7 @@ def test_a_handlers_failure_shows_the_log(engine, server):
 def test_a_made_up_example_that_is_refused_asks_for_a_real_one(engine, server):
     server.answers["POST"] = (400, {"detail": "no such category", "field": "city"})
     error = failure(engine)
-    assert "generated example 1: it was refused with 400: city: no such category" in error.message
+    assert "made up from the contract: it was refused with 400: city: no such category" in error.message
     assert "--example request.json" in error.hint
 
 

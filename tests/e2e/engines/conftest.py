@@ -37,7 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
     def do_GET(self):
         if self.path == "/contract":
-            return self.answer({"model": {"name": "tiny"}, "contract": {}, "examples": [{"x": 1.5}]})
+            return self.answer({"model": {"name": "tiny"}, "contract": {}, "examples": [{"request": {"x": 1.5}, "expected": None, "name": ""}]})
         return self.answer({}, 200 if self.path.startswith("/health") else 404)
     def do_POST(self):
         value = json.loads(self.rfile.read(int(self.headers["content-length"])))
