@@ -16,6 +16,12 @@ from modelbuild_runtime.metrics.histogram import ROWS, Histogram
 from modelbuild_runtime.protocols import Statistics
 
 STAGES = ("queue", "decode", "predict", "encode")
+_KEPT = 256
+"""Runs that are noted before they are counted."""
+
+
+_Run = Tuple[int, int, float, float, float]
+"""Requests, rows, and seconds in the queue, before it and in the model."""
 
 
 class Metrics:
@@ -24,9 +30,10 @@ class Metrics:
     def __init__(self) -> None:
         self.requests: Dict[Tuple[str, int], int] = {}
         self.duration = Histogram()
-        self.stages: Dict[str, Histogram] = {stage: Histogram() for stage in STAGES}
-        self.batch_rows = Histogram(ROWS)
-        self.batch_requests = Histogram(ROWS)
+        self._stages: Dict[str, Histogram] = {stage: Histogram() for stage in STAGES}
+        self._batch_rows = Histogram(ROWS)
+        self._batch_requests = Histogram(ROWS)
+        self._noted: List[_Run] = []
         self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0}
         self.succeeded: List[float] = [0, 0.0]  # how many predictions, and their seconds
         self.failed: List[float] = [0, 0.0]
@@ -46,17 +53,20 @@ class Metrics:
 
     def run(self, jobs: Sequence[Job], rows: int, began: float, seconds: float) -> None:
         """The model ran. Jobs of one run count with their mean times in the queue and before it: sums are exact."""
+        queued = received = 0.0
+        for job in jobs:
+            queued += job.queued
+            received += job.received
         count = len(jobs)
-        queued = sum([job.queued for job in jobs])
-        self.stages["queue"].observe(began - queued / count, count)
-        self.stages["decode"].observe((queued - sum([job.received for job in jobs])) / count, count)
-        self.stages["predict"].observe(seconds)
-        self.batch_rows.observe(rows)
-        self.batch_requests.observe(len(jobs))
+        # Counted later, many at once: between two predictions the code that counts would be out of the processor's
+        # caches each time, and would take several times as long.
+        self._noted.append((count, rows, began - queued / count, (queued - received) / count, seconds))
+        if len(self._noted) >= _KEPT:
+            self._count()
 
     def answered(self, jobs: int, seconds: float) -> None:
         """The answers of one run were encoded and written."""
-        self.stages["encode"].observe(seconds / jobs, jobs)
+        self._stages["encode"].observe(seconds / jobs, jobs)
         self.last = time.time()
 
     def shed(self, reason: str) -> None:
@@ -104,6 +114,35 @@ class Metrics:
         for mine, theirs in zip((self.succeeded, self.failed), other["sums"]):
             mine[:] = [one + two for one, two in zip(mine, theirs)]
         self.last = max(self.last, other["last"])
+
+    @property
+    def stages(self) -> Dict[str, Histogram]:
+        """Seconds by stage."""
+        self._count()
+        return self._stages
+
+    @property
+    def batch_rows(self) -> Histogram:
+        """Rows of the runs."""
+        self._count()
+        return self._batch_rows
+
+    @property
+    def batch_requests(self) -> Histogram:
+        """Requests of the runs."""
+        self._count()
+        return self._batch_requests
+
+    def _count(self) -> None:
+        """Put what was noted where it belongs."""
+        stages = self._stages
+        for count, rows, queue, decode, predict in self._noted:
+            stages["queue"].observe(queue, count)
+            stages["decode"].observe(decode, count)
+            stages["predict"].observe(predict)
+            self._batch_rows.observe(rows)
+            self._batch_requests.observe(count)
+        self._noted.clear()
 
     def _histograms(self) -> Iterator[Histogram]:
         yield from (self.duration, *self.stages.values(), self.batch_rows, self.batch_requests)
