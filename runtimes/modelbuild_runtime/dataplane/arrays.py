@@ -57,6 +57,8 @@ def to_array(field: Field, values: List[Any]) -> np.ndarray:
 
 def stack(field: Field, parts: Sequence[Values], shape: Any) -> np.ndarray:
     """One array of the rows of all parts; ``shape`` is that of the whole, with -1 for the number of rows."""
+    if len(parts) == 1 and parts[0].__class__ is list:
+        return to_array(field, parts[0]).reshape(shape)  # type: ignore[arg-type]
     flat: List[Any] = []
     for part in parts:
         if part.__class__ is not list:

@@ -31,8 +31,10 @@ class Dataplane:
         self.contract = contract = pipeline.contract
         self._pipeline = pipeline
         self._joins = pipeline.batchable
+        self._batched = contract.batched
         self._open = contract.open or not contract.inputs
         self._fields = fields_of(contract)
+        self._shapes = [(field.name, field, self._fields.shape(field)) for field in self._fields.all]
         self._outputs = tuple(spec.name for spec in contract.outputs)
         self._prepare = {"columns": self._as_columns, "rows": self._as_rows, "raw": _as_raw}[pipeline.wants]
         self._join = {"columns": self._join_columns, "rows": _join_items, "raw": _join_items}[pipeline.wants]
@@ -113,21 +115,24 @@ class Dataplane:
         """One array a name, of the rows of all ``inputs``, which have the same names."""
         if self._open:
             return join_open(inputs)
-        fields = self._fields
+        first = inputs[0]
         return {
-            field.name: stack(field, [part[field.name] for part in inputs], fields.shape(field))
-            for field in fields.all
-            if field.name in inputs[0]
+            name: stack(field, [part[name] for part in inputs], shape)
+            for name, field, shape in self._shapes
+            if name in first
         }
 
     def _split_columns(self, jobs: Sequence[Job], outputs: Dict[str, np.ndarray]) -> List[Outcome]:
-        if self.contract.batched:
-            rows = sum([job.count for job in jobs])
+        if self._batched:
+            rows = 0
+            for job in jobs:
+                rows += job.count
             for name, array in outputs.items():
                 if len(array) != rows:
                     raise RuntimeError(f"output {name!r} has {len(array)} rows for {rows} rows of input")
         if len(jobs) == 1:
-            return [Response(jobs[0].count, columns=_asked(jobs[0].request, outputs))]
+            asked = jobs[0].request.outputs
+            return [Response(jobs[0].count, _asked(jobs[0].request, outputs) if asked else outputs)]
         outcomes: List[Outcome] = []
         items = list(outputs.items())
         start = 0
@@ -138,7 +143,7 @@ class Dataplane:
             start = end
             if job.request.outputs:
                 columns = _asked(job.request, columns)
-            outcomes.append(Response(count, columns=columns))
+            outcomes.append(Response(count, columns))
         return outcomes
 
 
@@ -183,8 +188,6 @@ def _check_outputs(asked: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _asked(request: Request, columns: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    if not request.outputs:
-        return columns
     _check_outputs(request.outputs, tuple(columns))
     return {name: columns[name] for name in request.outputs}
 

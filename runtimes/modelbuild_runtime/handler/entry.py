@@ -139,7 +139,8 @@ def _read(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> Mapping[st
 def _sole(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     if len(columns) != 1:
         raise InvalidInput(f"expected one array, got {len(columns)}: {', '.join(columns)}")
-    return next(iter(_readable(columns).values()))
+    (array,) = columns.values()
+    return text(array) if array.dtype.kind == "O" else array
 
 
 def _frame_of_rows(rows: List[Any]) -> Any:

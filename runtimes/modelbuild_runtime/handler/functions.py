@@ -56,6 +56,13 @@ class Stage(NamedTuple):
             return self.function(*arguments, parameters=dict(given or {}))
         return self.function(*arguments)
 
+    def called(self) -> Callable[[Any, Parts], Any]:
+        """How to call it with one argument: decided once, since records are passed one at a time."""
+        function = self.function
+        if self.parameters.keywords:
+            return lambda argument, given: function(argument, parameters=dict(given or {}))
+        return lambda argument, _given: function(argument)
+
 
 class FunctionsPipeline:
     """preprocess -> predict -> postprocess, each by the row or by the batch."""
@@ -151,14 +158,12 @@ def _features(pre: Optional[Stage], start: Entry, shaper: Shaper, raw: bool) -> 
     """Preprocess, and its result as the engine takes it. A handler's own predict gets what was returned."""
     if pre is None:
         return lambda taken, _: taken
-    call = pre.call
+    call = pre.called()
     if start.by_row and raw:
-        return lambda taken, given: [call(record, given=given) for record in taken]
+        return lambda taken, given: [call(record, given) for record in taken]
     if start.by_row:
-        return lambda taken, given: shaper.stack([call(record, given=given) for record in taken])
-    if raw:
-        return lambda taken, given: call(taken, given=given)
-    return lambda taken, given: shaper.batch(call(taken, given=given))
+        return lambda taken, given: shaper.stack([call(record, given) for record in taken])
+    return call if raw else lambda taken, given: shaper.batch(call(taken, given))
 
 
 def _own_predict(stage: Stage, model: Model, start: Entry, pre: Optional[Stage]) -> Callable[[Any, Parts], Any]:
@@ -210,4 +215,7 @@ def _one_at_a_time(signature: Signature) -> bool:
 def _count(inputs: Any, wants: str) -> int:
     if wants == "rows":
         return len(inputs)
-    return next((int(array.shape[0]) for array in inputs.values() if array.ndim), 0)
+    for array in inputs.values():
+        if array.ndim:
+            return len(array)
+    return 0
