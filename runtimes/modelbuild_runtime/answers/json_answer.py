@@ -30,10 +30,12 @@ def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> 
     if response.rows is not None:
         return response.rows
     columns = response.columns or {}
+    if response.count == 1 and batched and (named or len(columns) != 1):
+        return [{name: values(array)[0] for name, array in columns.items()}]
     lists = {name: values(array) if batched else [values(array)] for name, array in columns.items()}
     if len(lists) == 1 and not named:
         return next(iter(lists.values()))
-    if response.count == 1:
+    if not batched:
         return [{name: column[0] for name, column in lists.items()}]
     return [dict(zip(lists, row)) for row in zip(*lists.values())]
 
@@ -41,9 +43,9 @@ def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> 
 def values(array: np.ndarray) -> Any:
     """An array as plain values. Text in bytes is text; bytes that are no text become {"b64": ...}."""
     kind = array.dtype.kind
-    if kind in "OS":
-        return _texts(array.tolist())
-    return array.astype(str).tolist() if kind in "Mm" else array.tolist()
+    if kind not in "OSMm":
+        return array.tolist()
+    return _texts(array.tolist()) if kind in "OS" else array.astype(str).tolist()
 
 
 def encode(value: Any, *, tokens: bool = False) -> bytes:

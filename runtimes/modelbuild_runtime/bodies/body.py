@@ -52,13 +52,13 @@ class BodyReader:
             return Request(whole, id=http.id, headers=http.headers, accept=accept.decode("latin-1"))
         body = http.body
         if media.name in _JSON or _is_curls_json(body, media):
-            payload, form, parameters, headed = self._json.read(body)
+            question = self._json.read(body)
         else:
-            payload, form, parameters, headed = self._readers.get(media.name, self._read_whole)(body, media)
-        wanted = wire(form, accept, self._offers, headed)
+            question = self._readers.get(media.name, self._read_whole)(body, media)
+        wanted = wire(question.form, accept, self._offers, question.header)
         if wanted is None:
             raise NotAcceptable(f"answers are given as {', '.join(self._offers)}", field="accept")
-        return Request(payload, id=http.id, parameters=parameters, headers=http.headers, wire=wanted)
+        return Request(question.payload, http.id, question.parameters, headers=http.headers, wire=wanted)
 
     def _read_lines(self, body: Any, media: MediaType) -> Question:  # noqa: ARG002
         return self._json.lines(json_body.read_lines(body))

@@ -58,10 +58,11 @@ class NaturalJson:
         if not isinstance(value, dict):
             return self._bare(value)
         if "instances" in value and "instances" not in self._names:
-            rows, parameters = value["instances"], _parameters(value, "instances")
+            parameters = _parameters(value, "instances") if len(value) > 1 else None
+            rows = value["instances"]
             if not isinstance(rows, list):
                 raise InvalidInput("'instances' must be a list of rows", field="instances")
-            return Question(_rows(rows), INSTANCES, parameters)
+            return Question(_rows(rows) if len(rows) > 1 else Rows(rows), INSTANCES, parameters)
         if "inputs" in value and "inputs" not in self._names:
             return Question(self._columns(value["inputs"]), INPUTS, _parameters(value, "inputs"))
         alias = next(iter(value)) if len(value) == 1 and not self._open else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Mapping, NamedTuple, Optional, Tuple, Union
 
+import msgspec
+
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.media_type import MediaType
@@ -18,7 +20,7 @@ INPUTS = "inputs"
 """The shapes of a question: one row, several, {"instances": rows} and {"inputs": {name: column}}."""
 
 
-class Question(NamedTuple):
+class Question(msgspec.Struct, eq=False):
     """A body, read. ``form`` is its shape, which the answer will have too; ``header`` is true for CSV with a header."""
 
     payload: Union[Columns, Rows]

@@ -21,6 +21,9 @@ def columns_from(fields: Fields, items: List[Any]) -> Prepared:
         raise no_rows()
     if not fields.batched and len(items) > 1:
         raise InvalidInput("this model takes one item a request")
+    if fields.simple and len(fields.all) == 1 and items[0].__class__ is list:
+        (sole,) = fields.all
+        return ({sole.name: _flat(fields, sole, items)}, len(items), None)
     cells = _from_objects(fields, items) if isinstance(items[0], dict) else _from_lists(fields, items)
     inputs = {field.name: _flat(fields, field, cells[field.name]) for field in fields.all if field.name in cells}
     return (inputs, len(items), None if fields.simple else key_of(inputs))
@@ -65,6 +68,8 @@ def _flat(fields: Fields, field: Field, cells: List[Any]) -> Values:
     flat: List[Any] = []
     if len(inner) == 1 and field.fixed:
         size = inner[0]
+        if fields.simple and len(cells) == 1 and cells[0].__class__ is list and len(cells[0]) == size:
+            return cells[0]  # type: ignore[no-any-return]
         for i, cell in enumerate(cells):
             if cell.__class__ is list and len(cell) == size:
                 flat += cell

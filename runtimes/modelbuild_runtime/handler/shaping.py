@@ -25,7 +25,7 @@ class Shaper:
         self._columns = signature.columns
         self._required = tuple(spec.name for spec in self._specs if not spec.optional)
         sole = self._specs[0] if len(self._specs) == 1 and self._specs[0].shape else None
-        self._sole = (sole.name, NUMPY[sole.datatype], len(sole.shape)) if sole is not None else ("", None, 0)
+        self._sole = (sole.name, NUMPY[sole.datatype], len(sole.shape)) if sole is not None else ("", None, -1)
 
     def stack(self, items: Sequence[Any]) -> Features:
         """One returned value a row to one batch."""
@@ -46,7 +46,7 @@ class Shaper:
     def batch(self, value: Any) -> Features:
         """One returned value for the whole batch."""
         name, dtype, rank = self._sole
-        if value.__class__ is np.ndarray and value.dtype == dtype and value.ndim == rank:
+        if value.__class__ is np.ndarray and value.ndim == rank and value.dtype == dtype:
             return {name: value}
         value = fields_of(value)
         if is_frame(type(value)):

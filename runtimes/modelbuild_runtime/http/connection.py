@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
         pending = self.pending
         if exchange.plain and not self._app.draining and len(response.body) < LARGE:
             exchange.data = rendered = render(response, exchange.id)
-            if len(pending) == 1 and not self._wants_continue and not self._paused and not self._reader.holds:
+            if len(pending) == 1 and not self._wants_continue and not self._paused and not self._reader.held:
                 pending.clear()
                 self._transport.write(rendered)
                 self._since = self._app.now

@@ -41,7 +41,6 @@ class Reader:
         "_expect",
         "_head_text",
         "_headers",
-        "_held",
         "_in_head",
         "_parser",
         "_refusal",
@@ -51,6 +50,7 @@ class Reader:
         "_target",
         "begun",
         "ended",
+        "held",
         "received",
         "since",
     )
@@ -66,7 +66,7 @@ class Reader:
         self._refusal: Optional[ServerError] = None
         self._head_text = b""  # of a request that begins with what was read last
         self._chunk = 0
-        self._held = 0
+        self.held = 0  # bytes of large bodies that are, or were, being read
         self._size: int
         self.begun = False  # a request is half read
         self.ended = False  # nothing more is a request
@@ -107,18 +107,13 @@ class Reader:
 
     def release(self) -> None:
         """Bodies that were read are not needed any more."""
-        self._app.held -= self._held
-        self._held = 0
+        self._app.held -= self.held
+        self.held = 0
 
     def close(self) -> None:
         """Let go of the connection, whose reader this is: neither has to wait for the garbage collector."""
         self.release()
         del self._take, self._expect, self._parser
-
-    @property
-    def holds(self) -> bool:
-        """A large body is, or was, being read."""
-        return self._held > 0
 
     # httptools' callbacks
 
@@ -237,7 +232,7 @@ class Reader:
         if self._app.held + size > self._settings.max_held:
             self._stop(Overloaded("other large requests are being read; come back later", retry_after=1))
         self._app.held += size
-        self._held += size
+        self.held += size
 
     def _without_upgrade(self) -> bytes:
         """A request asked for another protocol, as Java's client does with each first one. It is answered in this one:

@@ -27,13 +27,9 @@ def render(response: HttpResponse, request_id: str, connection: bytes = b"", *, 
     if response.headers:
         start += b"".join([field(name, value) for name, value in response.headers if name.lower() not in _OURS])
     body = response.body
-    return b"%bx-request-id: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
-        start,
-        request_id.encode(),
-        connection,
-        len(body),
-        b"" if head else body,
-    )
+    identity = f"x-request-id: {request_id}\r\n".encode()
+    length = b"content-length: %d\r\n\r\n" % len(body)
+    return b"".join((start, identity, connection, length, b"" if head else body))
 
 
 def field(name: str, value: str) -> bytes:
