@@ -106,3 +106,19 @@ values = st.recursive(
 def test_json_of_the_standard_library_is_read_the_same(value):
     text = json.dumps(value)
     assert json.dumps(read(text.encode())) == text
+
+
+@pytest.mark.parametrize("tail", [b'\\"', b'"', b'"\\', b'""', b'\\\\"'])
+def test_hostile_quotes_cost_linear_time(tail):
+    with pytest.raises((TooLarge, InvalidInput)):
+        read(b"[" * 65 + tail * 200_000)
+
+
+@pytest.mark.parametrize("text", [r"\\", r"\"[[", r"\\\"[", "[[{{", "", r"[\\"])
+def test_brackets_in_strings_are_no_nesting(text):
+    value = json.loads(f'"{text}"')
+    body = b"[" + b",".join([f'["{text}"]'.encode()] * 100 + [f'"{"[" * 99}"'.encode()]) + b"]"
+    assert read(body) == [[value]] * 100 + ["[" * 99]
+    deep = f'["{text}",'.encode() * 65 + b"1" + b"]" * 65
+    with pytest.raises(TooLarge):
+        read(deep)
