@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from runtime.wires import Client, request
@@ -200,3 +202,42 @@ def test_a_large_body_arrives_whole_however_it_is_split():
     assert [(status, body) for status, _, body in client.responses] == [(200, b'{"y":[6.0]}')]
     client.send(data, request())
     assert client.statuses == [200, 200, 200]
+
+
+def test_an_announced_body_takes_memory_only_as_it_arrives():
+    client = Client()
+    client.send(POST + b"Content-Length: 60000000\r\n\r\n[", b"[1")
+    assert client.app.held == 60_000_000
+    assert sys.getsizeof(client.connection._reader._body) < 1000
+
+
+def test_tiny_chunks_take_no_more_memory_than_their_bytes():
+    client = Client().send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"2\r\n  \r\n" * 100_000)
+    assert sys.getsizeof(client.connection._reader._body) < 300_000
+    client.send(b"9\r\n[[1,2,3]]\r\n0\r\n\r\n")
+    assert client.statuses == [200]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"0\r\nX: " + b"a" * 300,
+        b"0\r\n" + b"X: a\r\n" * 50,
+        b"1;a=" + b"b" * 300,
+        b"1;a=bbbbbbbbbbbbbbbbbb\r\n1\r\n" * 100,
+    ],
+)
+def test_trailers_and_extensions_count_as_head(more):
+    client = Client(max_head=256).send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+    client.send(*(more[i : i + 50] for i in range(0, len(more), 50)))
+    assert client.statuses == [431]
+
+
+def test_requests_that_came_before_do_not_count_as_head():
+    client = Client(max_head=256).send(request() * 10 + OK, b"\r\n")
+    assert client.statuses == [200] * 11
+    assert Client(max_head=256).send(request() + request(b"", b"X: " + b"a" * 300)).statuses == [200, 431]
+
+
+def test_fields_of_one_name_are_counted_each():
+    assert Client().send(request(b"", *[b"X: 1"] * 101)).statuses == [431]

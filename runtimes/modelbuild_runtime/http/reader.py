@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Union
 
 import httptools
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 _MAX_TARGET = 8192
 _MAX_FIELDS = 100
+_CHUNK_HEAD = 16
+"""Bytes that a chunk may take beside its data, before it counts as head: its size, and the ends of two lines."""
 _LARGE = 1 << 20
-"""Bytes from which a body is collected in one piece of memory, and counts for what all bodies may take."""
+"""Bytes from which a body counts for what all bodies may take."""
 _SINGLE = frozenset((b"host", b"content-length", b"content-type", b"inference-header-content-length"))
 """Fields that two parties could read differently if there were two of them."""
 
@@ -34,16 +36,18 @@ class Reader:
     """Reads one connection. ``take`` gets each request; ``expect`` is called where a client waits for a 100."""
 
     __slots__ = (
+        "_announced",
         "_app",
         "_body",
-        "_buffer",
         "_chunk",
+        "_chunks",
         "_expect",
         "_head_text",
         "_headers",
         "_in_head",
         "_parser",
         "_refusal",
+        "_repeated",
         "_settings",
         "_size",
         "_take",
@@ -70,7 +74,7 @@ class Reader:
         self._size: int
         self.begun = False  # a request is half read
         self.ended = False  # nothing more is a request
-        self.received = 0  # bytes of the request, at most one read too many
+        self.received = 0  # bytes of the request; of the read in which it began all, or none where another came before
         self.since = app.now
         self._reset()
 
@@ -91,8 +95,8 @@ class Reader:
                 if self.ended:  # what follows a request that closes the connection is not a request
                     return None
                 return self._refusal or InvalidInput(f"malformed HTTP request: {error}")
-        if self.begun and self._in_head and self.received > self._settings.max_head:
-            return HeadTooLarge(f"the request's head is larger than {self._settings.max_head} bytes")
+        if self.begun and self.received - self._size - _CHUNK_HEAD * self._chunks > self._settings.max_head:
+            return HeadTooLarge(f"head, trailers and extensions are larger than {self._settings.max_head} bytes")
         return None
 
     def refused(self, error: ServerError) -> Head:
@@ -120,7 +124,7 @@ class Reader:
     def on_message_begin(self) -> None:
         self.begun = True
         self.since = self._app.now
-        self.received = self._chunk
+        self.received, self._chunk = self._chunk, 0
         self._reset()
 
     def on_url(self, url: bytes) -> None:
@@ -136,13 +140,14 @@ class Reader:
         if name in headers:
             if name in _SINGLE:
                 self._stop(InvalidInput(f"more than one {name.decode()} field"))
+            self._repeated += 1
             value = headers[name] + b", " + value
         headers[name] = value
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         headers = self._headers
-        if len(headers) > _MAX_FIELDS or self.received > self._settings.max_head:
+        if len(headers) + self._repeated > _MAX_FIELDS or not 0 < self.received <= self._settings.max_head:
             self._check_size()
         version = self._parser.get_http_version()
         if version != "1.1":
@@ -162,14 +167,20 @@ class Reader:
     def on_body(self, body: bytes) -> None:
         before = self._size
         self._size = size = before + len(body)
-        if self._buffer is not None:
-            self._buffer[before:size] = body
+        if not self._announced:
+            if size > _LARGE:
+                self._hold(len(body))
+            if size > self._settings.max_body:
+                self._stop(TooLarge(f"the body is larger than {self._settings.max_body} bytes"))
+        if not before:
+            self._body = body
             return
-        if size > _LARGE:
-            self._hold(len(body))
-        if size > self._settings.max_body:
-            self._stop(TooLarge(f"the body is larger than {self._settings.max_body} bytes"))
-        self._body.append(body)
+        if self._body.__class__ is bytes:
+            self._body = bytearray(self._body)
+        self._body += body
+
+    def on_chunk_header(self) -> None:
+        self._chunks += 1
 
     def on_message_complete(self) -> None:
         parser = self._parser
@@ -184,11 +195,7 @@ class Reader:
         if self._head_text.startswith(b"%b %b HTTP/1.1\r\n" % (method, self._target)):
             self._app.known_heads.add(self._head_text, head)
         self._head_text = b""
-        body: Union[bytes, bytearray]
-        if self._buffer is not None:
-            body = self._buffer
-        else:
-            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        body = self._body
         self._reset()
         self._take(head, body)
 
@@ -199,8 +206,10 @@ class Reader:
         self._size = 0
         self._target = b""
         self._headers: Dict[bytes, bytes] = {}
-        self._body: List[bytes] = []
-        self._buffer: Optional[bytearray] = None
+        self._body: Union[bytes, bytearray] = b""
+        self._announced = False  # the body's length was, and is counted already
+        self._chunks = 0
+        self._repeated = 0  # fields whose name was there already
 
     def _stop(self, error: ServerError) -> None:
         """End parsing with an error."""
@@ -209,7 +218,7 @@ class Reader:
 
     def _check_size(self) -> None:
         size = len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._headers.items())
-        if len(self._headers) > _MAX_FIELDS or size > self._settings.max_head:
+        if len(self._headers) + self._repeated > _MAX_FIELDS or size > self._settings.max_head:
             limit = f"{_MAX_FIELDS} fields or {self._settings.max_head} bytes"
             self._stop(HeadTooLarge(f"the request's head is larger than {limit}"))
 
@@ -220,12 +229,12 @@ class Reader:
             self._stop(InvalidInput("HTTP/1.0 has no transfer codings"))
 
     def _announce(self, length: int) -> None:
-        """Refuse a body before it is sent, or make room for it."""
+        """Refuse a body before it is sent. Its room is reserved, and taken only as it arrives."""
         if length > self._settings.max_body:
             self._stop(TooLarge(f"the body is larger than {self._settings.max_body} bytes"))
         if length > _LARGE:
             self._hold(length)
-            self._buffer = bytearray(length)
+            self._announced = True
 
     def _hold(self, size: int) -> None:
         """Count what large bodies take together: many clients could otherwise fill the memory."""
