@@ -33,7 +33,8 @@ class Pipeline(Protocol):
 
     ``wants`` says what ``run`` takes: "columns" (arrays by name), "rows" (a list of what ``convert`` returned) or
     "raw" (a list of ``RawItem``, answered by a list of ``RawAnswer``). ``batchable`` is true where several requests
-    may be joined into one ``run``: then row i of the answer belongs to row i of the inputs.
+    may be joined into one ``run``: then row i of the answer belongs to row i of the inputs. It may have a ``key``,
+    which takes the rows of one request: only rows of equal keys are joined.
     """
 
     contract: Contract

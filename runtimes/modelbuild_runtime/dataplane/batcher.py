@@ -50,6 +50,7 @@ class Job(Protocol):
     queued: float
     cancelled: bool
 
+    def again(self) -> Request: ...  # decoded anew, for a second run
     def answer(self, response: Response) -> None: ...
     def fail(self, error: ServerError) -> None: ...
 
@@ -138,7 +139,7 @@ class Batcher:
             self._hand_over(jobs, rows)
             return
         began = monotonic()
-        outcomes = self._run(jobs)
+        outcomes = self._outcomes(jobs)
         self._finish(jobs, rows, began, monotonic() - began, outcomes)
         if self._waiting and not self._scheduled:
             self._schedule()
@@ -198,11 +199,18 @@ class Batcher:
         while True:
             jobs, rows = self._work.get()
             began = monotonic()
-            outcomes = self._run(jobs)
+            outcomes = self._outcomes(jobs)
             try:
                 self._loop.call_soon_threadsafe(self._returned, jobs, rows, began, monotonic() - began, outcomes)
             except RuntimeError:  # the loop was closed before the run ended
                 return
+
+    def _outcomes(self, jobs: Sequence[Job]) -> List[Outcome]:
+        try:
+            return self._run(jobs)
+        except BaseException:  # a bug of ours, or no memory to tell of one: whoever waits gets an answer
+            logger.exception("a run failed")
+            return [ServerError("the server failed; its log says why") for _ in jobs]
 
     def _returned(
         self, jobs: Sequence[Job], rows: int, began: float, seconds: float, outcomes: Sequence[Outcome]

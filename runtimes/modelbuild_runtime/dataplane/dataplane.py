@@ -30,6 +30,7 @@ class Dataplane:
     def __init__(self, pipeline: Pipeline) -> None:
         self.contract = contract = pipeline.contract
         self._pipeline = pipeline
+        self._key_of_rows = getattr(pipeline, "key", None)
         self._joins = pipeline.batchable
         self._batched = contract.batched
         self._open = contract.open or not contract.inputs
@@ -52,7 +53,7 @@ class Dataplane:
         if not self._joins:
             job.key = ALONE
         elif request.parameters:
-            job.key = (key, request.parameters)
+            job.key = (key, repr(request.parameters))  # 1, 1.0 and true are equal, and not the same to a handler
         else:
             job.key = key
 
@@ -62,10 +63,19 @@ class Dataplane:
             return self._run(jobs)
         except ServerError as error:
             return [error] if len(jobs) == 1 else self._run_valid(jobs)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # a handler or a model may raise anything
+        except BaseException as error:  # noqa: BLE001  # a handler or a model may raise anything
             if len(jobs) == 1:
                 return [_failure(jobs[0], error)]
-        return [self.run([job])[0] for job in jobs]
+        return [self._run_alone(job) for job in jobs]
+
+    def _run_alone(self, job: Job) -> Outcome:
+        """One job of a run that failed, decoded anew: the handler may have changed what it was given."""
+        try:
+            job.request = job.again()
+            self.prepare(job)
+        except ServerError as error:
+            return error
+        return self.run([job])[0]
 
     def _run(self, jobs: Sequence[Job]) -> List[Outcome]:
         outputs = self._pipeline.run(self._join(jobs), jobs[0].request.parameters)
@@ -76,7 +86,7 @@ class Dataplane:
         complaints = [self._complaint(job) for job in jobs]
         valid = [job for job, complaint in zip(jobs, complaints) if complaint is None]
         if len(valid) == len(jobs):  # the complaint is the model's own
-            return [self.run([job])[0] for job in jobs]
+            return [self._run_alone(job) for job in jobs]
         outcomes = iter(self.run(valid) if valid else ())
         return [complaint or next(outcomes) for complaint in complaints]
 
@@ -106,7 +116,7 @@ class Dataplane:
         else:
             prepared = self._as_columns(request)
             records = self._pipeline.rows(self._arrays([prepared[0]]))
-        return (records, len(records), None)
+        return (records, len(records), None if self._key_of_rows is None else self._key_of_rows(records))
 
     def _join_columns(self, jobs: Sequence[Job]) -> Dict[str, np.ndarray]:
         return self._arrays([job.inputs for job in jobs])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, Hashable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from modelbuild_runtime.signature import Signature, TensorSpec
 
 class Entry(NamedTuple):
     """``wants``, ``inputs``, ``open`` and ``schema`` go to the contract; ``convert`` and ``rows`` make the rows of one
-    request, ``enter`` what the function takes from the rows or columns of a batch.
+    request, ``enter`` what the function takes from the rows or columns of a batch. ``key`` is equal for rows that do
+    not change each other's names or types in one batch; None where no rows do.
     """
 
     wants: str
@@ -26,6 +27,7 @@ class Entry(NamedTuple):
     enter: Callable[[Any], Any]
     convert: Callable[[List[Any]], List[Any]]
     rows: Callable[[Mapping[str, np.ndarray]], List[Any]]
+    key: Optional[Callable[[List[Any]], Hashable]] = None
 
 
 def entry(takes: Takes, signature: Signature) -> Entry:
@@ -33,9 +35,9 @@ def entry(takes: Takes, signature: Signature) -> Entry:
     if takes.record is not None:
         return _typed(takes, takes.record)
     if takes.kind in {"object", "records", "frame"}:
-        enter = _frame_of_rows if takes.kind == "frame" else _same
-        convert = _rows if takes.kind == "frame" else _objects
-        return Entry("rows", takes.by_row, (), True, {}, enter, convert, open_rows)
+        if takes.kind == "frame":
+            return Entry("rows", False, (), True, {}, _frame_of_rows, _rows, open_rows, _kinds)
+        return Entry("rows", takes.by_row, (), True, {}, _same, _objects, open_rows)
     if takes.kind == "array":
         return _array(takes, signature)
     return Entry("columns", False, (), True, {}, _named(signature), _same, open_rows)
@@ -159,6 +161,26 @@ def _rows(items: List[Any]) -> List[Any]:
         if kind is list and len(item) != len(first):
             raise InvalidInput(f"row {index} has {len(item)} values, row 0 has {len(first)}")
     return items
+
+
+def _kinds(items: List[Any]) -> Hashable:
+    """Names and types of the rows of one request: what pandas makes of a column hangs on all of its values. Rows that
+    differ have a key that no other request has.
+    """
+    first = _kind(items[0])
+    return first if all(_kind(item) == first for item in items[1:]) else object()
+
+
+def _kind(item: Any) -> Tuple[Any, ...]:
+    named = item.items() if isinstance(item, dict) else enumerate(item)
+    return tuple([(name, _type(value)) for name, value in named])
+
+
+def _type(value: Any) -> Any:
+    """Whole numbers have one of three, by their size."""
+    if value.__class__ is not int or -(1 << 63) <= value < 1 << 63:
+        return value.__class__
+    return value.bit_length() > 64 or value < 0
 
 
 def _objects(items: List[Any]) -> List[Any]:

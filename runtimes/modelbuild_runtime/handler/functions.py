@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from pathlib import Path
 from types import ModuleType
@@ -53,14 +54,14 @@ class Stage(NamedTuple):
     def call(self, *arguments: Any, given: Parts) -> Any:
         """Call it; a parameter named ``parameters`` gets those of the request."""
         if self.parameters.keywords:
-            return self.function(*arguments, parameters=dict(given or {}))
+            return self.function(*arguments, parameters=_own(given))
         return self.function(*arguments)
 
     def called(self) -> Callable[[Any, Parts], Any]:
         """How to call it with one argument: decided once, since records are passed one at a time."""
         function = self.function
         if self.parameters.keywords:
-            return lambda argument, given: function(argument, parameters=dict(given or {}))
+            return lambda argument, given: function(argument, parameters=_own(given))
         return lambda argument, _given: function(argument)
 
 
@@ -73,6 +74,7 @@ class FunctionsPipeline:
         self.wants = start.wants
         self.convert = start.convert
         self.rows = start.rows
+        self.key = start.key
         self._entry = start
         self._features = features
         self._predict = predict
@@ -175,6 +177,11 @@ def _own_predict(stage: Stage, model: Model, start: Entry, pre: Optional[Stage])
         stack = Shaper(Signature()).stack
         return lambda features, given: stage.call(model.model, _joined(stack(features)), given=given)
     return lambda features, given: stage.call(model.model, features, given=given)
+
+
+def _own(given: Parts) -> Dict[str, Any]:
+    """The request's parameters for one call, which may change them: others have the same."""
+    return copy.deepcopy(dict(given)) if given else {}
 
 
 def _joined(features: Any) -> Any:

@@ -8,7 +8,7 @@ import msgspec
 
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.message import HttpRequest
-from modelbuild_runtime.request import Response
+from modelbuild_runtime.request import Request, Response
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.connection import Connection
@@ -42,6 +42,10 @@ class Exchange(msgspec.Struct, eq=False):
     key: Any = None
     deadline: float = 0.0
     queued: float = 0.0
+
+    def again(self) -> Request:
+        """The request decoded anew: what was decoded before may have been changed by the handler."""
+        return self.bound.decode(self.http)  # type: ignore[union-attr]
 
     def answer(self, response: Response) -> None:
         """The prediction is made."""

@@ -10,7 +10,7 @@ import pytest
 
 from modelbuild_runtime.dataplane.batcher import ALONE, Batcher
 from modelbuild_runtime.dataplane.pace import Pace
-from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, PredictionFailed
+from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, PredictionFailed, ServerError
 from modelbuild_runtime.request import Request, Response, Rows
 
 SLOW = 0.05
@@ -336,3 +336,17 @@ def test_a_queue_of_everything_comes_out_whole(bench):
     b.until(lambda: b.batcher.idle)
     assert [job.outcome for job in jobs] == [None if job.cancelled and not job.outcome else [job.value] for job in jobs]
     assert sum(1 for job in jobs if job.outcome) >= 440
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_run_that_breaks_the_rules_and_raises_fails_its_jobs_only(bench, slow):
+    def run(jobs: Any) -> list[Any]:
+        if jobs[0].value == 0:
+            raise KeyboardInterrupt
+        return [Response(job.count, rows=[job.value]) for job in jobs]
+
+    b = bench(slow=slow, run=run)
+    jobs = [Job(value, key=ALONE) for value in (0, 1)]
+    b.submit(*jobs)
+    b.finish()
+    assert [job.outcome for job in jobs] == [ServerError, [1]]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import copy
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +22,9 @@ OPEN = Contract(open=True)
 
 
 def job(dataplane: Dataplane, payload: Any, **options: Any) -> Any:
-    made = SimpleNamespace(id=f"id-{id(payload)}", request=Request(payload, **options))
+    request = Request(payload, **options)
+    sent = copy.deepcopy(request.payload)
+    made = SimpleNamespace(id=f"id-{id(payload)}", request=request, again=lambda: Request(sent, **options))
     dataplane.prepare(made)
     return made
 
@@ -78,13 +82,33 @@ def test_a_failure_is_told_to_the_log_and_not_to_the_client(caplog):
     assert record.request.startswith("id-")
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), MemoryError(), RecursionError(), KeyError("x")])
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit(3), MemoryError(), KeyError("x"), asyncio.CancelledError(), GeneratorExit(), KeyboardInterrupt()],
+)
 def test_whatever_a_handler_raises_is_an_answer(error):
     pipeline = FakePipeline()
     pipeline.run = lambda inputs, parameters: (_ for _ in ()).throw(error)  # type: ignore[method-assign]
     dataplane = Dataplane(pipeline)
     outcomes = dataplane.run([job(dataplane, rows([1, 2, 3])) for _ in range(2)])
     assert [type(outcome) for outcome in outcomes] == [PredictionFailed, PredictionFailed]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), InvalidInput("no")])
+def test_a_second_run_does_not_see_what_the_first_did_to_the_rows(error):
+    class Doubling(FakePipeline):
+        def run(self, inputs: Any, parameters: Any = None) -> Any:
+            for item in inputs:
+                item["x"][0] *= 2
+            if any(item["x"][0] < 0 for item in inputs):
+                raise error
+            return [item["x"] for item in inputs]
+
+    dataplane = Dataplane(Doubling(Contract(open=True), "rows"))
+    outcomes = dataplane.run([job(dataplane, rows({"x": [i]})) for i in (1, -1, 3)])
+    assert outcomes[0].rows == [[2]]
+    assert isinstance(outcomes[1], PredictionFailed if isinstance(error, ValueError) else InvalidInput)
+    assert outcomes[2].rows == [[6]]
 
 
 def test_values_of_the_wrong_type_are_left_out_of_the_batch():
@@ -163,6 +187,20 @@ def test_only_equal_parameters_share_a_run():
     assert keys[0] == keys[1]
     assert keys[2] == keys[3]
     assert keys[0] != keys[2] != keys[4]
+
+
+def test_parameters_that_are_equal_and_of_another_type_do_not_share_a_run():
+    dataplane = Dataplane(FakePipeline())
+    given = [{"k": k} for k in (1, True, 1.0, 0.0, -0.0, [1], [True], "1", None)]
+    keys = [job(dataplane, rows([1, 2, 3]), parameters=p).key for p in given]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_pipeline_says_which_rows_may_be_joined():
+    pipeline = FakePipeline(OPEN, "rows")
+    pipeline.key = lambda records: tuple(records[0])  # type: ignore[attr-defined]
+    dataplane = Dataplane(pipeline)
+    assert [job(dataplane, rows({name: 1})).key for name in "ab"] == [("a",), ("b",)]
 
 
 def test_what_is_not_batchable_runs_alone():

@@ -560,3 +560,30 @@ def preprocess(boxes: Annotated[pd.DataFrame, Box]):
     )
 
     assert ask(pipe, [{"size": 2}])["y"].tolist() == [[2, 4]]
+
+
+def test_rows_that_would_change_each_others_frame_have_different_keys(tmp_path: Path) -> None:
+    source = "import pandas as pd\ndef predict(model, frame: pd.DataFrame): return frame\ndef load(): return 1"
+    pipe = pipeline(tmp_path, source)
+
+    def key(*rows: object) -> object:
+        return pipe.key(pipe.convert(list(rows)))
+
+    different = [{"x": 1}, {"x": 2.5}, {"x": "1"}, {"x": None}, {"x": True}, {"x": 2**63}, {"x": 2**64}, {"y": 1}, [1]]
+    assert len({key(row) for row in different}) == len(different)
+    assert key({"x": 1, "y": "a"}) == key({"x": 2, "y": "b"}, {"x": -3, "y": "c"})
+    assert key({"x": 1}, {"x": 2.5}) != key({"x": 1}, {"x": 2.5})
+
+
+def test_parameters_may_be_changed(tmp_path: Path) -> None:
+    source = """
+def load(): return 1
+def predict(model, record: dict, parameters):
+    parameters["seen"].append(record["x"])
+    return parameters["seen"]
+"""
+    given = {"seen": []}
+    pipe = pipeline(tmp_path, source)
+
+    assert pipe.run([{"x": 1}, {"x": 2}], given) == [[1], [2]]
+    assert given == {"seen": []}
