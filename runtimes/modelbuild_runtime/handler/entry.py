@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Hashable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Hashable, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -81,14 +81,13 @@ def _typed(takes: Takes, record: RecordType) -> Entry:
         )
     into = frame if takes.kind == "frame" else _same
     if record.plain and not unknown_rank:
-        names = tuple(spec.name for spec in record.specs if spec.datatype == "BYTES")
         return Entry(
             "columns",
             False,
             record.specs,
             False,
             record.schema,
-            lambda columns: into(_read(columns, names)),
+            lambda columns: into(_readable(columns)),
             record.convert,
             record.rows,
         )
@@ -117,8 +116,15 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _own(array: np.ndarray) -> np.ndarray:
+    """Text as text, and memory that the handler may write into: an array over the bytes of a body is read-only."""
+    if array.dtype.kind == "O":
+        return text(array)
+    return array if array.flags.writeable else array.copy()
+
+
 def _readable(columns: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    return {name: text(array) if array.dtype.kind == "O" else array for name, array in columns.items()}
+    return {name: _own(array) for name, array in columns.items()}
 
 
 def _named(signature: Signature) -> Callable[[Mapping[str, np.ndarray]], Dict[str, np.ndarray]]:
@@ -134,15 +140,11 @@ def _named(signature: Signature) -> Callable[[Mapping[str, np.ndarray]], Dict[st
     return enter
 
 
-def _read(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> Mapping[str, np.ndarray]:
-    return {**columns, **{name: text(columns[name]) for name in names}} if names else columns
-
-
 def _sole(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     if len(columns) != 1:
         raise InvalidInput(f"expected one array, got {len(columns)}: {', '.join(columns)}")
     (array,) = columns.values()
-    return text(array) if array.dtype.kind == "O" else array
+    return _own(array)
 
 
 def _frame_of_rows(rows: List[Any]) -> Any:

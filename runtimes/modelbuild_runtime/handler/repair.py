@@ -26,7 +26,7 @@ def entries(array: np.ndarray, column: Column) -> List[Any]:
     """One Python value a row. A column of single values may come as rows of one value each."""
     if not column.shape and not column.nested and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    return list(array) if column.array else array.tolist()
+    return list(array.copy()) if column.array else array.tolist()  # a handler may write into it
 
 
 def shown(value: Any) -> str:

@@ -587,3 +587,32 @@ def predict(model, record: dict, parameters):
 
     assert pipe.run([{"x": 1}, {"x": 2}], given) == [[1], [2]]
     assert given == {"seen": []}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def preprocess(x: np.ndarray):\n    x *= 2\n    return x",
+        "def preprocess(inputs: dict[str, np.ndarray]):\n    inputs['x'] *= 2\n    return inputs",
+        "def preprocess(x: Annotated[NDArray[np.float32], (2,)]):\n    x *= 2\n    return x",
+        "def preprocess(x: Annotated[dict[str, np.ndarray], Row]):\n    x['x'] *= 2\n    return x",
+        "def preprocess(x: Row):\n    x.x *= 2\n    return x.x",
+        "def load(): return 1\ndef predict(model, inputs):\n    inputs['x'] *= 2\n    return inputs",
+    ],
+)
+def test_arrays_over_a_body_may_be_written_into(tmp_path: Path, source: str) -> None:
+    head = """
+from dataclasses import dataclass
+from typing import Annotated
+import numpy as np
+from numpy.typing import NDArray
+@dataclass
+class Row:
+    x: Annotated[NDArray[np.float32], (2,)]
+"""
+    pipe = pipeline(tmp_path, head + source)
+    body = np.array([[1, 2]], np.float32).tobytes()
+    for held in (body, bytearray(body)):
+        columns = {"x": np.frombuffer(held, np.float32).reshape(1, 2)}
+        outputs = pipe.run(pipe.rows(columns) if pipe.wants == "rows" else columns)
+        assert next(iter(outputs.values())).ravel()[0] == 2
