@@ -11,13 +11,21 @@ from typing import Any, Dict, Mapping, Tuple
 from modelbuild_runtime.errors import SettingError
 
 PREFIX = "MBUILD_"
+MOST = 1 << 40
+_DAY = 86400
 
 
 def _setting(
-    default: Any, doc: str, *, least: int = 0, choices: Tuple[str, ...] = (), over: Tuple[str, ...] = ()
+    default: Any,
+    doc: str,
+    *,
+    least: float = 0,
+    most: float = MOST,
+    choices: Tuple[str, ...] = (),
+    over: Tuple[str, ...] = (),
 ) -> Any:
     """A field; ``over`` are the platforms' own names for it, which take precedence in that order."""
-    return field(default=default, metadata={"doc": doc, "least": least, "choices": choices, "over": over})
+    return field(default=default, metadata={"doc": doc, "least": least, "most": most, "choices": choices, "over": over})
 
 
 @dataclass(frozen=True)
@@ -29,26 +37,33 @@ class Settings:
     port: int = _setting(
         8080,
         "Port to listen on. The names that Vertex AI, SageMaker and Cloud Run use take precedence.",
+        most=65535,
         over=("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "PORT"),
     )
-    workers: int = _setting(1, "Processes that serve; more than one are forked after the model is loaded.", least=1)
+    workers: int = _setting(
+        1, "Processes that serve; more than one are forked after the model is loaded.", least=1, most=1024
+    )
     preload: bool = _setting(True, "Load the model once and share it among the workers, where it can be.")
-    threads: int = _setting(0, "Cores that one prediction may use; 0 takes them from the CPU quota.")
+    threads: int = _setting(0, "Cores that one prediction may use; 0 takes them from the CPU quota.", most=1024)
     max_body: int = _setting(64 << 20, "Largest request body in bytes, after decompression too.", least=1)
     max_held: int = _setting(
-        512 << 20, "Most bytes that large bodies may take together while they are served.", least=1
+        0, "Most bytes that large bodies may take together; 0 is a quarter of the memory limit, 512 MiB at most."
     )
     max_elements: int = _setting(
-        10_000_000, "Most values in a text body; each costs far more memory than text.", least=1
+        4_000_000, "Most values in a text body; each costs far more memory and time than its text.", least=1
     )
     max_head: int = _setting(32 << 10, "Largest request line and header fields, in bytes.", least=256)
     max_batch_size: int = _setting(1024, "Most rows of waiting requests that run as one batch; 1 joins none.", least=1)
     queue: int = _setting(1000, "Most requests that wait; more are answered 429.", least=1)
-    timeout: float = _setting(60.0, "Seconds after which a request that waits or runs is answered 504.")
-    grace: float = _setting(25.0, "Seconds that running requests have to finish after SIGTERM.")
-    keep_alive: float = _setting(620.0, "Seconds an idle connection is kept; longer than load balancers keep theirs.")
+    timeout: float = _setting(
+        60.0, "Seconds after which a request that waits or runs is answered 504.", least=0.001, most=_DAY
+    )
+    grace: float = _setting(25.0, "Seconds that running requests have to finish after SIGTERM.", most=_DAY)
+    keep_alive: float = _setting(
+        620.0, "Seconds an idle connection is kept; longer than load balancers keep theirs.", least=1, most=_DAY
+    )
     read_timeout: float = _setting(
-        10.0, "Seconds that a client has to send a request, and one more for each KiB of it."
+        10.0, "Seconds that a client has to send a request, and one more for each KiB of it.", least=0.1, most=_DAY
     )
     log_level: str = _setting("info", "Least severe messages to log.", choices=("debug", "info", "warning", "error"))
     log_format: str = _setting("text", "One line of text or one JSON object a message.", choices=("text", "json"))
@@ -72,7 +87,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         name = next((name for name in names if environment.get(name, "") != ""), "")
         if name:
             values[item.name] = _parse(name, environment[name].strip(), item.default, item.metadata)
-    return Settings(**values)
+    settings = Settings(**values)
+    if 0 < settings.max_held < settings.max_body:
+        raise SettingError(
+            f"MBUILD_MAX_HELD={settings.max_held} is less than one body may have", "lower MBUILD_MAX_BODY too"
+        )
+    return settings
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Tuple[str, ...]:
@@ -91,7 +111,7 @@ def _parse(name: str, text: str, default: Any, limits: Mapping[str, Any]) -> Any
     if isinstance(default, bool):
         return _boolean(name, text)
     if isinstance(default, (int, float)):
-        return _number(name, text, default, limits["least"])
+        return _number(name, text, default, limits)
     if limits["choices"] and text.lower() not in limits["choices"]:
         raise SettingError(f"{name}={text!r} is not one of {', '.join(limits['choices'])}")
     return text.lower() if limits["choices"] else text
@@ -105,12 +125,12 @@ def _boolean(name: str, text: str) -> bool:
     raise SettingError(f"{name}={text!r} is neither 1 nor 0")
 
 
-def _number(name: str, text: str, default: float, least: int) -> float:
+def _number(name: str, text: str, default: float, limits: Mapping[str, Any]) -> float:
     try:
         value = type(default)(text)
     except ValueError:
         kind = "whole number" if isinstance(default, int) else "number"
         raise SettingError(f"{name}={text!r} is not a {kind}") from None
-    if not least <= value < 1 << 53:  # false for NaN too
-        raise SettingError(f"{name}={text!r} must be at least {least} and finite")
+    if not limits["least"] <= value <= limits["most"]:  # false for NaN too
+        raise SettingError(f"{name}={text!r} is not from {limits['least']} to {limits['most']}")
     return value

@@ -241,3 +241,8 @@ def test_requests_that_came_before_do_not_count_as_head():
 
 def test_fields_of_one_name_are_counted_each():
     assert Client().send(request(b"", *[b"X: 1"] * 101)).statuses == [431]
+
+
+def test_a_body_for_which_there_can_never_be_room_is_too_large():
+    client = Client(max_held=2 << 20).send(POST + b"Content-Length: %d\r\n\r\n" % (3 << 20))
+    assert client.statuses == [413]

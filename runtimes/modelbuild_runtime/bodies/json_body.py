@@ -102,7 +102,8 @@ def _outside_strings(body: Body) -> bytes:
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_MARKS)
     marks = np.frombuffer(plain, np.uint8)
     quotes = marks == ord('"')
-    return marks[~(np.bitwise_xor.accumulate(quotes) | quotes)].tobytes()
+    outside: np.ndarray = marks[~(np.bitwise_xor.accumulate(quotes) | quotes)]
+    return outside.tobytes()
 
 
 def _nesting(body: Body) -> int:

@@ -21,7 +21,7 @@ class Limits:
     """Bytes of a body as sent and as inflated, and values in a text body."""
 
     body: int = 64 << 20
-    elements: int = 10_000_000
+    elements: int = 4_000_000
 
 
 def admit(body: Body, content_type: bytes, limits: Limits) -> None:

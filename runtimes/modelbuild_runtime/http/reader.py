@@ -72,6 +72,10 @@ class Reader:
         self._chunk = 0
         self.held = 0  # bytes of large bodies that are, or were, being read
         self._size: int
+        self._body: Union[bytes, bytearray]
+        self._announced: bool  # the body's length was, and is counted already
+        self._chunks: int
+        self._repeated: int  # fields whose name was there already
         self.begun = False  # a request is half read
         self.ended = False  # nothing more is a request
         self.received = 0  # bytes of the request; of the read in which it began all, or none where another came before
@@ -206,10 +210,10 @@ class Reader:
         self._size = 0
         self._target = b""
         self._headers: Dict[bytes, bytes] = {}
-        self._body: Union[bytes, bytearray] = b""
-        self._announced = False  # the body's length was, and is counted already
+        self._body = b""
+        self._announced = False
         self._chunks = 0
-        self._repeated = 0  # fields whose name was there already
+        self._repeated = 0
 
     def _stop(self, error: ServerError) -> None:
         """End parsing with an error."""
@@ -238,7 +242,9 @@ class Reader:
 
     def _hold(self, size: int) -> None:
         """Count what large bodies take together: many clients could otherwise fill the memory."""
-        if self._app.held + size > self._settings.max_held:
+        if self.held + size > self._app.max_held:
+            self._stop(TooLarge(f"the memory of this server is for bodies of {self._app.max_held} bytes"))
+        if self._app.held + size > self._app.max_held:
             self._stop(Overloaded("other large requests are being read; come back later", retry_after=1))
         self._app.held += size
         self.held += size

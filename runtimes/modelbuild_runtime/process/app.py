@@ -21,6 +21,7 @@ from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.http.router import Bound, Match, Router
 from modelbuild_runtime.metrics.metrics import Metrics
+from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings
 
@@ -36,7 +37,7 @@ class Queue(Protocol):
 
 class Application:
     """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM;
-    ``held`` are the bytes of large bodies that were not answered yet.
+    ``held`` are the bytes of large bodies that were not answered yet, ``max_held`` the most that they may be.
     """
 
     def __init__(self, settings: Settings, router: Router) -> None:
@@ -46,6 +47,7 @@ class Application:
         self.known_heads = KnownHeads()
         self.draining = False
         self.held = 0
+        self.max_held = settings.max_held or room(settings.workers)
         self.now = monotonic()
         self._router = router
         self._ids = RequestIds()

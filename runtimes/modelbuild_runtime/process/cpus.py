@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Dict, Iterator, Optional
+from typing import Dict, Optional
+
+from modelbuild_runtime.process.control_groups import folders, read
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -31,7 +33,7 @@ def available(root: Path = Path("/")) -> int:
 
 def quota(root: Path = Path("/")) -> Optional[float]:
     """Cores that the control groups (v2 or v1) of this process allow, None for no limit."""
-    limits = [limit for folder in _folders(root) for limit in (_quota_v2(folder), _quota_v1(folder)) if limit]
+    limits = [limit for folder in folders(root, "cpu") for limit in (_quota_v2(folder), _quota_v1(folder)) if limit]
     return min(limits, default=None)
 
 
@@ -40,33 +42,11 @@ def thread_environment(threads: int) -> Dict[str, str]:
     return dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """The folders of this process' control groups and of all groups that these are in: each may set a limit."""
-    mount = root / "sys/fs/cgroup"
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        base = mount / controllers if controllers else mount
-        if controllers and not base.is_dir():
-            base = mount / "cpu"
-        group = base / path.strip("/")
-        # With a namespace of its own the path is that of the host, and the limits are at the mount itself.
-        yield from (folder for folder in (group, *group.parents) if folder == base or base in folder.parents)
-
-
 def _quota_v2(folder: Path) -> Optional[float]:
-    limit, _, period = _read(folder / "cpu.max").strip().partition(" ")
+    limit, _, period = read(folder / "cpu.max").strip().partition(" ")
     return int(limit) / int(period) if limit.isdigit() and period.isdigit() and int(period) else None
 
 
 def _quota_v1(folder: Path) -> Optional[float]:
-    limit, period = _read(folder / "cpu.cfs_quota_us").strip(), _read(folder / "cpu.cfs_period_us").strip()
+    limit, period = read(folder / "cpu.cfs_quota_us").strip(), read(folder / "cpu.cfs_period_us").strip()
     return int(limit) / int(period) if limit.isdigit() and period.isdigit() and int(period) else None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -25,6 +26,7 @@ from modelbuild_runtime.settings import Settings
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 2048
+_OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
 
 
 class Server:
@@ -152,7 +154,7 @@ class Background:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._thread = threading.Thread(target=loop.run_forever, name="loading")
+        self._thread = threading.Thread(target=loop.run_forever, name="loading", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -185,11 +187,11 @@ def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, ValueError, TypeError) as error:
         sock.close()
-        raise LoadError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", "set MBUILD_PORT"
-        ) from error
+        why = getattr(error, "strerror", None) or "it is no address"
+        hint = "set MBUILD_PORT" if getattr(error, "errno", 0) in _OF_THE_PORT else "set MBUILD_HOST"
+        raise LoadError(f"cannot listen on {settings.host!a}, port {settings.port}: {why}", hint) from error
     sock.setblocking(False)
     return sock
 

@@ -8,7 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import modelbuild_runtime
+from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.process.server import bind
+from modelbuild_runtime.settings import Settings
 from runtime.processes import InBackground, manifest, run, serving
 
 HEALTH = Path(modelbuild_runtime.__file__).with_name("health.py")
@@ -133,7 +138,15 @@ def test_a_port_in_use_is_told(tmp_path):
         taken.listen()
         done = run(tmp_path, "serve", MBUILD_PORT=taken.getsockname()[1])
     assert done.returncode == 1
-    assert "error: cannot listen on 127.0.0.1" in done.stderr
+    assert "error: cannot listen on '127.0.0.1'" in done.stderr
+    assert done.stderr.endswith("hint: set MBUILD_PORT\n")
+
+
+@pytest.mark.parametrize("host", ["1.2.3.4", "\udcff", "a" * 70, "é" * 70])
+def test_an_address_that_is_not_ours_is_told(host):
+    with pytest.raises(LoadError, match="cannot listen on") as caught:
+        bind(Settings(host=host, port=0))
+    assert caught.value.hint == "set MBUILD_HOST"
 
 
 def test_check_compares_the_examples(tmp_path):
