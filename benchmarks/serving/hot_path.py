@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import onnxruntime
 import workload
+
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.pace import Pace
@@ -125,14 +126,14 @@ def parts(folder, pipeline, bodies, width):
 
     def whole():
         for turn in in_turns:
-            for connection, data in zip(connections, turn):
+            for connection, data in zip(connections, turn, strict=True):
                 connection.data_received(data)
             served.turns.end()
 
     def read():
         held.queue.jobs.clear()
         for turn in in_turns:
-            for connection, data in zip(holding, turn):
+            for connection, data in zip(holding, turn, strict=True):
                 connection.data_received(data)
 
     read()
