@@ -6,8 +6,11 @@ import pytest
 
 from modelbuild_runtime.bodies.csv_body import read
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.dataplane.fields import fields_of
+from modelbuild_runtime.dataplane.tensors import check_tensors
 from modelbuild_runtime.handler.records import RecordType
-from modelbuild_runtime.request import Rows
+from modelbuild_runtime.request import Columns, Rows
+from modelbuild_runtime.signature import TensorSpec
 
 
 @dataclass
@@ -39,3 +42,36 @@ def test_defaults_fill_the_gaps(header: bytes) -> None:
 
 def test_an_empty_text_that_is_required_stays_an_empty_text() -> None:
     assert houses(b"surface,kind,energy\n68,,\n") == [House(68.0, "")]
+
+
+COLUMNS = Contract(
+    (
+        TensorSpec("x", "FP64", (-1,)),
+        TensorSpec("c", "BYTES", (-1,), optional=True),
+        TensorSpec("n", "FP64", (-1,), optional=True),
+    )
+)
+
+
+@pytest.mark.parametrize("header", [b"", b"x,c,n\n"], ids=["in order", "by name"])
+def test_an_empty_cell_is_missing_whatever_the_other_rows_hold(header: bytes) -> None:
+    payload = read(header + b"0,,1\n0,a,\n0,NaN,NA\n0,b,null\n", COLUMNS).payload
+    assert isinstance(payload, Columns)
+    assert payload.tensors["c"].data == [None, "a", "NaN", "b"]
+    assert payload.tensors["n"].data == [1.0, None, None, None]
+    inputs = check_tensors(fields_of(COLUMNS), payload.tensors)[0]
+    assert list(inputs["c"]) == [None, "a", "NaN", "b"]
+
+
+@pytest.mark.parametrize("header", [b"", b"x,c,n\n"], ids=["in order", "by name"])
+def test_a_column_without_a_value_is_not_there(header: bytes) -> None:
+    payload = read(header + b"0,,\n1,,\n", COLUMNS).payload
+    assert isinstance(payload, Columns)
+    assert payload.tensors.keys() == {"x"}
+
+
+def test_numbers_of_records_may_be_written_as_missing() -> None:
+    assert houses(b"surface,kind,garden\n68,flat,NA\n68,flat,false\n") == [
+        House(68.0, "flat"),
+        House(68.0, "flat", garden=False),
+    ]

@@ -9,6 +9,7 @@ from modelbuild_runtime.tensor import NUMPY
 
 _TRUE = {"true", "1", "yes", "t"}
 _FALSE = {"false", "0", "no", "f"}
+_MISSING = {"", "nan", "na", "null"}
 
 
 def value(name: str, datatype: str, text: str) -> Any:
@@ -26,6 +27,11 @@ def value(name: str, datatype: str, text: str) -> Any:
         return _READERS[NUMPY[datatype].kind](plain)
     except ValueError:
         raise InvalidInput(f"input {name!r} is {datatype}, and {plain[:40]!r} is not", field=name) from None
+
+
+def missing(datatype: str, text: str) -> bool:
+    """Whether the cell of a value that may be left out has none: empty, or what data frames write for numbers."""
+    return not text if datatype == "BYTES" else text.strip().lower() in _MISSING
 
 
 def guess(text: str) -> Any:

@@ -112,10 +112,10 @@ def _names_columns(names: Sequence[str], contract: Contract) -> bool:
 def _has_gaps(lines: Sequence[List[str]], names: Sequence[str], contract: Contract) -> bool:
     """Whether a cell is empty that may be: its record then lacks the field, which a column cannot say of one row."""
     single = {spec.name for spec in contract.inputs if len(spec.shape) == 1}
-    optional = [spec.name in single and spec.optional for spec in _specs(names, contract)]
     if len(names) != len(lines[0]) or len(single) != len(contract.inputs):
         return False
-    return any(may and not text for line in lines for may, text in zip(optional, line))
+    types = [spec.datatype if spec.optional else "" for spec in _specs(names, contract)]
+    return any(datatype and cell.missing(datatype, text) for line in lines for datatype, text in zip(types, line))
 
 
 def _records(lines: Sequence[List[str]], names: Sequence[str], contract: Contract) -> List[Any]:
@@ -124,7 +124,7 @@ def _records(lines: Sequence[List[str]], names: Sequence[str], contract: Contrac
         {
             spec.name: cell.value(spec.name, spec.datatype, text)
             for spec, text in zip(specs, line)
-            if text or not spec.optional
+            if not (spec.optional and cell.missing(spec.datatype, text))
         }
         for line in lines
     ]
@@ -146,7 +146,7 @@ def _named(lines: Sequence[List[str]], names: Sequence[str], contract: Contract)
     columns = {}
     for name, column in zip(names, zip(*lines)):
         spec = specs.get(name, TensorSpec(name, "BYTES", (-1,)))  # an unknown name is refused with all other names
-        if not (spec.optional and not any(column)):  # a column that is empty from top to bottom is not there
+        if not _is_missing(spec, column):
             columns[name] = _tensor(spec, [[text] for text in column])
     return columns
 
@@ -162,13 +162,24 @@ def _in_order(lines: Sequence[List[str]], specs: Sequence[TensorSpec]) -> Dict[s
         raise InvalidInput(f"each line must have {sum(widths)} cells ({names}), not {width}")
     tensors, start = {}, 0
     for spec, size in zip(specs, widths):
-        tensors[spec.name] = _tensor(spec, [line[start : start + size] for line in lines])
+        rows = [line[start : start + size] for line in lines]
+        if not _is_missing(spec, [text for row in rows for text in row]):
+            tensors[spec.name] = _tensor(spec, rows)
         start += size
     return tensors
 
 
+def _is_missing(spec: TensorSpec, texts: Sequence[str]) -> bool:
+    """A column that is empty from top to bottom is not there."""
+    return spec.optional and not any(texts)
+
+
 def _tensor(spec: TensorSpec, rows: List[List[str]]) -> Tensor:
-    flat = [cell.value(spec.name, spec.datatype, text) for row in rows for text in row]
+    flat = [
+        None if spec.optional and cell.missing(spec.datatype, text) else cell.value(spec.name, spec.datatype, text)
+        for row in rows
+        for text in row
+    ]
     return Tensor(spec.datatype, _row_shape(spec, len(rows), len(rows[0])), flat)
 
 

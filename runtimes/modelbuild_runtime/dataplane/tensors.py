@@ -89,11 +89,18 @@ def _fit(fields: Fields, field: Field, tensor: Tensor) -> Tuple[Values, int]:
         raise InvalidInput(
             f"input {field.name!r}: datatype must be {field.datatype}, got {tensor.datatype}", field=field.name
         )
-    array = declared_array(field.name, tensor)
+    array = _array(field, tensor)
     shape = _shape(fields, field, array.shape)
     if tensor.datatype != field.datatype:
         array = array.astype(field.dtype)
     return array.reshape(shape), shape[0] if fields.batched else 1
+
+
+def _array(field: Field, tensor: Tensor) -> np.ndarray:
+    """Only a field of the contract may say that a text is missing."""
+    if field.optional and tensor.datatype == field.datatype and isinstance(tensor.data, list):
+        return to_array(field, tensor.data).reshape(check_declaration(field.name, tensor))
+    return declared_array(field.name, tensor)
 
 
 def _shape(fields: Fields, field: Field, shape: Tuple[int, ...]) -> Tuple[int, ...]:

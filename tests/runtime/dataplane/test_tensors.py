@@ -140,3 +140,11 @@ def test_where_rows_are_not_counted_the_whole_shape_holds():
 def test_a_list_that_becomes_wider_must_still_fit_what_it_says_it_is():
     with pytest.raises(InvalidInput, match="INT8"):
         check([AGE], {"age": Tensor("INT8", (1,), [300])})
+
+
+def test_an_optional_text_may_be_null_and_a_required_one_not():
+    tensors = {"c": Tensor("BYTES", (2,), [None, "a"])}
+    inputs = check([TensorSpec("c", "BYTES", (-1,), optional=True)], tensors)[0]
+    assert list(inputs["c"]) == [None, "a"]
+    with pytest.raises(InvalidInput, match="expected a string, got null"):
+        check([TensorSpec("c", "BYTES", (-1, -1))], {"c": Tensor("BYTES", (2, 1), [None, "a"])})
