@@ -7,16 +7,25 @@ from pathlib import Path
 
 from modelbuild.config import FILE_NAME
 from modelbuild.errors import UsageError
-from modelbuild.runtime import Reading
 from modelbuild.signature import Signature, TensorSpec
 from modelbuild.source import Source
 
 HANDLER_NAME = "features.py"
+# NumPy's names of the datatypes that an array of rows can have.
+NUMPY = {
+    "BOOL": "bool_",
+    **{f"{sign}INT{bits}": f"{sign.lower()}int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
+    **{f"FP{bits}": f"float{bits}" for bits in (16, 32, 64)},
+}
 
 
 def first_files(source: Source) -> Mapping[str, str]:
-    """File names to texts: what a project needs to be packaged by ``mbuild package`` alone."""
-    return {FILE_NAME: _config(source), HANDLER_NAME: _handler(source.reading)}
+    """File names to texts: what a project needs to be packaged by ``mbuild package`` alone. There is a handler only
+    where it can declare what it takes: one that takes anything would promise clients less than none.
+    """
+    handler = _handler(source.reading.signature)
+    files = {FILE_NAME: _config(source, handler=bool(handler))}
+    return {**files, HANDLER_NAME: handler} if handler else files
 
 
 def write_files(folder: Path, files: Mapping[str, str], *, force: bool) -> tuple[Path, ...]:
@@ -34,45 +43,41 @@ def write_files(folder: Path, files: Mapping[str, str], *, force: bool) -> tuple
     return tuple(paths)
 
 
-def _config(source: Source) -> str:
+def _config(source: Source, *, handler: bool) -> str:
     name = Path(source.artifact.name).stem.lower().replace("_", "-")
     return f"""\
 # `mbuild package` in this folder builds the image. Every flag of it can be a key here.
 model: {source.artifact.name}
-handler: {HANDLER_NAME}
+{"" if handler else "# "}handler: {HANDLER_NAME}
 tag: {name}:latest
 # requirement: []
 # example: [request.json]
 """
 
 
-def _handler(reading: Reading) -> str:
-    names = reading.metadata.get("feature names", "")
-    if reading.signature.columns or names:
-        return _frame_handler(_describe(reading.signature.inputs) if reading.signature.inputs else f"    {names}")
-    return _array_handler(reading.signature)
-
-
-def _describe(specs: tuple[TensorSpec, ...]) -> str:
-    if not specs:
-        return "    what `mbuild verify IMAGE --json` says of the image"
-    return "\n".join(f"    {spec.name}: {spec.datatype} {list(spec.shape)}" for spec in specs)
-
-
-def _array_handler(signature: Signature) -> str:
+def _handler(signature: Signature) -> str:
+    """Of a model with one input of known size; "" for others."""
+    if len(signature.inputs) != 1 or signature.columns:
+        return ""
+    spec = signature.inputs[0]
+    dtype, row = NUMPY.get(spec.datatype), spec.shape[1:]
+    if dtype is None or spec.shape[:1] != (-1,) or not row or min(row) < 1:
+        return ""
     return f'''\
 """Feature code: what a client sends becomes what the model takes."""
 
+from typing import Annotated
+
 import numpy as np
+from numpy.typing import NDArray
 
 
-def preprocess(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Called once for all rows that wait together.
+def preprocess(rows: Annotated[NDArray[np.{dtype}], {row}]) -> NDArray[np.{dtype}]:
+    """Called once for all rows that wait together. The annotation is the contract: change it to what clients send.
 
-    The model takes:
-{_describe(signature.inputs)}
+    Returns the model's input {spec.name!r}: {spec.datatype} {list(spec.shape)}.
     """
-    return inputs
+    return rows
 
 
 def postprocess(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -83,18 +88,5 @@ def postprocess(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 '''
 
 
-def _frame_handler(columns: str) -> str:
-    return f'''\
-"""Feature code: what a client sends becomes what the model takes."""
-
-import pandas as pd
-
-
-def preprocess(frame: pd.DataFrame) -> pd.DataFrame:
-    """Called once for all rows that wait together.
-
-    The model takes the columns:
-{columns}
-    """
-    return frame
-'''
+def _describe(specs: tuple[TensorSpec, ...]) -> str:
+    return "\n".join(f"    {spec.name}: {spec.datatype} {list(spec.shape)}" for spec in specs)

@@ -11,7 +11,7 @@ from typing import Any
 from modelbuild.config import Options
 from modelbuild.draft import Draft, make_draft
 from modelbuild.engines import BuildEngine, Pushed, choose
-from modelbuild.errors import EngineUnavailableError, UsageError
+from modelbuild.errors import EngineUnavailableError, UsageError, VerificationError
 from modelbuild.host import Host
 from modelbuild.image import Image
 from modelbuild.planning.labels import learnt_labels
@@ -119,6 +119,10 @@ def verify_image(reference: str, options: Options, host: Host, progress: Progres
     parse(reference)
     engine = choose(options.engine, host)
     details = engine.inspect(reference)
+    if "mbuild.version" not in details.labels:
+        raise VerificationError(
+            f"{reference} was not made by mbuild.", hint="Package a model: mbuild package MODEL -t NAME"
+        )
     examples = tuple(read_example(path) for path in options.example)
     progress.step("Verifying", reference)
     return verify(engine, details.image.id, examples, tolerance=options.tolerance, timeout=options.ready_timeout)

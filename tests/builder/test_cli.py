@@ -137,6 +137,18 @@ def test_runtimes_are_listed(capsys):
     assert {"onnx", "sklearn"} <= {item["name"] for item in json.loads(out)}
 
 
+def test_init_leaves_a_model_alone_whose_inputs_it_cannot_declare(capsys, tmp_path):
+    value = helper.make_tensor_value_info
+    x, y = value("x", TensorProto.STRING, ["n", 3]), value("y", TensorProto.STRING, ["n", 3])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    code, out, _ = run(capsys, "init", tmp_path / "m.onnx")
+    assert code == 0
+    assert [Path(line).name for line in out.split()] == ["mbuild.yaml"]
+    assert run(capsys, "inspect", tmp_path / "m.onnx")[0] == 0
+
+
 def test_init_writes_what_package_reads_and_overwrites_only_when_told(capsys, model):
     code, out, _ = run(capsys, "init", model)
     assert code == 0

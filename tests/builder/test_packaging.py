@@ -126,3 +126,10 @@ def test_pushing_what_the_engine_lacks_is_refused_before_the_registry_is_asked(e
     with pytest.raises(BuildError):
         job.push_image("team/m:1", Options(), HOST, Silence())
     assert engine.verbs == []
+
+
+def test_an_image_of_somebody_else_is_not_verified(engine, monkeypatch):
+    details = SimpleNamespace(labels={}, image=IMAGE)
+    monkeypatch.setattr(engine, "inspect", lambda _: details, raising=False)
+    with pytest.raises(VerificationError, match="python:3 was not made by mbuild"):
+        job.verify_image("python:3", Options(), HOST, Silence())

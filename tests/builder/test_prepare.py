@@ -144,6 +144,18 @@ def test_an_old_onnx_model_is_upgraded_and_answers_the_same(tmp_path):
     assert session.run(None, {"x": given})[0].tolist() == [[61.0, 71.0, 81.0]]
 
 
+def test_a_size_with_a_name_keeps_it(tmp_path):
+    made = old_model()
+    for item in (*made.graph.input, *made.graph.output):
+        item.type.tensor_type.shape.dim[0].dim_param = "batch"
+    source, target = tmp_path / "old.onnx", tmp_path / "new.onnx"
+    onnx.save(made, source)
+    subprocess.run([sys.executable, ONNX.folder / "prepare.py", source, target], check=True, capture_output=True)
+    upgraded = onnx.load(target)
+    assert upgraded.opset_import[0].version == 13
+    assert {item.type.tensor_type.shape.dim[0].dim_param for item in upgraded.graph.input[:1]} == {"batch"}
+
+
 def test_an_operator_that_nobody_knows(tmp_path):
     made = old_model()
     made.graph.node[0].op_type = "Gremm"

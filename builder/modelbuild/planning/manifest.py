@@ -49,20 +49,22 @@ def make_manifest(
         "runtime": {"name": runtime, "version": framework_version, "options": dict(options or {})},
         "signature": (signature or Signature()).to_json(),
         "handler": {"module": handler.module, "path": "handler", "style": handler.style} if handler else None,
-        "examples": [asdict(example) for example in examples],
         "schema": SCHEMA,
     }
-    return canonical_json(value)
+    # Sorted, but for what is in the examples: the order of a record's fields may matter to a model.
+    return canonical_json(
+        {**json.loads(canonical_json(value)), "examples": [asdict(one) for one in examples]}, sort=False
+    )
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: Any, *, sort: bool = True) -> bytes:
     """Sorted keys, no spaces, UTF-8.
 
     Raises:
         ArtifactError: the value holds something that is no JSON, such as NaN.
     """
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, sort_keys=sort, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"The manifest cannot be written as JSON: {error}.") from error
     return text.encode("utf-8")

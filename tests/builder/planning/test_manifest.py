@@ -72,3 +72,9 @@ def test_equal_contents_give_equal_bytes(artifact):
 def test_what_is_no_json_is_refused(value):
     with pytest.raises(ArtifactError, match="cannot be written as JSON"):
         canonical_json({"options": value})
+
+
+def test_fields_of_an_example_keep_their_order(artifact):
+    example = Example({"qty": 1, "code": 2}, {"y": 1, "a": 2})
+    text = make_manifest(name="a", version="1", artifact=artifact, runtime="x", examples=[example]).decode()
+    assert '"request":{"qty":1,"code":2},"expected":{"y":1,"a":2}' in text

@@ -39,7 +39,7 @@ def main(source: Path, target: Path) -> None:
     reasons = []
     for opset in TARGETS:
         try:
-            upgraded = version_converter.convert_version(model, opset) if opset else model
+            upgraded = convert(model, opset) if opset else model
             answers = run(upgraded, feeds)
         except Exception as error:  # noqa: BLE001  # the converter and onnxruntime raise a dozen types
             reasons.append(f"{opset or 'as it is'}: {first_line(error)}")
@@ -50,6 +50,26 @@ def main(source: Path, target: Path) -> None:
             return
         reasons.append(f"{opset or 'as it is'}: {difference}")
     raise ConversionError("no operator set works (" + "; ".join(reasons) + ")")
+
+
+def convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """Upgrade. The converter cannot reckon with sizes that have a name, such as a batch: they are numbers meanwhile."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    for size in sizes(fixed):
+        if size.dim_param:
+            size.dim_value = DYNAMIC_SIZE
+    upgraded = version_converter.convert_version(fixed, opset)
+    for size, before in zip(sizes(upgraded), sizes(model)):
+        size.CopyFrom(before)
+    del upgraded.graph.value_info[:]  # what was inferred from those numbers
+    return upgraded
+
+
+def sizes(model: onnx.ModelProto) -> list[Any]:
+    """Every size of every input and output."""
+    items = [*model.graph.input, *model.graph.output]
+    return [size for item in items for size in item.type.tensor_type.shape.dim]
 
 
 def example(model: onnx.ModelProto) -> dict[str, np.ndarray]:
