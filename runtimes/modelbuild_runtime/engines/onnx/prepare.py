@@ -56,20 +56,21 @@ def convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     """Upgrade. The converter cannot reckon with sizes that have a name, such as a batch: they are numbers meanwhile."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
-    for size in sizes(fixed):
-        if size.dim_param:
-            size.dim_value = DYNAMIC_SIZE
+    for shape in shapes(fixed).values():
+        for size in shape.dim:
+            if size.dim_param:
+                size.dim_value = DYNAMIC_SIZE
     upgraded = version_converter.convert_version(fixed, opset)
-    for size, before in zip(sizes(upgraded), sizes(model)):
-        size.CopyFrom(before)
+    before = shapes(model)
+    for name, shape in shapes(upgraded).items():
+        shape.CopyFrom(before[name])
     del upgraded.graph.value_info[:]  # what was inferred from those numbers
     return upgraded
 
 
-def sizes(model: onnx.ModelProto) -> list[Any]:
-    """Every size of every input and output."""
-    items = [*model.graph.input, *model.graph.output]
-    return [size for item in items for size in item.type.tensor_type.shape.dim]
+def shapes(model: onnx.ModelProto) -> dict[str, Any]:
+    """The shape of every input and output."""
+    return {item.name: item.type.tensor_type.shape for item in (*model.graph.input, *model.graph.output)}
 
 
 def example(model: onnx.ModelProto) -> dict[str, np.ndarray]:
