@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
@@ -358,6 +359,23 @@ def test_file_formats(tmp_path: Path, write: Callable[[Any, Path], None]) -> Non
 
     assert engine.model.n_jobs == 1
     assert engine.predict({"X": X[:1]})["label"].tolist() == [Y[0]]
+
+
+class Squares(TransformerMixin, BaseEstimator):
+    """Keeps nothing of fit()."""
+
+    def fit(self, X: Any, y: Any = None) -> Squares:
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        return np.asarray(X, float) ** 2
+
+
+@pytest.mark.parametrize("before", [[StandardScaler()], [StandardScaler(), "passthrough"], []])
+def test_a_transformer_that_learns_nothing_may_come_last(before: list[Any]) -> None:
+    model = make_pipeline(*before, Squares(), LogisticRegression()).fit(X, Y)
+
+    np.testing.assert_array_equal(served(model).predict({"X": X})["probabilities"], model.predict_proba(X))
 
 
 class Undefined:

@@ -32,7 +32,7 @@ class SklearnEngine:
             raise LoadError("the model was fitted on a data frame, and pandas is not installed", "Require pandas.")
         if inputs.kind == "array":
             served = without_names(served)
-        self._head, last = estimator.split(served)
+        self._transform, last = estimator.split(served)
         self._methods = estimator.methods(last)
         self._classes = last.classes_ if estimator.labels_follow(last) else None
         self._inputs = known_by_trying(inputs, self._call)
@@ -50,7 +50,7 @@ class SklearnEngine:
 
     def _call(self, assembled: Any) -> Dict[str, np.ndarray]:
         """All outputs, after one transformation of the inputs."""
-        features = assembled if self._head is None else self._head.transform(assembled)
+        features = assembled if self._transform is None else self._transform(assembled)
         if self._classes is None:
             return as_arrays([(name, method(features)) for name, method in self._methods])
         probabilities = self._methods[1][1](features)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, List, Optional, Tuple
+from functools import partial
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,13 +21,23 @@ def unwrap(model: Any) -> Any:
     return model
 
 
-def split(model: Any) -> Tuple[Optional[Any], Any]:
-    """A pipeline's transformations and its last step: two methods of the last step then need one transformation."""
+def split(model: Any) -> Tuple[Optional[Method], Any]:
+    """A pipeline's transformations and its last step: two methods of the last step then need one transformation.
+
+    They are called one by one: a pipeline of them would not count as fitted where its last keeps nothing of fit().
+    """
     from sklearn.pipeline import Pipeline
 
     if type(model) is not Pipeline or len(model.steps) < 2 or model.steps[-1][1] in {None, "passthrough"}:
         return None, model
-    return model[:-1], unwrap(model.steps[-1][1])
+    steps = [step.transform for _, step in model.steps[:-1] if step is not None and not isinstance(step, str)]
+    return partial(_through, steps), unwrap(model.steps[-1][1])
+
+
+def _through(steps: Sequence[Method], features: Any) -> Any:
+    for transform in steps:
+        features = transform(features)
+    return features
 
 
 def methods(last: Any) -> List[Tuple[str, Method]]:
