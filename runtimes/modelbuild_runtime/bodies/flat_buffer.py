@@ -78,11 +78,11 @@ def numbers(array: Any, datatype: str) -> Optional[Tuple[Tuple[int, ...], np.nda
         return None
     if flat.size != prod(shape):
         return None
-    if dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return shape, flat.astype(dtype, copy=False)
-    narrow = flat.astype(dtype, copy=False)
-    return (shape, narrow) if narrow is flat or bool((narrow == flat).all()) else None
+    with np.errstate(over="ignore"):
+        narrow = flat.astype(dtype, copy=False)
+    if narrow is flat or bool((np.isfinite(narrow) if dtype.kind == "f" else narrow == flat).all()):
+        return shape, narrow
+    return None
 
 
 def _shape(array: Any) -> Optional[Tuple[int, ...]]:

@@ -18,6 +18,11 @@ def _integers(least: int, most: int) -> Any:
     return List[Annotated[int, msgspec.Meta(ge=least, le=most)]]
 
 
+def _floats(datatype: str) -> Any:
+    most = float(np.finfo(datatype).max)
+    return List[Annotated[float, msgspec.Meta(ge=-most, le=most)]]
+
+
 _TYPES: Dict[str, Any] = {
     "BOOL": List[bool],
     "INT8": _integers(-(1 << 7), (1 << 7) - 1),
@@ -28,8 +33,8 @@ _TYPES: Dict[str, Any] = {
     "UINT16": _integers(0, (1 << 16) - 1),
     "UINT32": _integers(0, (1 << 32) - 1),
     "UINT64": List[Annotated[int, msgspec.Meta(ge=0)]],
-    "FP16": List[float],
-    "FP32": List[float],
+    "FP16": _floats("float16"),
+    "FP32": _floats("float32"),
     "FP64": List[float],
     "BYTES": List[str],
 }
@@ -48,8 +53,8 @@ def to_array(field: Field, values: List[Any]) -> np.ndarray:
     try:
         return np.array(msgspec.convert(values, _TYPES[field.datatype]), dtype=field.dtype)
     except (msgspec.ValidationError, OverflowError, SystemError) as error:  # the last from older msgspec, for 10**400
-        if field.datatype in _FLOATS and None in values:
-            return _with_missing(field, values)
+        if field.datatype in _FLOATS:
+            return _floats_with_more(field, values)
         if field.datatype == "BYTES" and all(_is_text(value, field) for value in values):
             return objects(values)
         raise _complaint(field, values, error) from None
@@ -58,7 +63,7 @@ def to_array(field: Field, values: List[Any]) -> np.ndarray:
 def stack(field: Field, parts: Sequence[Values], shape: Any) -> np.ndarray:
     """One array of the rows of all parts; ``shape`` is that of the whole, with -1 for the number of rows."""
     if len(parts) == 1 and parts[0].__class__ is list:
-        return to_array(field, parts[0]).reshape(shape)  # type: ignore[arg-type]
+        return to_array(field, parts[0]).reshape(shape)
     flat: List[Any] = []
     for part in parts:
         if part.__class__ is not list:
@@ -77,12 +82,19 @@ def objects(values: Sequence[Any]) -> np.ndarray:
     return array
 
 
-def _with_missing(field: Field, values: List[Any]) -> np.ndarray:
+def _floats_with_more(field: Field, values: List[Any]) -> np.ndarray:
+    """Numbers with missing or infinite ones among them, which only text formats can say."""
     try:
         numbers = msgspec.convert(values, _MISSING)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, OverflowError, SystemError) as error:
         raise _complaint(field, values, error) from None
-    return np.array([np.nan if number is None else number for number in numbers], dtype=field.dtype)
+    wide = np.array([np.nan if number is None else number for number in numbers])
+    with np.errstate(over="ignore"):
+        array = wide.astype(field.dtype)
+    too_large = np.isinf(array) & np.isfinite(wide)
+    if too_large.any():
+        raise _refusal(field, values, int(too_large.argmax()))
+    return array
 
 
 def _is_text(value: Any, field: Field) -> bool:
@@ -91,7 +103,10 @@ def _is_text(value: Any, field: Field) -> bool:
 
 def _complaint(field: Field, values: List[Any], error: Exception) -> InvalidInput:
     found = _POSITION.search(str(error))
-    position = int(found.group(1)) if found else _first_too_large(field, values)
+    return _refusal(field, values, int(found.group(1)) if found else _first_too_large(field, values))
+
+
+def _refusal(field: Field, values: List[Any], position: int) -> InvalidInput:
     value = values[position]
     where = f" in row {position // field.size}" if field.size and len(values) > field.size else ""
     got = _NAMES.get(type(value), "a list" if isinstance(value, list) else "an object")

@@ -7,9 +7,12 @@ from typing import Iterable
 from modelbuild_runtime.errors import InvalidInput
 
 
-def missing(name: str, names: Iterable[str]) -> InvalidInput:
-    """A required input was not sent."""
-    return InvalidInput(f"input {name!r} is missing; expected {quoted(names)}", field=name)
+def missing(name: str, names: Iterable[str], given: Iterable[str] = ()) -> InvalidInput:
+    """A required input was not sent, but perhaps another one in its place."""
+    known = list(names)
+    others = [str(other) for other in given if other not in known]
+    instead = f", got {quoted(others)}" if others else ""
+    return InvalidInput(f"input {name!r} is missing; expected {quoted(known)}{instead}", field=name)
 
 
 def unknown(given: Iterable[str], names: Iterable[str]) -> InvalidInput:

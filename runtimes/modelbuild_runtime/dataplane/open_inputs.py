@@ -28,12 +28,16 @@ def open_tensors(tensors: Dict[str, Tensor], *, batched: bool) -> Prepared:
     rows = -1
     for name, tensor in tensors.items():
         shape = check_declaration(name, tensor)
-        count = shape[0] if shape else 1
+        if not shape:
+            raise InvalidInput(f"input {name!r} has no axis that counts rows: its shape is []", field=name)
+        count = shape[0]
+        if count and 0 in shape:
+            raise _empty(name, shape)
         if count != rows and rows >= 0:
             raise InvalidInput("the inputs differ in their number of rows")
         rows = count
-        inputs[name] = tensor if shape and tensor.data.__class__ is list else declared_array(name, tensor)
-        key.append((name, tensor.datatype, shape[1:], len(shape)))
+        inputs[name] = tensor if tensor.data.__class__ is list else declared_array(name, tensor)
+        key.append((name, tensor.datatype, shape[1:]))
     if rows <= 0:
         raise no_rows()
     return (inputs, rows, key)
@@ -46,7 +50,11 @@ def open_columns(items: List[Any]) -> Prepared:
     first = items[0]
     if not isinstance(first, dict):
         inputs = {"input": infer("input", items)}
+        if not inputs["input"].size:
+            raise _empty("input", inputs["input"].shape)
         return (inputs, len(items), key_of(inputs))
+    if not first:
+        raise InvalidInput("row 0 has no values")
     for i, item in enumerate(items):
         if not isinstance(item, dict) or item.keys() != first.keys():
             raise InvalidInput(f"row {i} does not have the same names as row 0")
@@ -70,8 +78,15 @@ def infer(name: str, values: List[Any]) -> np.ndarray:
     if array.dtype.kind == "b":
         return array
     if array.dtype.kind in "iuf" or (array.dtype.kind == "O" and _are_numbers(array)):
-        return array.astype(np.float64)
+        try:
+            return array.astype(np.float64)
+        except OverflowError:
+            raise InvalidInput(f"input {name!r}: a number is too large", field=name) from None
     return objects(values)
+
+
+def _empty(name: str, shape: Sequence[int]) -> InvalidInput:
+    return InvalidInput(f"input {name!r}: shape {list(shape)} has no values", field=name)
 
 
 def _are_numbers(array: np.ndarray) -> bool:

@@ -69,7 +69,7 @@ def _flat(fields: Fields, field: Field, cells: List[Any]) -> Values:
     if len(inner) == 1 and field.fixed:
         size = inner[0]
         if fields.simple and len(cells) == 1 and cells[0].__class__ is list and len(cells[0]) == size:
-            return cells[0]  # type: ignore[no-any-return]
+            return cells[0]
         for i, cell in enumerate(cells):
             if cell.__class__ is list and len(cell) == size:
                 flat += cell

@@ -32,10 +32,11 @@ def check_tensors(fields: Fields, tensors: Dict[str, Tensor]) -> Prepared:
         if tensor is None:
             if field.optional:
                 continue
-            raise missing(field.name, fields.names)
+            raise missing(field.name, fields.names, tensors)
         data, shape = tensor.data, tensor.shape
         if (
             data.__class__ is list
+            and shape
             and fields.simple
             and shape[1:] == field.inner
             and tensor.datatype == field.datatype

@@ -50,6 +50,8 @@ def test_nothing(value, shape):
         ([2**63], "INT64"),
         ([True], "BOOL"),
         (["a"], "BYTES"),
+        ([1e39], "FP32"),
+        ([7e4], "FP16"),
         (b"[1e400]", "FP64"),
     ],
 )

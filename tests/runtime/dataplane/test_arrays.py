@@ -95,3 +95,13 @@ def test_stack_joins_lists_and_arrays_in_order():
     array = np.array([[7, 8]], np.float32)
     assert stack(one, [[1, 2], array, [3, 4]], (-1, 2)).tolist() == [[1, 2], [7, 8], [3, 4]]
     assert stack(one, [array], (-1, 2)) is array
+
+
+@pytest.mark.parametrize("datatype, most, beyond", [("FP32", 3.4028234663852886e38, 1e39), ("FP16", 65504.0, 1e5)])
+def test_a_finite_number_never_becomes_infinite(datatype, most, beyond):
+    assert to_array(field(datatype), [most, -most]).tolist() == [most, -most]
+    assert to_array(field(datatype), [math.inf, -math.inf, math.nan, None])[:2].tolist() == [math.inf, -math.inf]
+    for value in (beyond, -beyond, int(beyond), 10**400):
+        with pytest.raises(InvalidInput, match=f"expected a number .{datatype}., got -?\\d.* in row 2") as caught:
+            to_array(field(datatype, optional=True), [1.0, None, value])
+        assert caught.value.field == "f"

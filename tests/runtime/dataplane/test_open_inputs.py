@@ -41,6 +41,9 @@ def test_wrong_values_are_named_when_they_are_joined():
     [
         ({}, "no row"),
         ({"a": Tensor("FP32", (0, 2), [])}, "no row"),
+        ({"a": Tensor("FP32", (), [1])}, "no axis that counts rows"),
+        ({"a": Tensor("FP32", (), np.array(1, np.float32))}, "no axis that counts rows"),
+        ({"a": Tensor("FP32", (1, 0), [])}, r"shape \[1, 0\] has no values"),
         ({"a": Tensor("FP32", (2,), [1])}, "wants 2 values, got 1"),
         ({"a": Tensor("BF16", (1,), [1])}, "datatype 'BF16' is not supported"),
         ({"a": Tensor("FP32", (-1,), [1])}, "not a list of sizes"),
@@ -66,6 +69,12 @@ def test_rows_differ_in_names_or_shape():
         open_columns([{"a": [1]}, {"a": [1, 2]}])
     with pytest.raises(InvalidInput, match="no row"):
         open_columns([])
+    with pytest.raises(InvalidInput, match="row 0 has no values"):
+        open_columns([{}])
+    with pytest.raises(InvalidInput, match=r"shape \[1, 0\] has no values"):
+        open_columns([[]])
+    with pytest.raises(InvalidInput, match="input 'input': a number is too large"):
+        open_columns([10**400])
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,20 @@ def test_a_list_that_becomes_wider_must_still_fit_what_it_says_it_is():
         check([AGE], {"age": Tensor("INT8", (1,), [300])})
 
 
+@pytest.mark.parametrize("spec", [X, AGE])
+def test_a_single_value_has_no_rows(spec):
+    with pytest.raises(InvalidInput, match=r"got \[\]"):
+        check([spec], {spec.name: Tensor(spec.datatype, (), [1])})
+    with pytest.raises(InvalidInput, match="wants 1 values, got 0"):
+        check([AGE], {"age": Tensor("INT64", (), [])})
+
+
+def test_an_input_under_another_name_is_named():
+    with pytest.raises(InvalidInput, match="input 'x' is missing; expected 'x', 'age', got 'X'") as caught:
+        check([X, AGE], {"X": Tensor("FP32", (1, 3), [1, 2, 3]), "age": Tensor("INT64", (1,), [1])})
+    assert caught.value.field == "x"
+
+
 def test_an_optional_text_may_be_null_and_a_required_one_not():
     tensors = {"c": Tensor("BYTES", (2,), [None, "a"])}
     inputs = check([TensorSpec("c", "BYTES", (-1,), optional=True)], tensors)[0]
