@@ -12,6 +12,10 @@ import msgspec
 logger = logging.getLogger("modelbuild_runtime")
 
 
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+"""What could begin a line of its own, or speak to a terminal: much of what is logged was said by a client."""
+
+
 class TextFormatter(logging.Formatter):
     """``2026-01-31T12:00:00.123Z INFO message [request id]``."""
 
@@ -21,7 +25,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the standard library's name
-        text = super().formatMessage(record)
+        text = super().formatMessage(record).translate(_ESCAPED)
         request = getattr(record, "request", "")
         return f"{text} [{request}]" if request else text
 

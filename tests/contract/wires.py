@@ -34,6 +34,7 @@ class Service:
         self.contract = pipeline.contract
         self.takes_raw = pipeline.wants == "raw"
         self.max_body = 8 << 20
+        self.max_elements = 100_000
         self.max_batch_size = 64
         self.environment = environment
         self.protocols: list[Protocol] = []

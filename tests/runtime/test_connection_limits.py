@@ -246,3 +246,9 @@ def test_fields_of_one_name_are_counted_each():
 def test_a_body_for_which_there_can_never_be_room_is_too_large():
     client = Client(max_held=2 << 20).send(POST + b"Content-Length: %d\r\n\r\n" % (3 << 20))
     assert client.statuses == [413]
+
+
+def test_this_is_no_proxy():
+    client = Client().send(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n", request())
+    ((status, headers, _),) = client.responses
+    assert (status, headers["connection"]) == (501, "close")

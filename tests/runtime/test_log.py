@@ -49,6 +49,14 @@ def test_json_has_one_object_a_line():
     assert "ValueError: why" in second["exception"]
 
 
+def test_what_a_client_says_begins_no_line_of_its_own_and_speaks_to_no_terminal():
+    stream = io.StringIO()
+    log.configure("info", "text", stream)
+    logging.getLogger("modelbuild_runtime.access").info("GET %s", "/a\r\n2026Z INFO b\x1b[2J\x85\u2028")
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith(r"INFO GET /a\x0d\x0a2026Z INFO b\x1b[2J\x85\x2028")
+
+
 def test_level():
     assert "served" not in lines("text", "warning")
     assert "hidden" in lines("text", "debug")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from io import BytesIO
 from math import prod
 from typing import Tuple, Union
@@ -38,7 +39,16 @@ def read(body: Union[bytes, bytearray]) -> np.ndarray:
     if dtype.kind == "b" and bool((flat.view(np.uint8) > 1).any()):
         raise InvalidInput("the array is of booleans, and holds bytes other than 0 and 1")
     array = flat.reshape(shape, order="F" if fortran else "C")
+    if dtype.kind == "U":
+        _check_text(flat)
     return array.astype(object) if dtype.kind in "SU" else array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _check_text(flat: np.ndarray) -> None:
+    """Refuse what is no character, before NumPy makes text of it."""
+    points = flat.astype(flat.dtype.newbyteorder("="), copy=False).view(np.uint32)
+    if bool(((points > sys.maxunicode) | ((points >= 0xD800) & (points < 0xE000))).any()):
+        raise InvalidInput("the array's text holds what is no character of Unicode")
 
 
 def _header(body: Union[bytes, bytearray]) -> Tuple[Tuple[int, ...], bool, np.dtype, int]:

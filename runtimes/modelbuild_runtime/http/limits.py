@@ -13,6 +13,7 @@ Body = Union[bytes, bytearray]
 SMALL = 1 << 16
 """Bodies up to this size cannot hold enough values to matter."""
 
+_MOST_CODINGS = 2
 _WINDOW_BITS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 
 
@@ -28,7 +29,7 @@ def admit(body: Body, content_type: bytes, limits: Limits) -> None:
     """Refuse a body that would be far larger in memory than on the wire.
 
     A value of JSON or CSV takes two bytes of text and up to 60 of memory. Counting separators is exact enough, and
-    ten times faster than decoding.
+    ten times faster than decoding. Bytes of any kind are left to the protocol, which knows where there is text in them.
 
     Raises:
         TooLarge: more values than allowed.
@@ -41,21 +42,24 @@ def admit(body: Body, content_type: bytes, limits: Limits) -> None:
 
 
 def inflate(body: Body, encoding: bytes, limits: Limits) -> bytes:
-    """Decompress a body, one coding after the other, never making more than the limit.
+    """Decompress a body, one coding after the other, never making more than the limit in all.
 
     Raises:
-        UnsupportedMediaType: a coding other than gzip, deflate and identity.
+        UnsupportedMediaType: a coding other than gzip, deflate and identity, or more than two.
         InvalidInput: it is not what its coding says.
         TooLarge: it would be larger than a body may be.
     """
-    data = bytes(body)
-    for coding in reversed([part.strip().lower() for part in encoding.split(b",")]):
-        if coding in {b"identity", b""}:
-            continue
+    data, left = bytes(body), limits.body
+    codings = [part.strip().lower() for part in encoding.split(b",")]
+    codings = [coding for coding in codings if coding not in {b"identity", b""}]
+    if len(codings) > _MOST_CODINGS:
+        raise UnsupportedMediaType(f"more than {_MOST_CODINGS} content-encodings over each other are not supported")
+    for coding in reversed(codings):
         if coding not in _WINDOW_BITS:
             name = coding.decode("ascii", "replace")
             raise UnsupportedMediaType(f"content-encoding {name!r} is not supported; send gzip, deflate or identity")
-        data = _inflate(data, _WINDOW_BITS[coding], limits.body)
+        data = _inflate(data, _WINDOW_BITS[coding], left)
+        left -= len(data)
     return data
 
 
@@ -66,7 +70,7 @@ def _inflate(data: bytes, window_bits: int, limit: int) -> bytes:
     except zlib.error:
         raise InvalidInput("the body is not compressed as its content-encoding says") from None
     if len(result) > limit:
-        raise TooLarge(f"the decompressed body is larger than {limit} bytes")
+        raise TooLarge("the decompressed body is larger than the server takes")
     if not decompressor.eof:
         raise InvalidInput("the compressed body ends early")
     if decompressor.unused_data:

@@ -153,6 +153,8 @@ class Reader:
         headers = self._headers
         if len(headers) + self._repeated > _MAX_FIELDS or not 0 < self.received <= self._settings.max_head:
             self._check_size()
+        if self._parser.get_method() == b"CONNECT":
+            self._stop(Unsupported("this server is no proxy"))
         version = self._parser.get_http_version()
         if version != "1.1":
             self._check_version(version)

@@ -91,7 +91,7 @@ def split(body: Body, header: bytes) -> Tuple[bytes, memoryview]:
     """
     text = header.decode("latin-1").strip()
     name = "Inference-Header-Content-Length"
-    if not text.lstrip("-").isdecimal() or not text.isascii():
+    if not text[text.startswith("-") :].isdecimal() or not text.isascii():
         raise InvalidInput(f"Unable to parse {name}, got: {text[:40]}", field=name)
     length = int(text[:20])
     if not 0 <= length <= len(body):

@@ -35,6 +35,7 @@ class ModelService:
         self.contract: Contract = pipeline.contract
         self.takes_raw = pipeline.wants == "raw"
         self.max_body = settings.max_body
+        self.max_elements = settings.max_elements
         self.max_batch_size = settings.max_batch_size
         self.environment = environment
         self.process: Optional[Process] = None

@@ -45,6 +45,7 @@ class Service(Interface):
     contract: Contract
     takes_raw: bool  # the handler decodes bodies by itself
     max_body: int  # bytes of one request
+    max_elements: int  # values in the text of one request
     max_batch_size: int  # rows that one prediction of the model takes at most
     environment: Mapping[str, str]
 

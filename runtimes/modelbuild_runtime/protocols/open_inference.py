@@ -10,6 +10,7 @@ import msgspec
 
 from modelbuild_runtime import openapi
 from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotFound, NotReady, Overloaded, ServerError
+from modelbuild_runtime.http.limits import SMALL, Limits, admit
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.open_inference import infer_request, triton_model
 from modelbuild_runtime.open_inference.infer_request import InferRequest
@@ -56,6 +57,7 @@ class _Infer:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._limits = Limits(service.max_body, service.max_elements)
         self._writer = InferWriter(service.contract, service.model_name, service.model_version)
 
     def decode(self, http: HttpRequest) -> Request:
@@ -68,12 +70,15 @@ class _Infer:
             return Request(Raw({"body": bytes(http.body)}, content_type), id=http.id, headers=headers)
         length = headers.get(HEADER_LENGTH)
         if length is None:
+            if len(http.body) > SMALL:
+                admit(http.body, b"", self._limits)
             question, raw = infer_request.read(http.body), None
         else:
             text, raw = infer_request.split(http.body, length)
             if not text:
                 tensors = infer_request.whole(http.body, service.contract, service.model_name)
                 return Request(Columns(tensors), id=http.id, headers=headers, wire=(None, Wanted(binary=True)))
+            admit(text, b"", self._limits)
             question = infer_request.read(text)
         return self._request(http, question, raw)
 
@@ -182,7 +187,7 @@ def _check_model(service: Service, params: Mapping[str, str]) -> None:
 def _deadline(received: float, parameters: Optional[Mapping[str, Any]]) -> float:
     """Triton's timeout, in microseconds from the request's arrival."""
     timeout = (parameters or {}).get("timeout", 0)
-    if type(timeout) is not int or timeout < 0:
+    if type(timeout) is not int or not 0 <= timeout < 1 << 63:
         raise InvalidInput("parameters: timeout must be a number of microseconds", field="timeout")
     return received + timeout / 1e6 if timeout else 0.0
 

@@ -93,3 +93,13 @@ def test_a_damaged_file_is_read_or_refused(array, data):
         assert isinstance(read(bytes(body)), np.ndarray)
     except ServerError as error:
         assert error.status == 400  # noqa: PT017
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("point", [0xD800, 0xDFFF, 0x110000, 0xFFFFFFFF])
+def test_what_is_no_character_is_refused(point, order):
+    body = npy(np.array(["ab", "x"], f"{order}U2"))
+    bad = point.to_bytes(4, "little" if order == "<" else "big")
+    with pytest.raises(InvalidInput, match="no character"):
+        read(body[:-8] + bad + body[-4:])
+    assert read(body).tolist() == ["ab", "x"]

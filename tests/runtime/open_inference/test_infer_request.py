@@ -149,7 +149,7 @@ def test_raw_tensors_follow_each_other_among_those_in_json():
 def test_the_length_in_the_header():
     text, raw = split(b"{}123", b" 2 ")
     assert (text, bytes(raw)) == (b"{}", b"123")
-    for header in (b"", b"x", b"1.0", b"-", b"\xb2", b"1 2"):
+    for header in (b"", b"x", b"1.0", b"-", b"\xb2", b"1 2", b"--5", b"-+5"):
         with pytest.raises(InvalidInput, match="Unable to parse"):
             split(b"{}", header)
     for header in (b"-1", b"3", b"9" * 5000):
