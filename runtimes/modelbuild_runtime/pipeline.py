@@ -34,7 +34,8 @@ class Pipeline(Protocol):
     ``wants`` says what ``run`` takes: "columns" (arrays by name), "rows" (a list of what ``convert`` returned) or
     "raw" (a list of ``RawItem``, answered by a list of ``RawAnswer``). ``batchable`` is true where several requests
     may be joined into one ``run``: then row i of the answer belongs to row i of the inputs. It may have a ``key``,
-    which takes the rows of one request: only rows of equal keys are joined.
+    which takes the rows of one request: only rows of equal keys are joined. ``guessed`` is true where the datatypes of
+    the contract are what a model of data frames showed, and nobody declared.
     """
 
     contract: Contract
@@ -58,6 +59,7 @@ class ModelPipeline:
     """A model without a handler: its contract is its signature."""
 
     wants = "columns"
+    guessed = False
 
     def __init__(self, engine: Engine, signature: Signature) -> None:
         self._predict = engine.predict
@@ -89,7 +91,9 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1) -> Pipeline:
     """
     if manifest.handler is None:
         engine = load_engine(manifest, root, threads)
-        return ModelPipeline(engine, complete(engine.signature(), manifest.signature))
+        pipeline = ModelPipeline(engine, complete(engine.signature(), manifest.signature))
+        pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
+        return pipeline
     return _handled(manifest, manifest.handler, root, threads)
 
 

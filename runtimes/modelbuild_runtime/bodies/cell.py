@@ -64,6 +64,16 @@ def _fraction(text: str) -> float:
     return float(text)
 
 
+def _number(text: str) -> Union[float, bool]:
+    """A truth value stays one: whether it may stand for a number is not known here."""
+    try:
+        return _fraction(text)
+    except ValueError:
+        if text.lower() in {"true", "false"}:
+            return text.lower() == "true"
+        raise
+
+
 def _boolean(text: str) -> bool:
     plain = text.lower()
     if plain in _TRUE or plain in _FALSE:
@@ -75,5 +85,5 @@ _READERS: Dict[str, Callable[[str], Union[int, float, bool]]] = {
     "b": _boolean,
     "i": _integer,
     "u": _integer,
-    "f": _fraction,
+    "f": _number,
 }

@@ -53,6 +53,8 @@ def to_array(field: Field, values: List[Any]) -> np.ndarray:
     try:
         return np.array(msgspec.convert(values, _TYPES[field.datatype]), dtype=field.dtype)
     except (msgspec.ValidationError, OverflowError, SystemError) as error:  # the last from older msgspec, for 10**400
+        if field.truths and bool in set(map(type, values)):
+            return to_array(field, [float(value) if value.__class__ is bool else value for value in values])
         if field.datatype in _FLOATS:
             return _floats_with_more(field, values)
         if field.datatype == "BYTES" and all(_is_text(value, field) for value in values):

@@ -34,7 +34,7 @@ class Dataplane:
         self._joins = pipeline.batchable
         self._batched = contract.batched
         self._open = contract.open or not contract.inputs
-        self._fields = fields_of(contract)
+        self._fields = fields_of(contract, guessed=getattr(pipeline, "guessed", False))
         self._shapes = [(field.name, field, self._fields.shape(field)) for field in self._fields.all]
         self._outputs = tuple(spec.name for spec in contract.outputs)
         self._prepare = {"columns": self._as_columns, "rows": self._as_rows, "raw": _as_raw}[pipeline.wants]

@@ -18,7 +18,8 @@ WORDS = {"B": "true or false", "F": "a number", "I": "a whole number", "U": "a w
 
 class Field(msgspec.Struct, frozen=True, eq=False):
     """``inner`` is the shape of one row (of the whole tensor where the contract is not batched), -1 for a size that is
-    free; ``size`` its number of values, where ``fixed``. ``widens`` are the datatypes that fit into this one.
+    free; ``size`` its number of values, where ``fixed``. ``widens`` are the datatypes that fit into this one;
+    ``truths`` where true and false may be sent for numbers.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Field(msgspec.Struct, frozen=True, eq=False):
     size: int
     optional: bool
     widens: FrozenSet[str]
+    truths: bool = False
 
     @property
     def word(self) -> str:
@@ -50,9 +52,11 @@ class Fields(msgspec.Struct, frozen=True, eq=False):
         return (-1, *field.inner) if self.batched else field.inner
 
 
-def fields_of(contract: Contract) -> Fields:
-    """The fields of a contract, in its order."""
+def fields_of(contract: Contract, *, guessed: bool = False) -> Fields:
+    """The fields of a contract, in its order. Where its datatypes are ``guessed``, a number may be a truth value."""
     fields = tuple(make_field(spec, batched=contract.batched) for spec in contract.inputs)
+    if guessed:
+        fields = tuple(msgspec.structs.replace(field, truths=field.dtype.kind == "f") for field in fields)
     simple = contract.batched and all(field.fixed and not field.optional for field in fields)
     return Fields(fields, {field.name: field for field in fields}, contract.batched, simple)
 

@@ -98,8 +98,8 @@ def _fit(fields: Fields, field: Field, tensor: Tensor) -> Tuple[Values, int]:
 
 
 def _array(field: Field, tensor: Tensor) -> np.ndarray:
-    """Only a field of the contract may say that a text is missing."""
-    if field.optional and tensor.datatype == field.datatype and isinstance(tensor.data, list):
+    """Only a field of the contract may say that a text is missing, or that true is a number."""
+    if (field.optional or field.truths) and tensor.datatype == field.datatype and isinstance(tensor.data, list):
         return to_array(field, tensor.data).reshape(check_declaration(field.name, tensor))
     return declared_array(field.name, tensor)
 

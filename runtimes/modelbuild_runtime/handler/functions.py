@@ -68,6 +68,8 @@ class Stage(NamedTuple):
 class FunctionsPipeline:
     """preprocess -> predict -> postprocess, each by the row or by the batch."""
 
+    guessed = False
+
     def __init__(
         self, start: Entry, features: Callable[[Any, Parts], Any], predict: Callable[[Any, Parts], Any], end: Leave
     ) -> None:
@@ -119,9 +121,11 @@ def functions_pipeline(
     batched = start.wants == "rows" or model.by_row or raw or _one_at_a_time(model.signature)
     if start.inputs and start.inputs == model.signature.inputs and not model.by_row:
         batched = False
-    return FunctionsPipeline(
+    pipeline = FunctionsPipeline(
         start, features, call, leave(post, start, outputs, batched=batched, from_engine=predict is None)
     )
+    pipeline.guessed = model.signature.columns and not declared.inputs and start.inputs == model.signature.inputs
+    return pipeline
 
 
 def _stage(module: ModuleType, name: str, least: int, most: int) -> Optional[Stage]:
