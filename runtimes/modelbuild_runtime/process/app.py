@@ -6,12 +6,21 @@ It begins closed: until ``open`` is called with a loaded model, it answers that 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from time import monotonic
 from typing import Callable, Dict, Protocol, Set, Tuple, Union
 
 from modelbuild_runtime.dataplane.batcher import Job
 from modelbuild_runtime.dataplane.dataplane import Dataplane
-from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, PredictionFailed, ServerError, TooLarge
+from modelbuild_runtime.errors import (
+    DeadlineExceeded,
+    MethodNotAllowed,
+    NotFound,
+    NotReady,
+    PredictionFailed,
+    ServerError,
+    TooLarge,
+)
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head, KnownHeads, make_head
@@ -21,6 +30,7 @@ from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.http.router import Bound, Match, Router
 from modelbuild_runtime.metrics.metrics import Metrics
+from modelbuild_runtime.process.beside import LARGE, Then, Work, at_once, is_large, kept
 from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings
@@ -37,7 +47,8 @@ class Queue(Protocol):
 
 class Application:
     """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM;
-    ``held`` are the bytes of large bodies that were not answered yet, ``max_held`` the most that they may be.
+    ``held`` are the bytes of large bodies that were not answered yet, ``max_held`` the most that they may be;
+    ``beside`` does what would keep the loop for long.
     """
 
     def __init__(self, settings: Settings, router: Router) -> None:
@@ -49,6 +60,7 @@ class Application:
         self.held = 0
         self.max_held = settings.max_held or room(settings.workers)
         self.now = monotonic()
+        self.beside: Callable[[Work], None] = at_once
         self._router = router
         self._ids = RequestIds()
         self._limits = Limits(settings.max_body, settings.max_elements)
@@ -86,23 +98,17 @@ class Application:
         try:
             exchange.bound = bound = match.only or self._choose(match, http)
             exchange.protocol = bound.protocol
-            if head.content_encoding is not None:
-                http.body = body = inflate(body, head.content_encoding, self._limits)
+            if len(body) > SMALL or head.content_encoding is not None:
+                self._accept_large(exchange, head)
+                return
             if not bound.predicts:
                 self._respond(exchange, bound.answer(http))
                 return
-            if len(body) > SMALL:
-                admit(body, head.content_type, self._limits)
             exchange.request = bound.decode(http)
             self._prepare(exchange)
             self._submit(exchange)
-        except ServerError as error:
-            self.refuse(exchange, error, allowed=match.allowed)
-        except RecursionError:
-            self.refuse(exchange, TooLarge("the body is nested too deeply"))
-        except Exception:
-            logger.exception("request failed: %s %s", http.method, http.path, extra={"request": identity})
-            self.refuse(exchange, ServerError(f"the server failed; its log says why, under request id {identity}"))
+        except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
+            self._fail(exchange, error, match.allowed)
 
     def reject(self, connection: Connection, head: Head, error: ServerError) -> None:
         """What arrived is not a request, or not one to read to its end: the connection closes after the answer."""
@@ -116,16 +122,13 @@ class Application:
 
     def encode(self, exchange: Exchange, response: Response) -> None:
         """A prediction was made: put it into the protocol's shape, and send it."""
-        http = exchange.http
-        try:
-            answer = exchange.bound.encode(http, exchange.request, response)  # type: ignore[union-attr]
-        except ServerError as error:
-            self.refuse(exchange, error)
+        if is_large(response):
+            self.beside(partial(self._encode_large, exchange, kept(response)))
             return
-        except Exception:
-            logger.exception("the answer cannot be encoded", extra={"request": http.id})
-            message = f"the model's answer cannot be encoded; the server's log says why, under request id {http.id}"
-            self.refuse(exchange, PredictionFailed(message))
+        try:
+            answer = exchange.bound.encode(exchange.http, exchange.request, response)  # type: ignore[union-attr]
+        except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
+            self._fail_to_encode(exchange, error)
             return
         self._respond(exchange, answer)
 
@@ -161,6 +164,71 @@ class Application:
     def in_flight(self) -> int:
         """Requests that have no response yet."""
         return sum(len(connection.pending) for connection in self.connections)
+
+    def _accept_large(self, exchange: Exchange, head: Head) -> None:
+        """Reading the body takes a while: what takes long is done beside the loop. Answers stay in order all the same,
+        since each waits in its connection's line.
+        """
+        slow = head.content_encoding is not None or len(exchange.http.body) >= LARGE
+        (self.beside if slow else at_once)(partial(self._read_large, exchange, head))
+
+    def _read_large(self, exchange: Exchange, head: Head) -> Then:
+        allowed = head.match.allowed
+        try:
+            self._read(exchange, head)
+        except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
+            return partial(self._if_wanted, exchange, partial(self._fail, exchange, error, allowed))
+        return partial(self._if_wanted, exchange, partial(self._go_on, exchange, allowed))
+
+    def _read(self, exchange: Exchange, head: Head) -> None:
+        http, bound = exchange.http, exchange.bound
+        if exchange.cancelled or monotonic() - exchange.received > self.settings.timeout:
+            raise DeadlineExceeded("the deadline passed before the body was read")
+        if head.content_encoding is not None:
+            http.body = inflate(http.body, head.content_encoding, self._limits)
+        if bound is not None and bound.predicts:
+            admit(http.body, head.content_type, self._limits)
+            exchange.request = bound.decode(http)
+            self._prepare(exchange)
+
+    def _go_on(self, exchange: Exchange, allowed: Tuple[str, ...]) -> None:
+        try:
+            if exchange.request is not None:
+                self._submit(exchange)
+            else:
+                self._respond(exchange, exchange.bound.answer(exchange.http))  # type: ignore[union-attr]
+        except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
+            self._fail(exchange, error, allowed)
+
+    def _encode_large(self, exchange: Exchange, response: Response) -> Then:
+        try:
+            answer = exchange.bound.encode(exchange.http, exchange.request, response)  # type: ignore[union-attr]
+        except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
+            return partial(self._if_wanted, exchange, partial(self._fail_to_encode, exchange, error))
+        return partial(self._if_wanted, exchange, partial(self._respond, exchange, answer))
+
+    def _if_wanted(self, exchange: Exchange, then: Then) -> None:
+        """Go on unless the client has gone."""
+        if not exchange.cancelled:
+            then()
+
+    def _fail(self, exchange: Exchange, error: BaseException, allowed: Tuple[str, ...]) -> None:
+        """The request cannot be read, or we have a bug."""
+        http = exchange.http
+        if isinstance(error, RecursionError):
+            error = TooLarge("the body is nested too deeply")
+        if not isinstance(error, ServerError):
+            logger.error("request failed: %s %s", http.method, http.path, exc_info=error, extra={"request": http.id})
+            error = ServerError(f"the server failed; its log says why, under request id {http.id}")
+        self.refuse(exchange, error, allowed)
+
+    def _fail_to_encode(self, exchange: Exchange, error: BaseException) -> None:
+        http = exchange.http
+        if not isinstance(error, ServerError):
+            logger.error("the answer cannot be encoded", exc_info=error, extra={"request": http.id})
+            message = f"the model's answer cannot be encoded; the server's log says why, under request id {http.id}"
+            error = PredictionFailed(message)
+        self.refuse(exchange, error)
 
     def _choose(self, match: Match, http: HttpRequest) -> Bound:
         """The first route whose condition holds."""

@@ -18,6 +18,7 @@ from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.metrics.exposition import Gauge, expose
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.app import Application, closed_router
+from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.protocols import Statistics
@@ -40,6 +41,7 @@ class Server:
         self._board = board
         self._slot = slot
         self._app = Application(settings, closed_router())
+        self._app.beside = Beside(self.loop).do
         self._batcher: Optional[Batcher] = None
         self._model: Optional[Model] = None
         self._listener: Optional[asyncio.AbstractServer] = None
