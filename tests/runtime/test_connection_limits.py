@@ -252,3 +252,35 @@ def test_this_is_no_proxy():
     client = Client().send(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n", request())
     ((status, headers, _),) = client.responses
     assert (status, headers["connection"]) == (501, "close")
+
+
+def unread(client: Client, size: int) -> None:
+    """So much waits for the client to read."""
+    client.transport.unread = size
+    client.connection.pause_writing()
+
+
+def test_a_client_that_reads_slowly_but_reads_is_waited_for():
+    client = Client().send(request())
+    unread(client, 1000)
+    for seconds in range(1, 200, 20):
+        client.transport.unread -= 1
+        client.patrol(seconds)
+    assert not client.transport.aborted
+    client.patrol(300)
+    assert client.transport.aborted
+
+
+def test_answers_that_nobody_reads_take_room_and_the_last_beyond_it_is_dropped():
+    one = Client(max_held=3 << 20).send(request())
+    unread(one, 2 << 20)
+    assert one.app.held == 2 << 20
+    other = one.another().send(request())
+    unread(other, 2 << 20)
+    assert (one.transport.aborted, other.transport.aborted) == (False, True)
+    other.connection.connection_lost(None)
+    one.connection.resume_writing()
+    assert one.app.held == 0
+    alone = one.another()
+    unread(alone, 9 << 20)
+    assert not alone.transport.aborted

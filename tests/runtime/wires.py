@@ -24,6 +24,10 @@ class FakeTransport:
         self.aborted = False
         self.reading = True
         self.ended = False
+        self.unread = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def get_extra_info(self, _name: str) -> None:
         return None

@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
         "_refused",
         "_since",
         "_transport",
+        "_unread",
         "_wants_continue",
         "_write_paused",
         "pending",
@@ -57,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._refused = False
         self._paused = False
         self._write_paused = False
+        self._unread = 0  # bytes of answers that wait for the client to read, as of the last look
         self._half_closed = False
         self._lingering = False
         self._wants_continue = False
@@ -100,16 +102,21 @@ class Connection(asyncio.Protocol):
         self._finished = True
         self._app.connections.discard(self)
         self._forget()
+        self._count_unread(0)
         self._reader.close()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read no more of its requests."""
         self._write_paused = True
         self._since = self._app.now
+        self._count_unread(self._transport.get_write_buffer_size())
+        if self._unread < self._app.held > self._app.max_held:  # alone it may have all of the room
+            self._transport.abort()
         self._pace()
 
     def resume_writing(self) -> None:
         self._write_paused = False
+        self._count_unread(0)
         self._pace()
 
     # Responses
@@ -151,7 +158,10 @@ class Connection(asyncio.Protocol):
             if passed > _LINGER:
                 self._transport.abort()
         elif self._write_paused:
-            if passed > settings.timeout:
+            if (unread := self._transport.get_write_buffer_size()) != self._unread:  # it reads, if slowly
+                self._count_unread(unread)
+                self._since = now
+            elif passed > settings.timeout:
                 self._transport.abort()
         elif self._reader.begun:
             allowed = settings.read_timeout + self._reader.received / _LEAST_RATE
@@ -225,6 +235,11 @@ class Connection(asyncio.Protocol):
             exchange.cancelled = True
         self.pending.clear()
         self._reader.release()
+
+    def _count_unread(self, size: int) -> None:
+        """Answers that are not read take memory as bodies do."""
+        self._app.held += size - self._unread
+        self._unread = size
 
     def _pace(self) -> None:
         """Pause or resume reading."""

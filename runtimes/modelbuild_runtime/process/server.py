@@ -27,6 +27,8 @@ from modelbuild_runtime.settings import Settings
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 2048
+_LAST_CALL = 0.5
+"""Seconds after SIGTERM in which what clients have sent before they knew is still answered, and told to be the last."""
 _OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
 
 
@@ -138,7 +140,11 @@ class Server:
         if self._app.draining:
             return
         logger.info("draining: %d requests in flight", self._app.in_flight)
+        self._app.draining = True
         self._leave_by = monotonic() + self._settings.grace
+        self.loop.call_later(min(_LAST_CALL, self._settings.grace), self._close)
+
+    def _close(self) -> None:
         if self._listener is not None:
             self._listener.close()
         self._app.drain()

@@ -48,7 +48,10 @@ def test_sigterm_lets_running_requests_finish_and_exits_0(tmp_path):
         served.until(lambda: b"mbuild_in_flight 2.0" in served.get("/metrics")[1])
         served.terminate()
         served.until(lambda: "draining" in served.log.read_text())
-        assert served.status("/pid") == 0
+        kept.request("GET", "/pid")  # the client could not know yet
+        response = kept.getresponse()
+        assert (response.status, response.getheader("connection")) == (200, "close")
+        served.until(lambda: served.status("/pid") == 0)
         served.let_go()
         assert running.wait() == (200, b'{"y":[14.0]}')
         status, log = served.end()
