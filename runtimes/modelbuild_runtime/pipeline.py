@@ -90,7 +90,7 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1) -> Pipeline:
         LoadError: one of them cannot be loaded; the message says which and why.
     """
     if manifest.handler is None:
-        engine = load_engine(manifest, root, threads)
+        engine = load_engine(manifest, root, threads, examples=True)
         pipeline = ModelPipeline(engine, complete(engine.signature(), manifest.signature))
         pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
         return pipeline
@@ -108,7 +108,7 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> 
     lend_to_main(module)
 
     def open_model() -> Model:
-        return _model(manifest, root, threads)
+        return _model(manifest, root, threads, examples=not hasattr(module, "preprocess"))
 
     if handler.style == "sagemaker":
         return sagemaker_pipeline(module, manifest, root, open_model)
@@ -119,14 +119,15 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> 
     return functions_pipeline(module, context, open_model, manifest.signature)
 
 
-def _model(manifest: Manifest, root: Path, threads: int) -> Model:
-    engine = load_engine(manifest, root, threads)
+def _model(manifest: Manifest, root: Path, threads: int, *, examples: bool) -> Model:
+    engine = load_engine(manifest, root, threads, examples=examples)
     signature = complete(engine.signature(), manifest.signature)
     return Model(engine.model, signature, engine.predict, row_counted(engine, signature))
 
 
-def load_engine(manifest: Manifest, root: Path, threads: int) -> Engine:
-    """Import the one engine that is needed, and let it load the artifact.
+def load_engine(manifest: Manifest, root: Path, threads: int, *, examples: bool = False) -> Engine:
+    """Import the one engine that is needed, and let it load the artifact. ``examples`` where those of the manifest show
+    what the model itself takes.
 
     Raises:
         LoadError: no such engine, or the artifact is missing or refused.
@@ -141,7 +142,8 @@ def load_engine(manifest: Manifest, root: Path, threads: int) -> Engine:
         if error.name is None or not name.startswith(error.name):
             raise
         raise LoadError(f"there is no runtime {manifest.runtime.name!r} in this server") from error
-    engine: Engine = module.load(path, EngineOptions(threads, manifest.signature, manifest.runtime.options))
+    shown = tuple(example.request for example in manifest.examples) if examples else ()
+    engine: Engine = module.load(path, EngineOptions(threads, manifest.signature, manifest.runtime.options, shown))
     return engine
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Dict, Mapping, NamedTuple, Protocol
+from typing import Any, Dict, Mapping, NamedTuple, Protocol, Tuple
 
 import msgspec
 import numpy as np
@@ -14,12 +14,14 @@ from modelbuild_runtime.signature import Signature
 
 class EngineOptions(msgspec.Struct, frozen=True):
     """``threads`` is the number of cores that one prediction may use; ``signature`` is what the builder read
-    (empty where the artifact does not say); ``options`` are the runtime's own, from the manifest.
+    (empty where the artifact does not say); ``options`` are the runtime's own, from the manifest. ``examples`` are
+    bodies for POST /predict that reach the model as they are.
     """
 
     threads: int = 1
     signature: Signature = Signature()
     options: Dict[str, Any] = {}
+    examples: Tuple[Any, ...] = ()
 
 
 class Engine(Protocol):

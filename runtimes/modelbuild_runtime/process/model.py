@@ -97,12 +97,23 @@ def _failed(done: Replayed, model: Model, settings: Settings) -> LoadError:
     """Whoever packaged the model wants to know why; the log has the traceback of what was raised."""
     name = f"the example {done.example.name!r}" if done.example.name else "an example"
     if done.failure is None:
-        hint = "An example is a body of POST /predict, as a client sends it."
+        hint = _cure(model) or "An example is a body of POST /predict, as a client sends it."
         return LoadError(f"{name} is refused with {done.response.status}: {_words(done.response.body)}", hint)
     what = f"{type(done.failure).__name__}: {str(done.failure).partition(chr(10))[0]}"
     handler = model.manifest.handler
-    where = f" ({line_in(Path(settings.manifest).parent / handler.path, done.failure)})" if handler else ""
-    return LoadError(f"the model or its handler fails on {name}: {what}{where}")
+    place = line_in(Path(settings.manifest).parent / handler.path, done.failure) if handler else ""
+    where = f" ({place})" if handler and place != Path(handler.path).name else ""
+    return LoadError(f"the model or its handler fails on {name}: {what}{where}", _cure(model))
+
+
+def _cure(model: Model) -> str:
+    """Datatypes that were guessed may be wrong, and then the example is right."""
+    guessed = getattr(model.pipeline, "guessed", False)
+    return (
+        "If a datatype was guessed wrongly, declare the columns: preprocess(rows: Annotated[pandas.DataFrame, Record])."
+        if guessed
+        else ""
+    )
 
 
 def _words(body: bytes) -> str:

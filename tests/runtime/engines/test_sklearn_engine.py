@@ -19,6 +19,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     BaggingClassifier,
     HistGradientBoostingClassifier,
@@ -417,3 +418,42 @@ def test_what_cannot_be_loaded(tmp_path: Path, write: Callable[[Path], None], me
     with pytest.raises(LoadError, match=message) as caught:
         load(tmp_path / "m.pkl", EngineOptions())
     assert hint in caught.value.hint
+
+
+class Lengths(TransformerMixin, BaseEstimator):
+    """Takes texts, and would take numbers as well."""
+
+    def fit(self, X: Any, y: Any = None) -> Lengths:
+        self.feature_names_in_ = np.array(X.columns, object)
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        return np.c_[X["city"].astype(str).str.len(), X["rooms"]]
+
+
+EXAMPLES = [
+    {"city": "Lyon", "rooms": 2},
+    [{"city": "Lyon", "rooms": 2}],
+    [["Lyon", 2]],
+    {"instances": [{"city": "Lyon", "rooms": 2}]},
+    {"inputs": {"city": ["Lyon"], "rooms": [2]}},
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize(
+    "model", [make_pipeline(Lengths(), LinearRegression()), DummyClassifier()], ids=["custom", "dummy"]
+)
+def test_an_example_shows_what_the_model_does_not(model: Any, example: Any) -> None:
+    model.fit(HOUSES[["city", "rooms"]], CODES)
+    engine = SklearnEngine(model, Signature(), [example])
+
+    assert engine.signature().inputs == (TensorSpec("city", "BYTES", (-1,)), TensorSpec("rooms", "FP64", (-1,)))
+
+
+def test_a_guess_is_told_with_its_cure(caplog: pytest.LogCaptureFixture) -> None:
+    served(make_pipeline(Lengths(), LinearRegression()).fit(HOUSES[["city", "rooms"]], CODES))
+
+    assert "datatypes of 'city', 'rooms': they are guessed" in caplog.text
+    assert "Annotated[pandas.DataFrame, Record]" in caplog.text

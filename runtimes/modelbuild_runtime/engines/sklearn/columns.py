@@ -8,6 +8,9 @@ import numpy as np
 
 NUMERIC = "FP64"
 
+_ANYTHING = {"FunctionTransformer", "DummyClassifier", "DummyRegressor"}
+"""Those of scikit-learn that take values of any kind."""
+
 
 class Column(NamedTuple):
     """``datatype`` is "" where nothing shows it. ``optional`` where a missing value is something the model knows;
@@ -109,7 +112,7 @@ def _leaf(part: Any, indexes: List[int]) -> Iterator[Tuple[int, Column]]:
         yield from ((index, Column("BYTES" if text else NUMERIC, optional=True)) for index in indexes)
     elif hasattr(part, "vocabulary_") or name == "HashingVectorizer":
         yield from ((index, Column("BYTES")) for index in indexes)
-    elif name == "FunctionTransformer" or not type(part).__module__.startswith("sklearn."):
+    elif name in _ANYTHING or not type(part).__module__.startswith("sklearn."):
         yield from ((index, Column()) for index in indexes)
     else:
         tolerant = name in {"KNNImputer", "IterativeImputer", "MissingIndicator"}

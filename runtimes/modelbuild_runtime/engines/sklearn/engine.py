@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Sequence
 
 import numpy as np
 
 from modelbuild_runtime.engines import EngineOptions
 from modelbuild_runtime.engines.sklearn import estimator
+from modelbuild_runtime.engines.sklearn.exemplified import known_by_example
 from modelbuild_runtime.engines.sklearn.inputs import declared, inputs_of, without_names
 from modelbuild_runtime.engines.sklearn.outputs import as_arrays, output_specs
 from modelbuild_runtime.engines.sklearn.probing import known_by_trying
@@ -24,7 +25,7 @@ _UNKNOWN = re.compile(r"Found unknown categories \[(.+?)\] in column (\d+) durin
 class SklearnEngine:
     """One fitted estimator."""
 
-    def __init__(self, model: Any, declared_signature: Signature) -> None:
+    def __init__(self, model: Any, declared_signature: Signature, examples: Sequence[Any] = ()) -> None:
         self.model = model
         served = estimator.unwrap(model)
         inputs = declared(inputs_of(served), declared_signature.inputs)
@@ -35,7 +36,7 @@ class SklearnEngine:
         self._transform, last = estimator.split(served)
         self._methods = estimator.methods(last)
         self._classes = last.classes_ if estimator.labels_follow(last) else None
-        self._inputs = known_by_trying(inputs, self._call)
+        self._inputs = known_by_trying(known_by_example(inputs, examples, self._call), self._call)
         self._outputs = output_specs(self._inputs, last, self._call)
 
     def signature(self) -> Signature:
@@ -74,7 +75,7 @@ def load(path: Path, options: EngineOptions) -> SklearnEngine:
     if not estimator.is_fitted(model):
         raise LoadError(f"the {type(model).__name__} in {path.name} is not fitted", "Save it after fit().")
     estimator.limit_jobs(model, int(options.options.get("n_jobs", 1)))
-    return SklearnEngine(model, options.signature)
+    return SklearnEngine(model, options.signature, options.examples)
 
 
 def _explain(error: ValueError, given: Mapping[str, Any]) -> None:

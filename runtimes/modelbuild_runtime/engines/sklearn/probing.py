@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from typing import Any, Callable, Dict, Sequence, Tuple
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from modelbuild_runtime.engines.sklearn.columns import NUMERIC, Column
 from modelbuild_runtime.engines.sklearn.inputs import ARRAY, Inputs
 from modelbuild_runtime.tensor import NUMPY
+
+logger = logging.getLogger(__name__)
 
 Call = Callable[[Any], Dict[str, np.ndarray]]
 
@@ -28,8 +31,18 @@ def known_by_trying(inputs: Inputs, call: Call) -> Inputs:
             columns[index] = columns[index]._replace(datatype=datatype)
         tried = inputs._replace(columns=tuple(columns))
         if _works(tried, call):
+            _warn([inputs.names[i] for i in unknown if inputs.names])
             return tried
     return inputs
+
+
+def _warn(names: Sequence[str]) -> None:
+    if names:
+        logger.warning(
+            "nothing in the model shows the datatypes of %s: they are guessed. "
+            "Give an example, or declare the columns: preprocess(rows: Annotated[pandas.DataFrame, Record])",
+            ", ".join(map(repr, names[:20])),
+        )
 
 
 def sample(inputs: Inputs, rows: int = 1) -> Dict[str, np.ndarray]:
