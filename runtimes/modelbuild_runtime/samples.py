@@ -99,7 +99,7 @@ def _value(schema: Mapping[str, Any], definitions: Mapping[str, Any], free: int)
 def _items(schema: Mapping[str, Any], definitions: Mapping[str, Any], free: int) -> List[Any]:
     if "prefixItems" in schema:
         return [_value(item, definitions, free) for item in schema["prefixItems"]]
-    items = schema.get("items") or {"type": "number"}
+    items = schema.get("items") or {"type": "integer"}  # fits an array of any datatype
     length = max(min(free, schema.get("maxItems", free)), schema.get("minItems", 0))
     return [_value(items, definitions, free)] * length
 

@@ -51,6 +51,11 @@ class Column(NamedTuple):
     raw: bool = False
     format: str = ""
 
+    @property
+    def shaped(self) -> bool:
+        """Whether it is an array of a declared shape; one that is not may be of any rank."""
+        return self.array and self.shape != (-1,)
+
 
 class Field(NamedTuple):
     """``name`` on the wire, ``attribute`` of the record."""

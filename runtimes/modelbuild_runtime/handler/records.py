@@ -15,8 +15,10 @@ import numpy as np
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.handler import repair
 from modelbuild_runtime.handler.fields import Column, Field, array_of, column
+from modelbuild_runtime.handler.record_arrays import exact, has_shape, nested_schema
 from modelbuild_runtime.handler.refusal import Refused, from_msgspec, from_pydantic
 from modelbuild_runtime.signature import TensorSpec
+from modelbuild_runtime.tensor import NUMPY
 
 
 def is_record(annotation: Any) -> bool:
@@ -57,6 +59,7 @@ class RecordType:
         self._known = frozenset(self.names)
         self._instances = _pydantic_instances(cls) if pydantic else _msgspec_instances(cls)
         self._getters = [_getter(cls, field) for field in self.fields]
+        self._arrays = [pair for pair in zip(self.fields, self._getters) if pair[0].column.shaped]
 
     def convert(self, items: Sequence[Any]) -> List[Any]:
         """Objects, or values in the order of the fields, to instances.
@@ -70,12 +73,12 @@ class RecordType:
                 if not self._known.issuperset(item):
                     self._refuse_unknown(item, index, len(items))
         try:
-            return self._instances(objects)
+            return self._made(objects)
         except Refused:
             # Tensors and spreadsheets spell values differently: 3.0 for 3, bytes for text.
             repaired = [repair.repair(item, self.fields) for item in objects]
         try:
-            return self._instances(repaired)
+            return self._made(repaired)
         except Refused as refused:
             raise refused.told(objects) from None
 
@@ -90,6 +93,17 @@ class RecordType:
         """Instances from arrays by name, one leading entry a row."""
         lists = {name: repair.entries(array, self._column(name)) for name, array in columns.items()}
         return self.convert([dict(zip(lists, values)) for values in zip(*lists.values())])
+
+    def _made(self, objects: List[Dict[str, Any]]) -> List[Any]:
+        """Instances, whose arrays have the shapes that their annotations say."""
+        made = self._instances(objects)
+        for field, getter in self._arrays:
+            for index, record in enumerate(made):
+                array = getter(record)
+                if isinstance(array, np.ndarray) and not has_shape(array, field.column.shape):
+                    what = f"expected an array of shape {list(field.column.shape)}, got {list(np.shape(array))}"
+                    raise Refused(what, (index, field.name))
+        return made
 
     def _column(self, name: str) -> Column:
         for field in self.fields:
@@ -167,8 +181,7 @@ def _pydantic_instances(cls: Any) -> Callable[[List[Dict[str, Any]]], List[Any]]
 def _decode_array(kind: Any, value: Any) -> Any:
     """Arrays in records: msgspec asks for every type that it does not know."""
     if kind is np.ndarray or typing.get_origin(kind) is np.ndarray:
-        expected = column(kind)
-        return np.asarray(value, None if kind is np.ndarray else array_of([], expected).dtype)
+        return np.asarray(value) if kind is np.ndarray else exact(value, NUMPY[column(kind).datatype])
     if isinstance(kind, type) and isinstance(value, kind):
         return value
     raise NotImplementedError(f"a value of type {kind}")
@@ -226,9 +239,11 @@ def _msgspec_schema(cls: Type[Any], fields: Sequence[Field], takes_more: bool) -
 
 
 def _with_format(field: Field, schema: Dict[str, Any]) -> Dict[str, Any]:
-    """The format of a time, which msgspec leaves out where one without a zone is as good."""
+    """What msgspec leaves out: the shape of an array, and the format of a time where one without a zone is as good."""
     if "anyOf" in schema:
         return {**schema, "anyOf": [_with_format(field, choice) for choice in schema["anyOf"]]}
+    if field.column.shaped and schema.get("type") == "array":
+        return {**schema, **nested_schema(field.column)}
     named = field.column.format and schema.get("type") == "string"
     return {"format": field.column.format, **schema} if named else schema
 
@@ -248,5 +263,5 @@ def _unconstrained(cls: Type[Any], schema: Mapping[str, Any]) -> bool:
     """Whether columns of the right datatypes are all that the type asks for: then rows need not be made."""
     if is_pydantic(cls) or hasattr(cls, "__post_init__"):
         return False
-    plain = {"type", "title", "description", "items", "contentEncoding", "examples"}
+    plain = {"type", "title", "description", "items", "minItems", "maxItems", "contentEncoding", "examples"}
     return all(set(prop) <= plain for prop in schema.get("properties", {}).values())

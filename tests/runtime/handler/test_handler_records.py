@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.handler.records import RecordType, is_record
+from modelbuild_runtime.samples import sample_rows
 from modelbuild_runtime.signature import TensorSpec
 
 Euros = NewType("Euros", float)
@@ -186,7 +188,7 @@ def test_nested_fields_and_closed_sets_are_named() -> None:
     def complaint(**changes: object) -> InvalidInput:
         good = {
             **row, "text": "t", "flag": True, "choice": "a", "colour": "red", "window": [1], "pair": [1, 2],
-            "grid": [[1]], "pixels": [[0]], "blob": "", "anything": {}, "mixed": [], "made": [],
+            "grid": [[1]], "pixels": [[0] * 3] * 2, "blob": "", "anything": {}, "mixed": [], "made": [],
         }  # fmt: skip
         assert len(record.convert([good])) == 1
         with pytest.raises(InvalidInput) as caught:
@@ -198,6 +200,44 @@ def test_nested_fields_and_closed_sets_are_named() -> None:
     assert complaint(choice="c").message == "'choice': Invalid enum value 'c'"
     assert complaint(grid=[[1], [1, None]]).field == "grid.1.1"
     assert complaint(count=1.5).message == "'count': expected an integer, got a number: 1.5"
+
+
+@dataclass
+class Image:
+    pixels: Annotated[NDArray[np.uint8], (2, 2)]
+    scale: Optional[NDArray[np.float32]] = None  # noqa: UP045
+
+
+def test_arrays_of_a_record_have_the_declared_shape() -> None:
+    record = RecordType(Image)
+    row = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+
+    assert record.schema["properties"]["pixels"] == {"type": "array", "items": row, "minItems": 2, "maxItems": 2}
+    (made,) = record.convert([{"pixels": [[1, 2], [3, 255]], "scale": [[1.5, None]]}])
+    assert made.pixels.tolist() == [[1, 2], [3, 255]]
+    assert (made.pixels.dtype, made.scale.dtype, made.scale.shape) == (np.uint8, np.float32, (1, 2))
+    (sample,) = sample_rows(Contract(record.specs, record=record.schema))
+    assert record.convert([sample])[0].pixels.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("pixels", [1, 2, 3], r"'pixels': expected an array of shape \[2, 2\], got \[3\]"),
+        ("pixels", np.zeros((2, 3), np.uint8), r"'pixels': expected an array of shape \[2, 2\], got \[2, 3\]"),
+        ("pixels", [[1, 2], [3, 256]], "'pixels': expected an array of uint8"),
+        ("pixels", [[1, 2], [3, -1]], "'pixels': expected an array of uint8"),
+        ("pixels", [[1, 2], [3, 1.5]], "'pixels': expected an array of uint8"),
+        ("pixels", [[1, 2], [3, 10**400]], "'pixels': expected an array of uint8"),
+        ("pixels", [[1, 2], [3]], "'pixels': expected an array of uint8"),
+        ("pixels", "ab", "'pixels': expected an array of uint8"),
+        ("scale", [1e39], "'scale': expected an array of float32"),
+    ],
+)
+def test_arrays_of_a_record_hold_what_was_sent(name: str, value: object, complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=complaint) as caught:
+        RecordType(Image).convert([{"pixels": [[1, 2], [3, 4]], name: value}])
+    assert caught.value.field == name
 
 
 def test_a_types_own_check_is_told() -> None:
