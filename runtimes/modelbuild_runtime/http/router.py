@@ -15,6 +15,7 @@ from modelbuild_runtime.protocols import Prediction, Protocol, Route
 from modelbuild_runtime.request import Request, Response
 
 _REMEMBERED = 512
+_SLASH = re.compile("%2f", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
@@ -108,6 +109,8 @@ class Router:
         return Match(path, query, params, only, routes, _allowed(node), owner)
 
     def _node(self, raw: str, path: str) -> Tuple[Optional[_Node], Dict[str, str]]:
+        if "%2" in raw:  # an escaped slash is part of a name, and separates none
+            path = unquote(_SLASH.sub("%252F", raw))
         for candidate, text in ((raw, path), (raw.rstrip("/"), path.rstrip("/"))):
             node = self._exact.get(text)
             if node is not None:

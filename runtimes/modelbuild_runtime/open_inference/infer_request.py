@@ -205,12 +205,15 @@ def _large(body: Body) -> Optional[InferRequest]:
     document = flat_buffer.document(body)
     if not flat_buffer.is_object(document) or not flat_buffer.is_array(document.get("inputs")):
         return None
+    names = list(document.keys())
+    if len(set(names)) != len(names):
+        return None
     items = [_large_input(part) for part in document["inputs"]]
     found = [item for item in items if item is not None]
     if len(found) != len(items):
         return None
     rest = {name: flat_buffer.plain(document[name]) for name in document if name != "inputs"}
-    arrays = 1 + sum(1 + count for _, count in found) + ("outputs" in rest)
+    arrays = 1 + sum(1 + count for _, count in found) + isinstance(rest.get("outputs"), list)
     if not flat_buffer.holds_arrays(body, arrays):
         return None
     try:
@@ -223,7 +226,7 @@ def _large(body: Body) -> Optional[InferRequest]:
 
 def _large_input(part: Any) -> Optional[Tuple[Input, int]]:
     """An input, and how many JSON arrays its data are."""
-    if not flat_buffer.is_object(part) or set(part.keys()) != {"name", "shape", "datatype", "data"}:
+    if not flat_buffer.is_object(part) or sorted(part.keys()) != ["data", "datatype", "name", "shape"]:
         return None
     name, datatype, shape = part["name"], part["datatype"], flat_buffer.plain(part["shape"])
     if datatype not in NUMPY or not flat_buffer.is_array(part["data"]):

@@ -47,8 +47,8 @@ class Queue(Protocol):
 
 class Application:
     """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM;
-    ``held`` are the bytes of large bodies that were not answered, and of answers not read yet, ``max_held`` the most that
-    they may be; ``beside`` does what would keep the loop for long.
+    ``held`` are the bytes of large bodies that were not answered, and of answers not read yet, ``max_held`` the most
+    that they may be; ``beside`` does what would keep the loop for long.
     """
 
     def __init__(self, settings: Settings, router: Router) -> None:

@@ -217,3 +217,36 @@ def test_any_json_is_read_or_refused(value):
         decode(value, memoryview(b"12345678"))
     except ServerError as error:
         assert error.status in {400, 413}  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        (b'"name": "x"', b'"data": [1], "name": "x"'),
+        (b'{"inputs"', b'{"inputs": [], "inputs"'),
+        (b"[[0.123456789012345, 0]", b"[[[0.123456789012345], 0]"),
+        (b"]]}]}", b']]}], "outputs": null}'),
+    ],
+)
+def test_a_large_body_means_what_a_small_one_means(old, new, monkeypatch):
+    body = large().replace(old, new, 1)
+    assert new in body
+
+    def meaning():
+        try:
+            return [np.asarray(tensor.data).tolist() for tensor in decode(body).values()]
+        except ServerError as error:
+            return error.message
+
+    fast = meaning()
+    monkeypatch.setattr(flat_buffer, "HERE", False)
+    slow = meaning()
+    assert isinstance(fast, str) == isinstance(slow, str)
+    if isinstance(fast, list):
+        np.testing.assert_allclose(fast, slow)
+
+
+def test_a_ragged_large_body_beside_null_outputs_is_refused():
+    body = large().replace(b"[[0.123456789012345, 0]", b"[[[0.123456789012345], 0]", 1)
+    with pytest.raises(InvalidInput):
+        decode(body.replace(b"]]}]}", b']]}], "outputs": null}'))

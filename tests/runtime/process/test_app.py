@@ -203,3 +203,9 @@ def test_protocols_may_not_change_what_is_shared():
 
     Client(Route("POST", "/x", keep)).send(request(target=b"/x"), request(target=b"/x"))
     assert seen[0] is seen[1]  # which is why they must not
+
+
+@pytest.mark.parametrize("path", [b"/health%2Fready", b"/health%2fready"])
+def test_an_escaped_slash_separates_nothing(path):
+    assert answer(Client().send(get(path)))[0] == 404
+    assert answer(Client().send(get(b"/health/read%79")))[0] == 200
