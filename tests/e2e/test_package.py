@@ -71,7 +71,7 @@ def test_talk_goes_to_stderr_in_plain_lines_and_ends_with_a_table(
 def test_the_engines_log_with_v(mbuild: Mbuild, project: Project, image: Callable[..., str]) -> None:
     outcome = mbuild("package", project.model, "-H", project.handler, "-t", image(), "-v")
     assert "  | engine: Docker " in outcome.err
-    assert re.search(r"^  \| .*COPY handler/ /$", outcome.err, re.MULTILINE)
+    assert re.search(r"^  \| .*COPY --chown=0:0 handler/ /$", outcome.err, re.MULTILINE)
 
 
 def test_json_of_a_packaged_image(packaged: dict[str, Any], client: Any) -> None:
@@ -102,7 +102,7 @@ def test_labels_describe_the_image(packaged: dict[str, Any], client: Any, base: 
     assert DIGEST.fullmatch(labels["mbuild.artifact"])
     assert any(item.startswith("onnxruntime==") for item in json.loads(labels["mbuild.requirements"]))
     contract = json.loads(labels["mbuild.contract"])
-    assert [item["name"] for item in contract["contract"]["inputs"]] == ["price", "count"]
+    assert [item["name"] for item in contract["inputs"]] == ["price", "count"]
     assert json.loads(labels["mbuild.signature"])["inputs"][0]["name"] == "x"
 
 

@@ -23,7 +23,7 @@ from modelbuild.registry.reference import parse
 
 REPOSITORY = "mbuild-stage"
 # Raised when a stage of the same contents would be built otherwise.
-_FORMAT = 1
+_FORMAT = 2
 # Each kind of stage; the least recently used go. Layers that an image still has cost nothing.
 KEEP = 6
 # Another build may be about to start from one that it found.

@@ -13,22 +13,29 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from modelbuild.dependencies.lock import Lock
 from modelbuild.planning.plan import Plan
 
+# Root owns all files anyway. The flag makes these instructions others than those of a rendered folder: BuildKit 20.10
+# stamps what it is sent as a folder with the time, and would find such a layer in its cache when a tar is built.
+_OWN = "--chown=0:0 "
+
 
 def render(plan: Plan) -> str:
     """The Dockerfile that copies every layer of the context."""
-    return _render("Dockerfile.j2", plan=plan, base=plan.base.pinned, layers=_names(plan), final=True, first=True)
+    return _render(
+        "Dockerfile.j2", plan=plan, base=plan.base.pinned, layers=_names(plan), final=True, first=True, copy_flags=""
+    )
 
 
 def render_stage(plan: Plan, base_reference: str, layers: Sequence[str], *, final: bool) -> str:
     """A Dockerfile of some layers only, on an image that has those before them; ``final`` adds the settings."""
     first = bool(layers) and layers[0] == plan.layers[0].name
-    return _render("Dockerfile.j2", plan=plan, base=base_reference, layers=tuple(layers), final=final, first=first)
+    values = {"layers": tuple(layers), "final": final, "first": first, "copy_flags": _OWN}
+    return _render("Dockerfile.j2", plan=plan, base=base_reference, **values)
 
 
 def render_portable(plan: Plan, lock: Lock) -> str:
     """A Dockerfile that installs requirements.lock by itself, for those who keep it in git and build it elsewhere."""
     layers = tuple(name for name in _names(plan) if name != "dependencies")
-    return _render("Dockerfile.portable.j2", plan=plan, base=plan.base.pinned, layers=layers, lock=lock)
+    return _render("Dockerfile.portable.j2", plan=plan, base=plan.base.pinned, layers=layers, lock=lock, copy_flags="")
 
 
 def _names(plan: Plan) -> tuple[str, ...]:

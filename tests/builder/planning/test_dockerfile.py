@@ -59,7 +59,7 @@ def test_stages_together_say_what_the_whole_says(full_plan):
 
 
 def _instructions(text):
-    joined = text.replace("\\\n", " ")
+    joined = text.replace("\\\n", " ").replace("COPY --chown=0:0 ", "COPY ")
     return [" ".join(line.split()) for line in joined.splitlines() if line and not line.startswith("#")]
 
 

@@ -4,8 +4,8 @@ ARG PLATFORM=linux/amd64
 FROM --platform=${PLATFORM} ${BASE}
 
 # One layer a folder, each shaped like the root file system: what changes rarely comes first.
-COPY handler/ /
-COPY manifest/ /
+COPY --chown=0:0 handler/ /
+COPY --chown=0:0 manifest/ /
 
 ENV FOREST_TELEMETRY="0" \
     HOME="/tmp" \

@@ -4,5 +4,5 @@ ARG PLATFORM=linux/amd64
 FROM --platform=${PLATFORM} ${BASE}
 
 # One layer a folder, each shaped like the root file system: what changes rarely comes first.
-COPY dependencies/ /
-COPY server/ /
+COPY --chown=0:0 dependencies/ /
+COPY --chown=0:0 server/ /
