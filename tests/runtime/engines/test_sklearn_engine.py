@@ -27,6 +27,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     VotingClassifier,
 )
+from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -320,6 +321,16 @@ def test_values_that_the_model_refuses_are_the_clients_to_hear(given: dict, name
     assert caught.value.field == name
 
 
+def test_a_number_that_is_no_category_is_told_plainly() -> None:
+    frame = pd.DataFrame({"u": X[:, 0], "code": RNG.integers(100, 104, 60)})
+    chosen = ColumnTransformer([("c", OneHotEncoder(), ["code"])], remainder="passthrough")
+    engine = served(make_pipeline(chosen, LogisticRegression()).fit(frame, Y))
+
+    with pytest.raises(InvalidInput, match="input 'code': 999 is not a value") as caught:
+        engine.predict({"u": np.array([1.0]), "code": np.array([999])})
+    assert caught.value.field == "code"
+
+
 def test_a_frame_without_pandas_is_told_at_load(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_pipeline(columns(), LogisticRegression()).fit(HOUSES, Y)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -397,6 +408,11 @@ def unpicklable(path: Path, module: str) -> None:
         (lambda path: write_pickle({"model": 1}, path), "holds a dict, not an estimator", "fitted pipeline itself"),
         (lambda path: write_pickle(LogisticRegression(), path), "LogisticRegression in m.pkl is not fitted", "fit"),
         (lambda path: write_pickle(DBSCAN().fit(X), path), "DBSCAN cannot predict on new data", "handler"),
+        (
+            lambda path: write_pickle(make_pipeline(DictVectorizer(), LinearRegression()).fit([{"a": 1}], [1]), path),
+            "first step, a DictVectorizer, takes dicts",
+            "handler",
+        ),
         (lambda path: path.write_bytes(b"nonsense"), "m.pkl cannot be loaded: ", ""),
         (lambda path: path.write_bytes(pickle.dumps(X)[:50]), "m.pkl cannot be loaded: ", ""),
         (
@@ -410,7 +426,7 @@ def unpicklable(path: Path, module: str) -> None:
             "requirements",
         ),
     ],
-    ids=["dict", "unfitted", "dbscan", "garbage", "truncated", "main", "module"],
+    ids=["dict", "unfitted", "dbscan", "dicts", "garbage", "truncated", "main", "module"],
 )
 def test_what_cannot_be_loaded(tmp_path: Path, write: Callable[[Path], None], message: str, hint: str) -> None:
     write(tmp_path / "m.pkl")

@@ -19,6 +19,7 @@ from modelbuild_runtime.engines.sklearn.reading import read
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.signature import Signature
 
+_SCALAR = re.compile(r"np\.\w+\(([^()]*)\)")
 _UNKNOWN = re.compile(r"Found unknown categories \[(.+?)\] in column (\d+) during transform")
 
 
@@ -28,6 +29,7 @@ class SklearnEngine:
     def __init__(self, model: Any, declared_signature: Signature, examples: Sequence[Any] = ()) -> None:
         self.model = model
         served = estimator.unwrap(model)
+        estimator.refuse_dicts(served)
         inputs = declared(inputs_of(served), declared_signature.inputs)
         if inputs.kind == "frame" and importlib.util.find_spec("pandas") is None:
             raise LoadError("the model was fitted on a data frame, and pandas is not installed", "Require pandas.")
@@ -87,7 +89,7 @@ def _explain(error: ValueError, given: Mapping[str, Any]) -> None:
     text = str(error)
     unknown = _UNKNOWN.search(text)
     if unknown is not None:
-        value = unknown.group(1)
+        value = _SCALAR.sub(r"\1", unknown.group(1))
         name = next((str(n) for n in given if _holds(given[n], value)), "")
         raise InvalidInput(f"{_input(name)}{value} is not a value that the model knows", field=name) from error
     if "contains NaN" in text or "contains infinity" in text:

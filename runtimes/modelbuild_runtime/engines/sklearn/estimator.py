@@ -55,6 +55,28 @@ def methods(last: Any) -> List[Tuple[str, Method]]:
     return found
 
 
+def refuse_dicts(model: Any) -> None:
+    """No contract says which keys a row may have.
+
+    Raises:
+        LoadError: the model takes dicts.
+    """
+    first = first_steps(model)[-1]
+    if type(first).__name__ in {"DictVectorizer", "FeatureHasher"}:
+        raise LoadError(
+            f"the model's first step, a {type(first).__name__}, takes dicts of any keys, not columns",
+            "Write a handler with load(context) and predict(model, inputs) that gives it dicts.",
+        )
+
+
+def first_steps(model: Any) -> List[Any]:
+    """The estimator, its first step, that one's first step, and so on."""
+    chain = [model]
+    while hasattr(chain[-1], "steps"):
+        chain.append(chain[-1].steps[0][1])
+    return chain
+
+
 def labels_follow(last: Any) -> bool:
     """Whether predict is by definition the class of the largest probability, so that one call makes both.
 

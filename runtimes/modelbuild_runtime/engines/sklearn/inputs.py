@@ -7,7 +7,7 @@ from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from modelbuild_runtime.engines.sklearn.columns import NUMERIC, Column, columns
-from modelbuild_runtime.engines.sklearn.estimator import parts
+from modelbuild_runtime.engines.sklearn.estimator import first_steps, parts
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.signature import TensorSpec
 
@@ -97,7 +97,7 @@ def _takes_array(model: Any, found: Sequence[Column]) -> bool:
     if not all(column.datatype == NUMERIC and column.used and not column.labels for column in found):
         return False
     named = [part for part in parts(model) if "feature_names_in_" in vars(part)]
-    if any(part not in _first_steps(model) for part in named):
+    if any(part not in first_steps(model) for part in named):
         return False
     return not any(
         type(part).__name__ in _BY_NAME
@@ -106,14 +106,6 @@ def _takes_array(model: Any, found: Sequence[Column]) -> bool:
         or getattr(part, "_sklearn_output_config", None)
         for part in parts(model)
     )
-
-
-def _first_steps(model: Any) -> List[Any]:
-    """The estimator, its first step, that one's first step, and so on."""
-    chain = [model]
-    while hasattr(chain[-1], "steps"):
-        chain.append(chain[-1].steps[0][1])
-    return chain
 
 
 def without_names(model: Any) -> Any:
