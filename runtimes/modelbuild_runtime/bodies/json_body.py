@@ -119,6 +119,7 @@ def _not_json(body: Body, error: Exception) -> InvalidInput:
     text = str(error)
     if isinstance(error, UnicodeDecodeError):
         text = "it is not UTF-8"
+    text = text.replace("JSON is malformed: ", "", 1)
     return InvalidInput(f"the body is not JSON: {text[:1].lower()}{text[1:]}")
 
 

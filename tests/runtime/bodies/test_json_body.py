@@ -122,3 +122,9 @@ def test_brackets_in_strings_are_no_nesting(text):
     deep = f'["{text}",'.encode() * 65 + b"1" + b"]" * 65
     with pytest.raises(TooLarge):
         read(deep)
+
+
+def test_what_is_wrong_with_json_is_said_once():
+    with pytest.raises(InvalidInput) as caught:
+        read(b"{x}")
+    assert caught.value.message == "the body is not JSON: object keys must be strings (byte 1)"
