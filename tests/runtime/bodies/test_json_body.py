@@ -24,7 +24,7 @@ def test_tokens_of_numbers_that_are_not_finite_are_read():
         (b"", "the body is empty"),
         (b" \n", "the body is empty"),
         (b"{", "the body is not JSON: input data was truncated"),
-        (b"[1,]", "the body is not JSON: JSON is malformed: trailing comma in array (byte 3)"),
+        (b"[1,]", "the body is not JSON: trailing comma in array (byte 3)"),
         (b'"\xff"', "the body is not JSON: it is not UTF-8"),
         (b"[NaN", "the body is not JSON: expecting"),
         (b"[NaN] x", "the body is not JSON: extra data"),
