@@ -23,11 +23,13 @@ from runtime.fakes import FakePipeline, fake_protocol  # noqa: E402
 
 
 class Process(FakePipeline):
-    """Two rows have a meaning: 13 kills the process, 14 waits for the file that ``FAKE_GATE`` names."""
+    """Three rows have a meaning: 13 kills the process, 14 waits for the file that ``FAKE_GATE`` names, -15 never ends."""
 
     def run(self, inputs: Any, parameters: Any = None) -> Any:
         if (inputs["x"] == 13).any():
             os.kill(os.getpid(), 9)
+        while (inputs["x"] == -15).any():
+            Path(os.environ["FAKE_GATE"]).touch()
         if (inputs["x"] == 14).any():
             while not Path(os.environ["FAKE_GATE"]).exists():
                 time.sleep(0.005)

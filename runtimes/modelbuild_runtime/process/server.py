@@ -21,6 +21,7 @@ from modelbuild_runtime.process.app import Application, closed_router
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.model import Model
+from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.protocols import Statistics
 from modelbuild_runtime.settings import Settings
 
@@ -48,6 +49,7 @@ class Server:
         self._model: Optional[Model] = None
         self._listener: Optional[asyncio.AbstractServer] = None
         self._leave_by = 0.0
+        self._watchdog: Optional[Watchdog] = None
         self._parent = os.getppid()
 
     def listen(self, sock: socket.socket) -> None:
@@ -78,13 +80,16 @@ class Server:
 
     def run(self) -> None:
         """Serve until SIGTERM, then finish what has begun."""
+        self._watchdog = Watchdog(self._settings.grace)
         for number in (signal.SIGTERM, signal.SIGINT):
-            self.loop.add_signal_handler(number, self._drain)
+            signal.signal(number, self._end)  # Python's own way: the loop's waits for a loop that turns
         self.loop.run_forever()
         if self._app.in_flight:
             logger.warning("%d requests did not finish within MBUILD_GRACE", self._app.in_flight)
         self._post()
-        _exit_by(self._leave_by, stuck=self._batcher is not None and not self._batcher.idle)
+        if self._batcher is not None and not self._batcher.idle:  # native code cannot be told to stop
+            logging.shutdown()
+            os._exit(0)
 
     # What the process says of itself
 
@@ -129,19 +134,25 @@ class Server:
         self._post()
         if self._board is not None and os.getppid() != self._parent:
             logger.error("the supervisor is gone")
-            self._drain()
+            self._end()
         self.loop.call_later(1.0, self._patrol)
 
     def _post(self) -> None:
         if self._board is not None:
             self._board.write(self._slot, self._app.metrics.dump())
 
+    def _end(self, *_: object) -> None:
+        if not self._leave_by:
+            self._leave_by = monotonic() + self._settings.grace
+        if self._watchdog is not None:
+            self._watchdog.tell()
+        self.loop.call_soon_threadsafe(self._drain)
+
     def _drain(self) -> None:
         if self._app.draining:
             return
         logger.info("draining: %d requests in flight", self._app.in_flight)
         self._app.draining = True
-        self._leave_by = monotonic() + self._settings.grace
         self.loop.call_later(min(_LAST_CALL, self._settings.grace), self._close)
 
     def _close(self) -> None:
@@ -202,15 +213,3 @@ def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
         raise LoadError(f"cannot listen on {settings.host!a}, port {settings.port}: {why}", hint) from error
     sock.setblocking(False)
     return sock
-
-
-def _exit_by(deadline: float, *, stuck: bool) -> None:
-    """See that the process ends: a thread that is still in native code, or one that a handler started, could keep the
-    interpreter from doing so.
-    """
-    if stuck:
-        logging.shutdown()
-        os._exit(0)
-    timer = threading.Timer(max(1.0, deadline - monotonic()), os._exit, (0,))
-    timer.daemon = True
-    timer.start()

@@ -72,6 +72,20 @@ def test_sigterm_ends_within_the_grace_period_whatever_runs(tmp_path):
     assert "1 requests did not finish within MBUILD_GRACE" in log
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_ends_within_the_grace_period_though_a_prediction_holds_up_the_loop(tmp_path, workers):
+    one_thread = {"OPENBLAS_NUM_THREADS": 1, "OMP_NUM_THREADS": 1}
+    with serving(tmp_path, MBUILD_GRACE=0.3, MBUILD_WORKERS=workers, **one_thread) as served:
+        served.until_ready()
+        InBackground(served, [[-15, 0, 0]])
+        served.until((tmp_path / "gate").exists)
+        served.terminate()
+        status, log = served.end()
+    assert status == 0
+    assert log.count("MBUILD_GRACE is over") == 1
+    assert "did not stop: killed" not in log
+
+
 def test_sigterm_while_loading(tmp_path):
     with serving(tmp_path, FAKE_LOADING=30) as served:
         served.until(lambda: served.status("/health/live") == 200)
