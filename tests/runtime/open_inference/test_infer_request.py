@@ -223,30 +223,21 @@ def test_any_json_is_read_or_refused(value):
     "old, new",
     [
         (b'"name": "x"', b'"data": [1], "name": "x"'),
-        (b'{"inputs"', b'{"inputs": [], "inputs"'),
-        (b"[[0.123456789012345, 0]", b"[[[0.123456789012345], 0]"),
-        (b"]]}]}", b']]}], "outputs": null}'),
+        (b'"name": "x"', b'"data": 1, "name": "x"'),
+        (b'{"inputs"', b'{"inputs": 1, "inputs"'),
+        (b"1.123456789012345,", b"[1.123456789012345],"),
     ],
 )
-def test_a_large_body_means_what_a_small_one_means(old, new, monkeypatch):
-    body = large().replace(old, new, 1)
-    assert new in body
+@pytest.mark.parametrize("end", [b"", b', "outputs": null'])
+def test_a_large_body_means_what_a_small_one_means(old, new, end, monkeypatch):
+    body = large().replace(old, new, 1)[:-1] + end + b"}"
 
     def meaning():
         try:
-            return [np.asarray(tensor.data).tolist() for tensor in decode(body).values()]
-        except ServerError as error:
-            return error.message
+            return [np.asarray(tensor.data, np.float32).ravel().tolist() for tensor in decode(body).values()]
+        except (ServerError, ValueError) as error:
+            return type(error)
 
     fast = meaning()
     monkeypatch.setattr(flat_buffer, "HERE", False)
-    slow = meaning()
-    assert isinstance(fast, str) == isinstance(slow, str)
-    if isinstance(fast, list):
-        np.testing.assert_allclose(fast, slow)
-
-
-def test_a_ragged_large_body_beside_null_outputs_is_refused():
-    body = large().replace(b"[[0.123456789012345, 0]", b"[[[0.123456789012345], 0]", 1)
-    with pytest.raises(InvalidInput):
-        decode(body.replace(b"]]}]}", b']]}], "outputs": null}'))
+    assert fast == meaning()
