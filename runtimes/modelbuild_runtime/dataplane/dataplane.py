@@ -112,11 +112,19 @@ class Dataplane:
         if isinstance(payload, Rows):
             if not payload.items:
                 raise no_rows()
-            records = self._pipeline.convert(payload.items)
+            records = self._converted(payload.items)
         else:
             prepared = self._as_columns(request)
             records = self._pipeline.rows(self._arrays([prepared[0]]))
         return (records, len(records), None if self._key_of_rows is None else self._key_of_rows(records))
+
+    def _converted(self, items: List[Any]) -> List[Any]:
+        try:
+            return self._pipeline.convert(items)
+        except Exception:
+            raise
+        except BaseException as error:  # a record type's own check may raise anything, and must not end the loop
+            raise RuntimeError(f"a row cannot be converted: {type(error).__name__}") from error
 
     def _join_columns(self, jobs: Sequence[Job]) -> Dict[str, np.ndarray]:
         return self._arrays([job.inputs for job in jobs])

@@ -41,10 +41,9 @@ def warm_up(pipeline: Pipeline) -> WarmUp:
     error: Optional[Exception] = None
     for free in _FREE_SIZES:
         try:
-            inputs = _inputs(pipeline, 1, free)
-            if inputs is None:
+            if _inputs(pipeline, 1, free) is None:
                 return WarmUp()
-            seconds, answer = _run(pipeline, inputs)
+            seconds, answer = _run(pipeline, free)
         except Exception as failure:  # noqa: BLE001  # the model or the handler may raise anything
             error = error or failure
             continue
@@ -69,9 +68,10 @@ def learn(contract: Contract, answer: Answer) -> Contract:
     return msgspec.structs.replace(contract, outputs=outputs)
 
 
-def _run(pipeline: Pipeline, inputs: Any) -> Tuple[float, Answer]:
+def _run(pipeline: Pipeline, free: int) -> Tuple[float, Answer]:
     seconds = []
     for _ in range(REPEATS):
+        inputs = _inputs(pipeline, 1, free)  # anew: a handler may change what it is given
         began = perf_counter()
         answer = pipeline.run(inputs)
         seconds.append(perf_counter() - began)

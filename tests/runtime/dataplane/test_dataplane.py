@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -229,6 +230,13 @@ def test_rows_go_through_the_pipeline_s_own_conversion():
         job(dataplane, rows({}))
     with pytest.raises(InvalidInput, match="no row"):
         job(dataplane, rows())
+
+
+def test_a_record_s_own_check_does_not_end_the_process():
+    pipeline = FakePipeline(Contract(), "rows")
+    pipeline.convert = lambda items: sys.exit(3)  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="cannot be converted: SystemExit"):
+        job(Dataplane(pipeline), rows({"a": 1}))
 
 
 def test_tensors_become_rows_for_handlers_that_take_rows():

@@ -166,3 +166,22 @@ def test_what_an_answer_teaches(inputs: tuple[int, ...], outputs: Any, answer: n
 def test_items_that_are_no_objects() -> None:
     assert learn(Contract(), ["a", "b"]).outputs == (TensorSpec("output", "BYTES", (-1,)),)
     assert learn(Contract(), [[1], [1, 2]]).outputs == (TensorSpec("output", "BYTES", (-1,)),)
+
+
+def test_a_handler_that_changes_its_records_is_still_joined(tmp_path: Path) -> None:
+    source = """
+from dataclasses import dataclass
+
+@dataclass
+class Row:
+    a: float
+
+def preprocess(row: Row):
+    row.a *= 2
+    return [row.a, 1.0]
+"""
+    pipe = pipeline(tmp_path, source)
+
+    warm_up(pipe)
+
+    assert pipe.batchable
