@@ -84,7 +84,9 @@ class Server:
     """One run of the server as a child process."""
 
     def __init__(self, interpreter: Path, environment: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen([interpreter, "-m", "modelbuild_runtime", "serve"], env=dict(environment))
+        # A session of its own: Ctrl-C is for mbuild, which asks the server once. A second signal would cut it short.
+        command = [str(interpreter), "-m", "modelbuild_runtime", "serve"]
+        self._process = subprocess.Popen(command, env=dict(environment), start_new_session=True)
 
     @property
     def exit_code(self) -> int | None:
