@@ -106,28 +106,28 @@ def test_labels_describe_the_image(packaged: dict[str, Any], client: Any, base: 
     assert json.loads(labels["mbuild.signature"])["inputs"][0]["name"] == "x"
 
 
-def test_after_an_edit_of_the_handler_only_its_layer_changes(
-    mbuild: Mbuild, project: Project, image: Callable[..., str], packaged: dict[str, Any]
-) -> None:
+def test_what_a_rebuild_touches(mbuild: Mbuild, project: Project, image: Callable[..., str]) -> None:
+    """An edit of the handler changes the handler's layer, a new model the model's, and all others are what they were."""
+    command = ("package", project.model, "-H", project.handler, "-t", image(), "--name", "same", "--json")
+    first = mbuild(*command).json
     project.handler.write_text(FEATURES.replace("outputs: dict", "outputs: dict[str, object]"))
-    edited = mbuild("package", project.model, "-H", project.handler, "-t", image(), "--name", "packaged", "--json").json
-    before, after = layers(packaged), layers(edited)
-    assert {name for name in before if before[name] != after[name]} == {"handler"}
-    cached = {layer["name"] for layer in edited["layers"] if layer["cached"]}
-    assert {"base", "dependencies", "server", "model"} <= cached
-    assert "handler" not in cached
-
-
-def test_after_a_new_model_the_dependencies_are_untouched(
-    mbuild: Mbuild, project: Project, image: Callable[..., str], packaged: dict[str, Any]
-) -> None:
+    edited = mbuild(*command).json
     project.model.write_bytes(linear_onnx((2.0, 3.00001)))
-    retrained = mbuild("package", project.model, "-H", project.handler, "-t", image(), "--name", "packaged", "--json")
-    before, after = layers(packaged), layers(retrained.json)
-    assert {name for name in before if before[name] != after[name]} == {"model"}
-    cached = {layer["name"] for layer in retrained.json["layers"] if layer["cached"]}
-    assert {"base", "dependencies", "server"} <= cached
-    assert "model" not in cached
+    retrained = mbuild(*command).json
+    assert changed(first, edited) == {"handler"}
+    assert changed(edited, retrained) == {"model"}
+    assert {"base", "dependencies", "server", "model"} <= from_cache(edited)
+    assert {"base", "dependencies", "server"} <= from_cache(retrained)
+    assert "handler" not in from_cache(edited)
+    assert "model" not in from_cache(retrained)
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {name for name, digest in layers(after).items() if layers(before).get(name) != digest}
+
+
+def from_cache(packaged: dict[str, Any]) -> set[str]:
+    return {layer["name"] for layer in packaged["layers"] if layer["cached"]}
 
 
 def test_a_model_alone_with_the_default_base(

@@ -109,8 +109,8 @@ def forbidding() -> Iterator[str]:
 
     class Forbidding(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = b'{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}'
-            self.send_response(200 if self.path == "/v2/" else 403)
+            body = b'{"errors":[{"code":"DENIED","message":"this team may only read"}]}'
+            self.send_response(200 if self.path == "/v2/" else 404 if self.command == "HEAD" else 403)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -134,7 +134,7 @@ def test_a_registry_that_refuses(mbuild: Mbuild, small: Callable[..., str], forb
     outcome = mbuild.fails(23, "push", reference)
     assert "may not write to" in outcome.message
     assert forbidding in outcome.message
-    assert "denied" in outcome.details
+    assert "this team may only read" in outcome.details
     assert f"docker login {forbidding}" in outcome.hint
 
 
