@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +16,12 @@ import pytest
 from e2e.command import Mbuild
 from e2e.projects import ANSWER, FEATURES, REQUEST, Project
 from e2e.servers import HARDENED, ask, running
-from modelbuild.runtime import builtin_runtimes
+from modelbuild.runtime import Runtime, builtin_runtimes
 
 pytestmark = pytest.mark.docker
 
 SLOW = FEATURES.replace(
-    "def preprocess(order: Order) -> dict:\n", "def preprocess(order: Order) -> dict:\n    time.sleep(order.price)\n"
+    "def preprocess(order: Order) -> dict:\n", "def preprocess(order: Order) -> dict:\n    time.sleep(2 * (order.price == 2))\n"
 ).replace("from dataclasses", "import time\nfrom dataclasses")
 
 
@@ -31,7 +33,7 @@ def server(packaged: dict[str, Any], client: Any) -> Iterator[tuple[Any, str]]:
 
 @pytest.fixture
 def slow(mbuild: Mbuild, project: Project, image: Callable[..., str]) -> str:
-    """An image whose answers take as many seconds as the price says."""
+    """An image that takes two seconds to answer for a price of 2."""
     project.handler.write_text(SLOW)
     reference = image()
     mbuild("package", project.model, "-H", project.handler, "-t", reference, "--no-verify")
@@ -213,11 +215,18 @@ def test_live_while_a_prediction_takes_long(slow: str, client: Any) -> None:
         asking.join(30)
 
 
-def test_size_over_the_base(packaged: dict[str, Any], client: Any, base: str) -> None:
-    """The runtime's own ceiling holds, in an image with a model of nothing."""
-    ceiling = next(runtime.max_size_mb for runtime in builtin_runtimes() if runtime.name == "onnx")
+@pytest.mark.parametrize("runtime", builtin_runtimes(), ids=lambda runtime: runtime.name)
+def test_size_over_the_base(
+    mbuild: Mbuild, image: Callable[..., str], client: Any, base: str, tmp_path: Path, runtime: Runtime
+) -> None:
+    """The runtime's own ceiling holds for its sample, which answers rightly."""
+    sample = import_module(f"modelbuild_runtime.engines.{runtime.name}.sample").make(tmp_path)
+    example = tmp_path / "sample.json"
+    example.write_text(json.dumps({"request": sample.request, "expected": sample.expected}))
+    packaged = mbuild("package", sample.path, "-e", example, "-t", image(), "--json").json
+    assert packaged["verification"]["examples"][0]["difference"] == ""
     over_the_base = packaged["size"] - client.images.get(base).attrs["Size"]
-    assert 0 < over_the_base <= ceiling * 1_000_000
+    assert 0 < over_the_base <= runtime.max_size_mb * 1_000_000
 
 
 def test_commands_of_the_image(packaged: dict[str, Any], client: Any) -> None:
