@@ -60,7 +60,7 @@ class Draft:
 def make_draft(model: Path, options: Options, host: Host, progress: Progress, engine: BuildEngine | None) -> Draft:
     """Read, choose, resolve, fetch and plan. ``engine`` looks at the base image; without one it stays unpinned."""
     wheel_platform(options.platform)  # before a registry is asked for a base of a platform that cannot be
-    progress.step("Reading", model.name)
+    progress.step("Reading", model.name or str(model))
     source = read_source(model, options, host)
     require_safe(source.reading, allow_unsafe=options.allow_unsafe)
     if source.reading.prepare:

@@ -17,7 +17,7 @@ from modelbuild.image import Image
 from modelbuild.planning.labels import learnt_labels
 from modelbuild.progress import Progress
 from modelbuild.registry.push import push
-from modelbuild.registry.reference import parse
+from modelbuild.registry.reference import Reference, parse
 from modelbuild.verification.examples import read_example
 from modelbuild.verification.verify import Verification, verify
 
@@ -60,7 +60,7 @@ def package(model: Path, options: Options, host: Host, progress: Progress) -> Pa
     """
     if not options.tag:
         raise UsageError("The image has no name.", hint="Give one with -t registry/team/name:version.")
-    reference = str(parse(options.tag))
+    reference = str(_tag(options.tag))
     began = time.monotonic()
     engine = choose(options.engine, host)
     progress.log(f"engine: {engine.reason}")
@@ -73,6 +73,15 @@ def package(model: Path, options: Options, host: Host, progress: Progress) -> Pa
         pushed = push(engine, reference, progress=progress)
         image = replace(image, digest=pushed.digest)
     return Packaged(image, draft, verification, pushed, time.monotonic() - began)
+
+
+def _tag(text: str) -> Reference:
+    """A name to give or to push: a digest is what comes of it."""
+    reference = parse(text)
+    if reference.digest:
+        hint = f"Leave out @{reference.digest[:14]}...: the registry tells the digest of what is pushed."
+        raise UsageError(f"{text!r} names an image by its digest, which no image can be given.", hint=hint)
+    return reference
 
 
 def _verified(
@@ -130,7 +139,7 @@ def verify_image(reference: str, options: Options, host: Host, progress: Progres
 
 def push_image(reference: str, options: Options, host: Host, progress: Progress) -> Pushed:
     """Push an image that exists."""
-    parse(reference)
+    _tag(reference)
     engine = choose(options.engine, host)
     engine.inspect(reference)
     progress.step("Pushing", reference)

@@ -15,6 +15,7 @@ from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.draft import Draft, make_draft
 from modelbuild.errors import MbuildError, RequirementError, UsageError
 from modelbuild.host import Host
+from modelbuild.planning.make import PORT_NAMES
 from modelbuild.planning.plan import Tree
 from modelbuild.terminal import Terminal
 
@@ -39,10 +40,11 @@ def server_environment(
 ) -> dict[str, str]:
     """What the image sets, with the paths that things have here."""
     image = {key: value.replace("/opt/mbuild", f"{root}/opt/mbuild") for key, value in draft.plan.environment.items()}
-    options = {f"MBUILD_{item.name.upper()}" for item in option_fields()}
+    # What is meant for mbuild is not for the server, and a PORT that a shell happens to set is not the one asked for.
+    ours = {*PORT_NAMES, *(f"MBUILD_{item.name.upper()}" for item in option_fields())}
+    merged = {**{name: value for name, value in environment.items() if name not in ours}, **image}
     return {
-        **{name: value for name, value in environment.items() if name not in options},
-        **image,
+        **{name: value for name, value in merged.items() if name not in PORT_NAMES},
         "HOME": environment.get("HOME", ""),
         "MBUILD_MANIFEST": str(root / "opt/mbuild/manifest.json"),
         "MBUILD_HOST": address,

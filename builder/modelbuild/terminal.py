@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -32,7 +33,7 @@ class Terminal:
 
     def json(self, value: Any) -> None:
         """A result as JSON on stdout."""
-        self.result(json.dumps(value, indent=2, ensure_ascii=False))
+        self.result(json.dumps(value, indent=2, ensure_ascii=self.out.encoding != "utf-8"))
 
     def note(self, text: str) -> None:
         """A remark on stderr."""
@@ -74,7 +75,10 @@ class Output(Console):
 
 
 def open_terminal(*, verbose: bool = False) -> Terminal:
-    """The process's own stdout and stderr."""
+    """The process's own stdout and stderr. What their encoding lacks is escaped, as Python does on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     return Terminal(Output(file=sys.stdout), Output(file=sys.stderr), verbose)
 
 

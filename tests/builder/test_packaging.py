@@ -133,3 +133,13 @@ def test_an_image_of_somebody_else_is_not_verified(engine, monkeypatch):
     monkeypatch.setattr(engine, "inspect", lambda _: details, raising=False)
     with pytest.raises(VerificationError, match="python:3 was not made by mbuild"):
         job.verify_image("python:3", Options(), HOST, Silence())
+
+
+@pytest.mark.parametrize("text", [f"team/m@sha256:{'a' * 64}", f"team/m:1@sha256:{'a' * 64}"])
+def test_a_digest_is_no_name_to_give_or_to_push(engine, text):
+    with pytest.raises(UsageError, match="by its digest") as caught:
+        package(tag=text)
+    assert "Leave out @sha256:aaaaaaa..." in caught.value.hint
+    with pytest.raises(UsageError, match="by its digest"):
+        job.push_image(text, Options(), HOST, Silence())
+    assert engine.verbs == []

@@ -123,3 +123,13 @@ def test_a_mistake_while_editing_is_shown_and_waited_for(monkeypatch, tmp_path):
     assert found is draft
     assert screen.said == ["line 1 is wrong", "waiting for a change"]
     assert seen == stamp([handler])
+
+
+def test_the_port_asked_for_is_the_servers_whatever_a_shell_or_an_image_sets(tmp_path):
+    plan = SimpleNamespace(environment={"PYTHONPATH": "/opt/mbuild/deps", "PORT": "9000"})
+    shell = {"PATH": "/bin", "PORT": "3000", "MBUILD_NAME": "n", "MBUILD_WORKERS": "2"}
+    found = serve.server_environment(tmp_path, SimpleNamespace(plan=plan), "127.0.0.1", 8081, shell)
+    assert found["MBUILD_PORT"] == "8081"
+    assert found["PYTHONPATH"] == f"{tmp_path}/opt/mbuild/deps"
+    assert (found["PATH"], found["MBUILD_WORKERS"]) == ("/bin", "2")
+    assert {"PORT", "MBUILD_NAME"}.isdisjoint(found)

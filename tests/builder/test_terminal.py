@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from modelbuild.errors import BuildError
-from modelbuild.terminal import Terminal, size_text
+from modelbuild.terminal import Terminal, open_terminal, size_text
 
 
 def console(*, live: bool = False, width: int = 40) -> tuple[Console, io.StringIO]:
@@ -104,3 +104,17 @@ def test_tables_are_as_wide_as_they_must_be(streams):
 )
 def test_sizes(size, text):
     assert size_text(size) == text
+
+
+def test_what_the_encoding_lacks_is_escaped_and_json_stays_json(monkeypatch):
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="ascii") for _ in range(2)]
+    monkeypatch.setattr("sys.stdout", streams[0])
+    monkeypatch.setattr("sys.stderr", streams[1])
+    terminal = open_terminal()
+    terminal.json({"name": "é"})
+    terminal.result("é")
+    terminal.note("✓")
+    out, err = (stream.buffer.getvalue().decode("ascii") for stream in streams)
+    assert json.loads(out.partition("}")[0] + "}") == {"name": "é"}
+    assert out.endswith("\\xe9\n")
+    assert err == "\\u2713\n"

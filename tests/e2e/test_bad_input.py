@@ -312,6 +312,7 @@ def test_examples_that_are_none(mbuild: Mbuild, project: Project, text: str | No
         (("-t", "https://localhost:5000/fraud"), "it has a scheme"),
         (("-t", "fraud:1:2"), "it has the tag '1:2'"),
         (("-t", "fraud:-x"), "it has the tag '-x'"),
+        (("-t", f"fraud@sha256:{'a' * 64}"), "names an image by its digest"),
         (("-t", ""), "The image has no name."),
         ((*TAG, "--name", "predict"), "The model cannot be named 'predict'."),
         ((*TAG, "--name", "a/b"), "'a/b'"),

@@ -86,7 +86,7 @@ def test_an_image_that_is_not_there(mbuild: Mbuild, registry: Registry) -> None:
     assert registry.repositories == []
 
 
-@pytest.mark.parametrize("name", ["Team/Fraud:1", "http://localhost:5000/x", "a b"])
+@pytest.mark.parametrize("name", ["Team/Fraud:1", "http://localhost:5000/x", "a b", f"fraud@sha256:{'a' * 64}"])
 def test_a_name_that_is_none(mbuild: Mbuild, name: str) -> None:
     assert name in mbuild.fails(2, "push", name).message
 

@@ -12,6 +12,8 @@ from modelbuild.planning.plan import BaseImage, HealthCheck, Plan, Tree, in_laye
 from modelbuild.runtime import Runtime
 
 DEFAULT_PORT = 8080
+# The first that is set says where the server listens: Vertex AI, SageMaker and Cloud Run set theirs.
+PORT_NAMES = ("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "PORT", "MBUILD_PORT")
 USER = "65532:0"
 # What every image sets. HOME is the one folder that stays writable on a read-only root file system.
 ENVIRONMENT = {
@@ -66,9 +68,11 @@ def make_plan(
 
 
 def _port(environment: Mapping[str, str]) -> int:
-    text = environment.get("MBUILD_PORT", str(DEFAULT_PORT))
+    """Where the server will listen, by its own rule."""
+    name = next((name for name in PORT_NAMES if environment.get(name)), "")
+    text = environment[name] if name else str(DEFAULT_PORT)
     if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise UsageError(f"MBUILD_PORT cannot be {text!r}.", hint="A port is a number from 1 to 65535.")
+        raise UsageError(f"{name} cannot be {text!r}.", hint="A port is a number from 1 to 65535.")
     return int(text)
 
 
