@@ -84,7 +84,7 @@ def start_registry(
     if password:
         settings["auth"] = {"htpasswd": {"realm": "test", "path": _passwords(folder)}}
     if tls:
-        _make_certificates(folder, address)
+        make_certificates(folder, address)
         settings["http"]["tls"] = {"certificate": str(folder / "tls.crt"), "key": str(folder / "tls.key")}
     (folder / "config.yml").write_text(json.dumps(settings))  # which is YAML, too
     with (folder / "log").open("wb") as log:
@@ -107,7 +107,7 @@ def _passwords(folder: Path) -> str:
     return str(folder / "htpasswd")
 
 
-def _make_certificates(folder: Path, address: str) -> None:
+def make_certificates(folder: Path, address: str) -> None:
     """A CA, and a certificate of it for an address."""
     (folder / "names").write_text(f"subjectAltName=IP:{address}\n")
     for command in (
