@@ -8,12 +8,16 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import click
 
 from modelbuild.errors import MbuildError, NoSpaceError, UsageError
 from modelbuild.terminal import Terminal
+
+PATIENCE = 5.0
+"""Seconds in which being told again to end changes nothing."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -48,20 +52,30 @@ def boundary(terminal: Terminal) -> Iterator[None]:
 
 @contextlib.contextmanager
 def cleaning_up() -> Iterator[None]:
-    """Be told to end, by a job's cancellation or a closed terminal, as by Ctrl-C: containers and servers go, too."""
+    """Be told to end, by Ctrl-C, by a job's cancellation or by a closed terminal: containers and servers go first."""
+    told = 0.0
 
     def end(number: int, _frame: object) -> None:
+        nonlocal told
+        if told and time.monotonic() - told < PATIENCE:
+            return  # pressed twice: what the first one is removing would be left behind
+        told = time.monotonic()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         sys.exit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # What is ignored stays ignored: that is what nohup is for.
+    before = {number: signal.signal(number, end) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # A process that is ending is left to end: a further signal would only cut its last words short.
+            signal.signal(number, signal.SIG_IGN if told else handler)
 
 
 def _of_this_machine(error: OSError) -> MbuildError:

@@ -183,8 +183,18 @@ def test_what_this_machine_refuses_is_an_error_like_others(capsys, monkeypatch, 
     assert "MBUILD_CACHE" in err
 
 
+@pytest.fixture
+def signals():
+    """Handlers as they were, afterwards: a process that was told to end listens no more."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield before
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
-def test_a_signal_lets_everything_clean_up(capsys, monkeypatch, model, number, code):
+@pytest.mark.usefixtures("signals")
+def test_a_signal_lets_everything_clean_up_although_it_comes_twice(capsys, monkeypatch, model, number, code):
     seen = []
 
     def read_source(*_: object) -> None:
@@ -192,10 +202,18 @@ def test_a_signal_lets_everything_clean_up(capsys, monkeypatch, model, number, c
             os.kill(os.getpid(), number)
             time.sleep(5)
         finally:
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
             seen.append("cleaned up")
 
-    before = signal.getsignal(number)
     monkeypatch.setattr(cli, "read_source", read_source)
     assert run(capsys, "inspect", model)[0] == code
     assert seen == ["cleaned up"]
-    assert signal.getsignal(number) is before
+
+
+def test_signals_are_as_before_when_nothing_happened(capsys, model, signals):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup mbuild ...
+    run(capsys, "inspect", model)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is signals[signal.SIGINT]
+    assert signal.getsignal(signal.SIGTERM) is signals[signal.SIGTERM]

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -127,10 +127,11 @@ class Running:
 
     def signal(self, number: int, *, to_group: bool = False) -> None:
         """Send a signal; Ctrl-C in a terminal reaches the whole group."""
-        if to_group:
-            os.killpg(self.process.pid, number)
-        else:
-            self.process.send_signal(number)
+        with suppress(ProcessLookupError):
+            if to_group:
+                os.killpg(self.process.pid, number)
+            else:
+                self.process.send_signal(number)
 
     def outcome(self) -> Outcome:
         """Wait for its end."""

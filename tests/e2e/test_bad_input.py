@@ -14,6 +14,7 @@ import pickle
 import re
 import signal
 import subprocess
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -432,6 +433,8 @@ def test_ctrl_c_in_the_middle(mbuild: Mbuild, project: Project, step: str, tmp_p
     with mbuild.start("package", project.model, "-H", project.handler, *TAG, *options) as running:
         running.wait_for(step)
         running.signal(signal.SIGINT, to_group=True)
+        time.sleep(0.1)
+        running.signal(signal.SIGINT, to_group=True)  # nobody presses it once
         outcome = running.outcome()
     assert outcome.code == 130, outcome.err
     assert outcome.err.endswith("interrupted\n")
