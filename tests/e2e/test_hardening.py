@@ -21,7 +21,7 @@ from modelbuild.runtime import Runtime, builtin_runtimes
 pytestmark = pytest.mark.docker
 
 SLOW = FEATURES.replace(
-    "def preprocess(order: Order) -> dict:\n", "def preprocess(order: Order) -> dict:\n    time.sleep(2 * (order.price == 2))\n"
+    "def preprocess(order: Order) -> dict:\n", "def preprocess(order: Order) -> dict:\n    time.sleep(order.price)\n"
 ).replace("from dataclasses", "import time\nfrom dataclasses")
 
 
@@ -33,7 +33,7 @@ def server(packaged: dict[str, Any], client: Any) -> Iterator[tuple[Any, str]]:
 
 @pytest.fixture
 def slow(mbuild: Mbuild, project: Project, image: Callable[..., str]) -> str:
-    """An image that takes two seconds to answer for a price of 2."""
+    """An image whose answers take as many seconds as the price says."""
     project.handler.write_text(SLOW)
     reference = image()
     mbuild("package", project.model, "-H", project.handler, "-t", reference, "--no-verify")
