@@ -21,7 +21,8 @@ from modelbuild.runtime import Runtime, builtin_runtimes
 pytestmark = pytest.mark.docker
 
 SLOW = FEATURES.replace(
-    "def preprocess(order: Order) -> dict:\n", "def preprocess(order: Order) -> dict:\n    time.sleep(order.price)\n"
+    "def preprocess(order: Order) -> dict:\n",
+    "def preprocess(order: Order) -> dict:\n    time.sleep(2 if order.price == 2 else 0.05)\n",
 ).replace("from dataclasses", "import time\nfrom dataclasses")
 
 
