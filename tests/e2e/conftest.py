@@ -58,8 +58,12 @@ def base(client: Any, worker: str) -> Iterator[str]:
     name = f"mbuild-e2e-base:{worker}"
     dockerfile = f"FROM {BASE}\nLABEL {Traces.LABEL}={worker}\n"
     client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=name, rm=True, forcerm=True)
+    traces = Traces(client, worker)
+    builds = traces.builds()
     yield name
-    Traces(client, worker).remove_all()
+    traces.remove_all()
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # others may still need what was made meanwhile
+        traces.forget_builds(builds)
 
 
 @pytest.fixture(scope="session")

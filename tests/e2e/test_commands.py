@@ -79,16 +79,21 @@ def test_runtimes(mbuild: Mbuild) -> None:
     assert set(listed[0]) == {"name", "title", "summary", "python"}
 
 
-def test_doctor_where_all_is_well(mbuild: Mbuild) -> None:
-    outcome = mbuild("doctor", "--json")
-    assert all(item["ok"] for item in outcome.json)
-    assert "Docker" in next(item["seen"] for item in outcome.json if item["what"] == "build engine")
+def test_doctor_sees_an_engine_a_base_a_resolver_and_the_space(mbuild: Mbuild) -> None:
+    with mbuild.start("doctor", "--json") as running_doctor:
+        outcome = running_doctor.outcome()
+    found = {item["what"]: item for item in outcome.json}
+    assert "Docker" in found["build engine"]["seen"]
+    assert "Python 3." in found["base image"]["seen"]
+    assert all(found[name]["ok"] for name in ("build engine", "base image", "resolver"))
+    assert " free at " in found["space for the cache"]["seen"]
+    assert outcome.code == (0 if found["space for the cache"]["ok"] else 1)
 
 
 def test_doctor_says_what_is_missing_and_how_to_mend_it(mbuild: Mbuild) -> None:
     outcome = mbuild.having(**NOWHERE)("doctor", code=1)
-    (line,) = (line for line in outcome.out.splitlines() if line.startswith("MISS"))
-    assert "No build engine is reachable" in line
+    missing = [line for line in outcome.out.splitlines() if line.startswith("MISS")]
+    assert "No build engine is reachable" in missing[0]
     assert "DOCKER_HOST" in outcome.out
 
 

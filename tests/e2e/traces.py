@@ -51,6 +51,15 @@ class Traces:
         assert after.names == before.names, "an image has a new name, or has lost its name"
         assert after.nameless <= before.nameless, "an image without a name is left"
 
+    def builds(self) -> frozenset[str]:
+        """Ids of the large parts of the builders' cache."""
+        return frozenset(part["ID"] for part in self.client.df()["BuildCache"] if part["Size"] > 1_000_000)
+
+    def forget_builds(self, before: frozenset[str]) -> None:
+        """A build without a cache leaves all of its layers in the cache: remove what these tests made of it."""
+        for part in self.builds() - before:
+            self.client.api.prune_builds(filters={"id": part}, all=True)
+
     def remove_all(self) -> None:
         for container in self.client.api.containers(all=True, filters={"label": f"{self.LABEL}={self.worker}"}):
             self.client.api.remove_container(container["Id"], force=True, v=True)
