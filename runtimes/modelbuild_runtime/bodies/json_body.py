@@ -117,7 +117,7 @@ def _not_json(body: Body, error: Exception) -> InvalidInput:
     if not body.strip():
         return InvalidInput("the body is empty")
     text = str(error)
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError) or "UTF-8" in text:  # msgspec has its own words for it from 0.22
         text = "it is not UTF-8"
     text = text.replace("JSON is malformed: ", "", 1)
     return InvalidInput(f"the body is not JSON: {text[:1].lower()}{text[1:]}")
