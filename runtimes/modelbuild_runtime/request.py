@@ -5,7 +5,7 @@ Several of these are made for each request: msgspec makes them four times faster
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import msgspec
 import numpy as np
@@ -49,12 +49,15 @@ class Request(msgspec.Struct, eq=False):
     accept: str = ""
     deadline: float = 0.0
     wire: Any = None
+    stream: bool = False  # in parts, as soon as each is there
+    explain: bool = False  # an explanation a row, not a prediction
 
 
 class Response(msgspec.Struct, eq=False):
     """The answer: ``columns`` (arrays by name, one leading entry a row) or ``rows`` (whatever the handler's
     postprocess returned, one JSON-able item a row) or ``raw`` (a body that the handler encoded itself, with its
-    content type, status and headers). Exactly one of the three is set.
+    content type, status and headers) or ``parts`` (the answer to a request that streams: JSON-able items, text or
+    bytes, each made when it is asked for). Exactly one of the four is set.
     """
 
     count: int
@@ -64,6 +67,7 @@ class Response(msgspec.Struct, eq=False):
     content_type: str = ""
     status: int = 200
     headers: Tuple[Tuple[str, str], ...] = ()
+    parts: Optional[Iterator[Any]] = None
 
 
 class RawItem:

@@ -33,6 +33,8 @@ class Service:
         self.platform = "onnx"
         self.contract = pipeline.contract
         self.takes_raw = pipeline.wants == "raw"
+        self.streams = getattr(pipeline, "streams", False)
+        self.explains = getattr(pipeline, "explains", False)
         self.max_body = 8 << 20
         self.max_elements = 100_000
         self.max_batch_size = 64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple, Union
+from typing import Dict, Iterator, Optional, Tuple, Union
 
 import msgspec
 
@@ -24,9 +24,12 @@ class HttpRequest(msgspec.Struct, eq=False):
 
 
 class HttpResponse(msgspec.Struct, eq=False):
-    """A whole response. Content-Length, Date-less head and connection handling are the connection's business."""
+    """A response. Content-Length, Date-less head and connection handling are the connection's business. ``parts`` are
+    sent one by one in place of ``body``, each as soon as it is made.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
     headers: Tuple[Tuple[str, str], ...] = ()
+    parts: Optional[Iterator[bytes]] = None

@@ -34,6 +34,8 @@ class ModelService:
         self.platform = manifest.runtime.name
         self.contract: Contract = pipeline.contract
         self.takes_raw = pipeline.wants == "raw"
+        self.streams = getattr(pipeline, "streams", False)
+        self.explains = getattr(pipeline, "explains", False)
         self.max_body = settings.max_body
         self.max_elements = settings.max_elements
         self.max_batch_size = settings.max_batch_size

@@ -2,6 +2,9 @@
 
 A protocol module has ``protocol(service) -> Protocol``. It is found by standing in this folder. Where two protocols
 claim one route, each says with ``when`` which requests are its own; one without ``when`` takes the rest.
+
+A method of gRPC is a route too, of the method ``GRPC`` and the path "/package.Service/Method": its request's body is the
+message, its headers are the metadata, and an error's status says which code it becomes (``grpc.status``).
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ class Service(Interface):
     platform: str  # the runtime's name, "onnx"
     contract: Contract
     takes_raw: bool  # the handler decodes bodies by itself
+    streams: bool  # the handler answers in parts where a request asks for that
+    explains: bool  # the handler explains its predictions
     max_body: int  # bytes of one request
     max_elements: int  # values in the text of one request
     max_batch_size: int  # rows that one prediction of the model takes at most
@@ -58,13 +63,21 @@ class Service(Interface):
 
 
 class Prediction(NamedTuple):
-    """A route that predicts. ``decode`` raises a ``ServerError`` for what it cannot read."""
+    """A route that predicts. ``decode`` raises a ``ServerError`` for what it cannot read. Where the request wants its
+    answer in parts (``stream``), ``encode`` may get a response with ``parts``, and gives one with ``parts``.
+    """
 
     decode: Callable[[HttpRequest], Request]
     encode: Callable[[HttpRequest, Request, Response], HttpResponse]
 
 
-Endpoint = Union[Prediction, Callable[[HttpRequest], HttpResponse]]
+class Task(NamedTuple):
+    """A route whose answer takes a while: it is made beside the loop, one at a time."""
+
+    answer: Callable[[HttpRequest], HttpResponse]
+
+
+Endpoint = Union[Prediction, Task, Callable[[HttpRequest], HttpResponse]]
 
 
 class Route(NamedTuple):
@@ -78,9 +91,12 @@ class Route(NamedTuple):
 
 
 class Protocol(NamedTuple):
-    """``error`` puts any error of these routes into the protocol's own shape and status."""
+    """``error`` puts any error of these routes into the protocol's own shape and status. ``listener`` is empty for what
+    clients ask, "management" for what only operators may, on a port of its own.
+    """
 
     name: str
     title: str
     routes: Sequence[Route]
     error: Callable[[HttpRequest, ServerError], HttpResponse]
+    listener: str = ""
