@@ -14,10 +14,11 @@ from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.request import Response
 
 
-def offers(contract: Contract) -> Tuple[str, ...]:
+def offers(contract: Contract, usual: str = "") -> Tuple[str, ...]:
     """The media types that answers can have, the usual one first. Without rows there are no lines."""
     lines = (media_type.CSV, media_type.JSON_LINES) if contract.batched else ()
-    return (media_type.JSON, *lines, media_type.NPY)
+    found = (media_type.JSON, *lines, media_type.NPY)
+    return (usual, *(name for name in found if name != usual)) if usual in found else found
 
 
 class AnswerWriter:
