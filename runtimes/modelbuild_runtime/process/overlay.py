@@ -1,6 +1,6 @@
 """Model data that SageMaker mounts, in place of the packaged artifact.
 
-SageMaker unpacks a model's data into /opt/ml/model. A retrained model of the same format is served by the image as it is;
+SageMaker unpacks a model's data into /opt/ml/model. A retrained model of the same format is served by the same image;
 code in that folder is not executed, since the handler is in the image.
 """
 
@@ -54,7 +54,7 @@ def _file_like(packaged: Path, data: List[Path]) -> Optional[Path]:
     files = [entry for entry in data if entry.is_file()]
     named = [entry for entry in files if entry.name == packaged.name]
     alike = [entry for entry in files if entry.suffix == packaged.suffix]
-    return named[0] if named else alike[0] if len(alike) == 1 else None
+    return next(iter(named or (alike if len(alike) == 1 else ())), None)
 
 
 def _folder_like(packaged: Path, folder: Path, data: List[Path]) -> Optional[Path]:
