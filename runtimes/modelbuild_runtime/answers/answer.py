@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.answers import csv_answer, items, json_answer, npy_answer
+from modelbuild_runtime.answers import csv_answer, items, json_answer, npy_answer, parts
 from modelbuild_runtime.bodies.question import INSTANCES, Wire
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http import media_type
@@ -31,14 +31,19 @@ class AnswerWriter:
         self._named = named
         self._tokens = tokens
 
-    def write(self, wire: Wire, response: Response) -> HttpResponse:
-        """The response in the media type and the shape that were chosen when the question was read.
+    def write(self, wire: Optional[Wire], response: Response) -> HttpResponse:
+        """The response in the media type and the shape that were chosen when the question was read; a handler that
+        decodes by itself encodes by itself too, and there is no ``wire`` then.
 
         Raises:
             ServerError: that media type cannot hold it.
         """
         if response.raw is not None:
             return HttpResponse(response.status, response.raw, response.content_type, response.headers)
+        if response.parts is not None or wire is None:
+            kind = response.content_type if wire is None else wire.media.name
+            made = parts.encode(response.parts or iter(()), kind)
+            return HttpResponse(response.status, b"", kind or media_type.BYTES, response.headers, made)
         kind = wire.media.name
         if kind == media_type.JSON:
             value = json_answer.answer(response, wire.form, batched=self._contract.batched, named=self._named)

@@ -7,14 +7,13 @@ from typing import Any, Iterator
 from modelbuild_runtime.answers import json_answer
 from modelbuild_runtime.http import media_type
 
-EVENTS = "text/event-stream"
-STREAMED = (media_type.JSON_LINES, EVENTS)
+STREAMED = (media_type.JSON_LINES, media_type.EVENTS)
 """The media types that parts have a form in; in any other, text and bytes go out one after the other."""
 
 
 def encode(parts: Iterator[Any], kind: str) -> Iterator[bytes]:
     """Each part in its media type's form."""
-    form = {media_type.JSON_LINES: _line, EVENTS: _event}.get(kind, _plain)
+    form = {media_type.JSON_LINES: _line, media_type.EVENTS: _event}.get(kind, _plain)
     return (form(part) for part in parts)
 
 

@@ -54,7 +54,8 @@ def _file_like(packaged: Path, data: List[Path]) -> Optional[Path]:
     files = [entry for entry in data if entry.is_file()]
     named = [entry for entry in files if entry.name == packaged.name]
     alike = [entry for entry in files if entry.suffix == packaged.suffix]
-    return next(iter(named or (alike if len(alike) == 1 else ())), None)
+    fitting: List[Path] = named or (alike if len(alike) == 1 else [])
+    return fitting[0] if fitting else None
 
 
 def _folder_like(packaged: Path, folder: Path, data: List[Path]) -> Optional[Path]:
@@ -62,7 +63,8 @@ def _folder_like(packaged: Path, folder: Path, data: List[Path]) -> Optional[Pat
     needed = {entry.name for entry in _visible(packaged)}
     folders = [entry for entry in data if entry.is_dir()]
     named = [entry for entry in folders if entry.name == packaged.name]
-    for candidate in (*named, folder, *(folders if len(folders) == 1 else ())):
+    candidates: List[Path] = [*named, folder, *(folders if len(folders) == 1 else [])]
+    for candidate in candidates:
         if needed <= {entry.name for entry in _visible(candidate)}:
             return candidate
     return None

@@ -11,7 +11,6 @@ from typing import Any, Dict
 import msgspec
 
 from modelbuild_runtime import openapi, schema
-from modelbuild_runtime.answers import parts
 from modelbuild_runtime.answers.answer import AnswerWriter, offers
 from modelbuild_runtime.answers.parts import STREAMED
 from modelbuild_runtime.bodies.body import BodyReader
@@ -24,8 +23,6 @@ from modelbuild_runtime.request import Request, Response
 
 MAX_TRANSFORM_BYTES = 100 << 20
 """Batch transform's own limit for concurrent transforms times their payload."""
-
-_BYTES = "application/octet-stream"
 
 
 def protocol(service: Service) -> Protocol:
@@ -79,12 +76,7 @@ class _Invocations:
 
     def encode(self, http: HttpRequest, request: Request, response: Response) -> HttpResponse:
         """The bare value, or its parts."""
-        if response.parts is None:
-            answer = self._writer.write(request.wire, response)
-        else:
-            kind = request.wire.media.name if request.wire else response.content_type
-            made = parts.encode(response.parts, kind)
-            answer = HttpResponse(response.status, b"", kind or _BYTES, response.headers, made)
+        answer = self._writer.write(request.wire, response)
         answer.headers += attributes(http, answer.headers)
         return answer
 
