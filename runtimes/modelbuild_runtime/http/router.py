@@ -86,7 +86,7 @@ class Router:
         return match
 
     def _add(self, nodes: Dict[str, _Node], route: Route, protocol: Protocol) -> None:
-        node = nodes.setdefault(route.path, _Node(_compile(route.path), {}))
+        node = nodes.setdefault(route.path, _Node(pattern(route.path), {}))
         node.methods.setdefault(route.method, []).append(_bind(route, protocol))
         prefix = _prefix(route.path)
         if prefix:
@@ -147,7 +147,8 @@ def _split(target: str) -> Tuple[str, str]:
     return path, query
 
 
-def _compile(path: str) -> Pattern[str]:
+def pattern(path: str) -> Pattern[str]:
+    """What a route's path fits, percent-encoded: a placeholder is anything but a slash."""
     parts = _PLACEHOLDER.split(path)
     return re.compile("".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+?)" for i, part in enumerate(parts)))
 

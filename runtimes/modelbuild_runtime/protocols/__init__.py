@@ -100,13 +100,16 @@ Endpoint = Union[Prediction, Task, Callable[[HttpRequest], HttpResponse]]
 
 
 class Route(NamedTuple):
-    """``path`` may hold placeholders: "/v2/models/{model}/infer". ``operation`` is its OpenAPI 3.1 operation."""
+    """``path`` may hold placeholders: "/v2/models/{model}/infer". ``operation`` is its OpenAPI 3.1 operation. ``spare``
+    is true for a path that the environment chose: the route is there unless another protocol's has that path.
+    """
 
     method: str
     path: str
     endpoint: Endpoint
     when: Optional[Callable[[HttpRequest], bool]] = None
     operation: Mapping[str, Any] = {}
+    spare: bool = False
 
 
 class Protocol(NamedTuple):
