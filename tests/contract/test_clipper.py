@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from contract.server import serving
 from contract.wires import Server, server
 from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, Overloaded, PredictionFailed
 from modelbuild_runtime.http.message import HttpRequest
@@ -114,3 +118,27 @@ def test_ids_differ_between_requests_and_are_the_same_for_the_same():
 def test_metrics_are_json_only_for_those_who_want_it(accept, content_type):
     answer = server("iris").ask("GET", "/metrics", accept=accept)
     assert answer.content_type.partition(";")[0] == content_type
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    inputs = [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("SLO", "0.1"), ("DEFAULT_OUTPUT", '{"none": true}'), ("APPS", "hello")):
+            patch.setenv(f"MBUILD_{name}", value)
+        with serving(tmp_path_factory.mktemp("clipper"), inputs, "echo") as found:
+            yield found
+
+
+def predicted(address: str, body: Any) -> Any:
+    request = urllib.request.Request(f"http://{address}/hello/predict", json.dumps(body).encode(), method="POST")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.slow
+def test_a_model_that_is_slow_is_not_waited_for(address):
+    assert predicted(address, {"input": "1"})["output"] == 1
+    answers = [predicted(address, {"input_batch": ["sleep", "b"]})["batch_predictions"] for _ in range(4)]
+    assert [(one["output"], one["default"]) for one in answers[-1]] == [({"none": True}, True)] * 2
+    assert answers[-1][0]["default_explanation"] == LATE
