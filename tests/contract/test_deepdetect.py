@@ -64,6 +64,11 @@ def test_what_is_not_deepdetect_s_is_answered_as_before():
     assert (answer.status, answer.content_type) == (400, "application/problem+json")
 
 
+def test_what_is_refused_unread_is_refused_by_the_protocol_that_takes_the_rest():
+    answer = server("iris").ask("POST", "/predict", bytes((8 << 20) + 1))
+    assert (answer.status, answer.content_type) == (413, "application/problem+json")
+
+
 def test_the_time_is_counted_from_the_request_s_arrival():
     one = Server("iris")
     one.service.now = lambda: 1e9

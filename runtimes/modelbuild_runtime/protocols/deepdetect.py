@@ -14,7 +14,6 @@ from modelbuild_runtime.bodies import json_body
 from modelbuild_runtime.deepdetect import data, predictions
 from modelbuild_runtime.deepdetect.data import NO_DATA, Data
 from modelbuild_runtime.errors import InvalidInput, NotFound, PredictionFailed, ServerError
-from modelbuild_runtime.http.limits import SMALL
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Raw, Request, Response
@@ -26,6 +25,8 @@ CODES = {NO_DATA: 1001, NO_SERVICE: 1002}
 
 CONNECTORS = ("csv", "image", "txt")
 NEAR = 4096
+"""Bytes from either end of a body within which it must name its service."""
+
 ELSEWHERE = ("train", "chain", "resources", "stream", "services")
 
 
@@ -76,7 +77,7 @@ class _Predict:
     def is_asked(self, http: HttpRequest) -> bool:
         """An object with a string ``service`` and a list ``data``, unless that is a record of the model itself."""
         body = http.body
-        near = body if len(body) <= SMALL else body[:NEAR] + body[-NEAR:]
+        near = body if len(body) <= 2 * NEAR else body[:NEAR] + body[-NEAR:]  # most bodies here are not ours
         if b'"service"' not in near or self._ambiguous:
             return False
         try:
@@ -269,5 +270,8 @@ _PREDICTED = {
 _PREDICT = {
     "summary": "Predict, as DeepDetect asks",
     "requestBody": {"required": True, **openapi.json_body(_QUESTION, "The service and its data")},
-    "responses": {"200": openapi.json_body(_PREDICTED), **{str(status): _FAILED for status in (400, 404, 500)}},
+    "responses": {
+        "200": openapi.json_body(_PREDICTED),
+        **{str(status): _FAILED for status in (400, 404, 413, 429, 500, 503, 504)},
+    },
 }
