@@ -71,6 +71,8 @@ class Router:
         for protocol in protocols:
             for route in protocol.routes:
                 self._add(nodes, route, protocol)
+            for prefix in protocol.prefixes:
+                self._own(prefix, protocol)
         for path in sorted(nodes, key=lambda path: (path.count("{"), -len(path))):
             self._keep(path, nodes[path])
 
@@ -88,7 +90,9 @@ class Router:
     def _add(self, nodes: Dict[str, _Node], route: Route, protocol: Protocol) -> None:
         node = nodes.setdefault(route.path, _Node(pattern(route.path), {}))
         node.methods.setdefault(route.method, []).append(_bind(route, protocol))
-        prefix = _prefix(route.path)
+        self._own(_prefix(route.path), protocol)
+
+    def _own(self, prefix: str, protocol: Protocol) -> None:
         if prefix:
             self._owners[prefix] = protocol if self._owners.get(prefix, protocol) is protocol else None
 

@@ -72,7 +72,11 @@ class Service(Interface):
     max_batch_size: int  # rows that one prediction of the model takes at most
     environment: Mapping[str, str]
     models: Optional[Models]  # None where models cannot be loaded while the server runs
+    slo: float  # seconds that an application of Clipper waits, 0 for no limit of its own
+    default_output: str  # what such an application gets instead
+    apps: str  # the names of such applications, beside the model's
 
+    def now(self) -> float: ...  # the clock of ``HttpRequest.received``
     def live(self) -> bool: ...
     def ready(self) -> bool: ...
     def metrics(self) -> bytes: ...  # Prometheus text format 0.0.4
@@ -114,7 +118,8 @@ class Route(NamedTuple):
 
 class Protocol(NamedTuple):
     """``error`` puts any error of these routes into the protocol's own shape and status. ``listener`` is empty for what
-    clients ask, "management" for what only operators may, on a port of its own.
+    clients ask, "management" for what only operators may, on a port of its own. ``prefixes`` are first segments of
+    paths without a route here that are the protocol's all the same: it says in its own shape that they are not there.
     """
 
     name: str
@@ -122,3 +127,4 @@ class Protocol(NamedTuple):
     routes: Sequence[Route]
     error: Callable[[HttpRequest, ServerError], HttpResponse]
     listener: str = ""
+    prefixes: Sequence[str] = ()
