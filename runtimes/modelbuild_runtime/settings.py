@@ -68,6 +68,7 @@ class Settings:
     log_level: str = _setting("info", "Least severe messages to log.", choices=("debug", "info", "warning", "error"))
     log_format: str = _setting("text", "One line of text or one JSON object a message.", choices=("text", "json"))
     access_log: bool = _setting(False, "Log a line for each request.")
+    page: bool = _setting(True, "Answer browsers at / with a page to try the model.")
 
 
 def variables() -> Dict[str, str]:

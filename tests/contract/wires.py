@@ -39,6 +39,7 @@ class Service:
         self.max_elements = 100_000
         self.max_batch_size = 64
         self.environment = environment
+        self.page = True
         self.protocols: list[Protocol] = []
         self._ready = ready
 

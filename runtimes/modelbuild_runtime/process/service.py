@@ -40,6 +40,7 @@ class ModelService:
         self.max_elements = settings.max_elements
         self.max_batch_size = settings.max_batch_size
         self.environment = environment
+        self.page = settings.page
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
         self._examples = manifest.examples

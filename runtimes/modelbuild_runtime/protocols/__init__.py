@@ -53,6 +53,7 @@ class Service(Interface):
     max_elements: int  # values in the text of one request
     max_batch_size: int  # rows that one prediction of the model takes at most
     environment: Mapping[str, str]
+    page: bool  # a browser that asks for / gets a page
 
     def live(self) -> bool: ...
     def ready(self) -> bool: ...
