@@ -27,6 +27,8 @@ EXAMPLES = {"iris": {"x": [1, 2, 3, 4]}, "loan": {"age": 40, "income": 100, "job
 class Service:
     """What protocols are told of one of ``MODELS``."""
 
+    page = True
+
     def __init__(self, name: str, pipeline: Pipeline, *, ready: bool, environment: Mapping[str, str]) -> None:
         self.model_name = name
         self.model_version = "1"
@@ -39,7 +41,6 @@ class Service:
         self.max_elements = 100_000
         self.max_batch_size = 64
         self.environment = environment
-        self.page = True
         self.protocols: list[Protocol] = []
         self._ready = ready
 

@@ -58,7 +58,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"name": "two rows", "request": [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 5.1, 1.8]]},
     ],
     "loan": [{"request": {"age": 40, "income": 1200.0, "job": 'it\'s a "cook"'}}],
-    "picture": [],
+    "picture": [{"name": "bytes", "request": {"b64": "/wD+"}}, {"name": "a text", "request": {"image": "some"}}],
     "matrix": [],
     "wide": [],
     "raw": [{"request": {"values": [1, 2, 3]}}],

@@ -138,6 +138,7 @@ function withFile({ input, element = input, get, set }) {
     input.focus();
     changed();
   };
+  put();
   return { input, element: make("div", { className: "with-file" }, element, pick, chip), get: () => upload ?? get(), set: put };
 }
 

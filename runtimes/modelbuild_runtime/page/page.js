@@ -42,6 +42,7 @@ function table(title, specs) {
 // The record in a body of one row, if the form has fields for it.
 function recordIn(value) {
   if (Array.isArray(value) && value.length === 1) return recordIn(value[0]);
+  if (value instanceof Upload && data.inputs.length === 1) return { [data.inputs[0].name]: value };
   const record = !data.batched && isRecord(value?.inputs) && !isInput("inputs") ? value.inputs : value;
   return form && isRecord(record) && Object.keys(record).every((name) => Object.hasOwn(data.record.properties, name)) ? record : undefined;
 }
@@ -56,7 +57,8 @@ function choose(chosen) {
 
 function fill(value) {
   const record = recordIn(value);
-  body.set(value);
+  body.set(); // no file; bytes in an example stay text
+  body.input.value = value === undefined ? "" : write(value);
   $("type").value = "application/json";
   if (record) form.set(record);
   choose(record || (form && value === undefined) ? mode : "body");

@@ -1,7 +1,7 @@
 // The request that would be sent, as commands and programs to copy: {type, text, body, upload}, where a body in JSON is
 // there as a value too, and one that is a file as an upload.
 
-const MOST_ARGUMENT = 60000;
+const MOST_ARGUMENT = 40000;
 const SNIPPETS = { curl, Python: python, tritonclient };
 const NUMPY = { BOOL: "bool_", FP16: "float16", FP32: "float32", FP64: "float64", BYTES: "object_" };
 const sh = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
