@@ -132,6 +132,7 @@ class Settings:
     )
     log_format: str = _setting("text", "One line of text or one JSON object a message.", choices=("text", "json"))
     access_log: bool = _setting(False, "Log a line for each request.")
+    page: bool = _setting(True, "Answer browsers at / with a page to try the model.")
 
 
 def variables() -> Dict[str, str]:

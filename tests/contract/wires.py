@@ -27,6 +27,8 @@ EXAMPLES = {"iris": {"x": [1, 2, 3, 4]}, "loan": {"age": 40, "income": 100, "job
 class Service:
     """What protocols are told of one of ``MODELS``."""
 
+    page = True
+
     def __init__(self, name: str, pipeline: Pipeline, *, ready: bool, environment: Mapping[str, str]) -> None:
         self.model_name = name
         self.model_version = "1"

@@ -70,7 +70,7 @@ def has_header(start: Union[bytes, bytearray], contract: Contract) -> bool:
         names = next(csv.reader([line.decode("utf-8-sig")], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
         return False
-    return _names_columns([name.strip() for name in names], contract)
+    return names_columns([name.strip() for name in names], contract)
 
 
 def _plain_numbers(body: Union[bytes, bytearray], contract: Contract) -> Optional[Columns]:

@@ -12,6 +12,7 @@ CSV = "text/csv"
 NPY = "application/x-npy"
 BYTES = "application/octet-stream"
 EVENT_STREAM = "text/event-stream"
+HTML = "text/html"
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 

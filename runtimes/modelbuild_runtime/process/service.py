@@ -45,6 +45,7 @@ class ModelService:
         self.slo = settings.slo
         self.default_output = settings.default_output
         self.apps = settings.apps
+        self.page = settings.page
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
         self._examples = manifest.examples
