@@ -39,8 +39,8 @@ EVERY_DATATYPE = [{"name": name, "datatype": name, "shape": [-1, -1]} for name i
 
 
 @contextmanager
-def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo") -> Iterator[str]:
-    """Serve the echo runtime with these inputs; yields "127.0.0.1:port"."""
+def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo", **variables: str) -> Iterator[str]:
+    """Serve the echo runtime with these inputs and environment variables; yields "127.0.0.1:port"."""
     root = _image(folder, inputs, name)
     port = _free_port()
     environment = {
@@ -50,6 +50,7 @@ def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo") -> I
         "MBUILD_HOST": "127.0.0.1",
         "MBUILD_PORT": str(port),
         "MBUILD_THREADS": "1",
+        **variables,
     }
     log = (folder / "log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
+import httpx
 import pytest
 
+from contract.clients.environment import HERE, python_of
+from contract.models import MODELS
+from contract.server import serving
 from contract.wires import Server, server
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.request import Request, Response
+from runtime.graphs import pipeline
 
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 
@@ -138,3 +144,55 @@ def encoded(
 ) -> HttpResponse:
     http = HttpRequest("POST", "/invocations", "", headers, b"x", {})
     return prediction(one).encode(http, request or asked(one, b"x", headers), response)
+
+
+HANDLER = "def model_fn(model_dir): return 2\ndef predict_fn(data, model): return data / model\n"
+TOOLKIT = [
+    ("application/json", "application/json", "[[1, 2], [3, 4]]"),
+    ("application/json", "*/*", "[1]"),
+    ("application/json", "application/json", "[NaN]"),
+    ("text/csv", "text/csv", "1,2\n3,4\n"),
+    ("text/csv", "application/json", "1,2\n"),
+    ("text/csv", "text/csv", "1\n2\n"),
+    ("application/json", "text/csv", "[[1, 2]]"),
+    ("application/json", "application/x-npy", "[1, 2]"),
+    ("image/png", "application/json", "x"),
+    ("application/json", "image/png", "[1]"),
+    ("application/json", "application/json", "[1,"),
+]
+
+
+@pytest.mark.slow
+def test_the_toolkit_answers_the_same_with_the_same_handler(tmp_path, monkeypatch):
+    (tmp_path / "inference.py").write_text(HANDLER)
+    command = [str(python_of("sagemaker")), str(HERE / "sagemaker_oracle.py"), str(tmp_path / "inference.py")]
+    done = subprocess.run(command, input=json.dumps(TOOLKIT), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    monkeypatch.setitem(MODELS, "halves", lambda: pipeline(tmp_path, HANDLER, style="sagemaker"))
+    one = Server("halves")
+    for (kind, accept, body), (status, content_type, text) in zip(TOOLKIT, json.loads(done.stdout), strict=True):
+        answer = one.ask("POST", "/invocations", body.encode(), Content_Type=kind, Accept=accept)
+        if status == 200:
+            assert (answer.status, answer.content_type) == (200, content_type), (kind, accept, body)
+            assert answer.body.decode("latin-1") == text
+        else:  # the toolkit knows one status for all that is wrong, and shows its traceback
+            assert status == 500
+            assert answer.status in {400, 406, 415}
+            assert b"Traceback" not in answer.body
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["MultiRecord", "SingleRecord"])
+def test_local_mode_s_calls_in_its_order(tmp_path, strategy):
+    """What sagemaker.core.local sends: until it is healthy, its parameters, then each payload; a line each is written."""
+    inputs = [{"name": "a", "datatype": "FP64", "shape": [-1]}, {"name": "b", "datatype": "FP64", "shape": [-1]}]
+    with serving(tmp_path, inputs, SAGEMAKER_BATCH="True", SAGEMAKER_MAX_PAYLOAD_IN_MB="6") as address:
+        assert httpx.get(f"http://{address}/ping").status_code == 200
+        parameters = httpx.get(f"http://{address}/execution-parameters")
+        assert parameters.json() == {"MaxConcurrentTransforms": 16, "MaxPayloadInMB": 6}
+        lines = [b"%d,%d.5" % (n, n) for n in range(10)]
+        payloads = lines if strategy == "SingleRecord" else [b"\n".join(lines[:6]), b"\n".join(lines[6:])]
+        headers = {"Content-type": "text/csv", "Accept": "text/csv", "X-Amzn-SageMaker-Custom-Attributes": "trace=1"}
+        answers = [httpx.post(f"http://{address}/invocations", content=sent, headers=headers) for sent in payloads]
+    assert {answer.headers["x-amzn-sagemaker-custom-attributes"] for answer in answers} == {"trace=1"}
+    assert b"".join(answer.content for answer in answers).splitlines() == [b"%d.0,%d.5" % (n, n) for n in range(10)]
