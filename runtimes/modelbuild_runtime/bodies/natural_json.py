@@ -48,13 +48,14 @@ class NaturalJson:
             if question is not None:
                 return question
         value = json_body.read(body)
-        return self._question(_with_bytes(value) if self._takes_bytes and b'"b64"' in body else value)
+        return self.question(_with_bytes(value) if self._takes_bytes and b'"b64"' in body else value)
 
     def lines(self, rows: List[Any]) -> Question:
         """Rows that came one a line."""
         return Question(_rows(rows), ROWS)
 
-    def _question(self, value: Any) -> Question:
+    def question(self, value: Any) -> Question:
+        """The question that is a value, of JSON that was read already."""
         if not isinstance(value, dict):
             return self._bare(value)
         if "instances" in value and "instances" not in self._names:
@@ -110,18 +111,15 @@ class NaturalJson:
     def _large(self, body: Body) -> Optional[Question]:
         """Many numbers for a model with one input; None leaves the body to the ordinary way."""
         part, form = self._numbers_in(flat_buffer.document(body))
-        if self._single is None or not flat_buffer.is_array(part):
+        found = flat_buffer.only_array(body, part, self._single.datatype) if self._single is not None else None
+        if self._single is None or found is None:
             return None
-        found = flat_buffer.numbers(part, self._single.datatype)
-        if found is None or not flat_buffer.holds_arrays(body, flat_buffer.arrays_in(found[0])):
-            return None
-        shape, flat = found
         rank = len(self._single.shape)
-        if form in (ROWS, RECORD) and self._batched and len(shape) == rank - 1:
-            shape, form = (1, *shape), RECORD
-        if len(shape) != rank or not shape[0]:
+        if form in (ROWS, RECORD) and self._batched and found.ndim == rank - 1:
+            found, form = found[np.newaxis], RECORD
+        if found.ndim != rank or not len(found):
             return None
-        return Question(Columns({self._single.name: Tensor(self._single.datatype, shape, flat.reshape(shape))}), form)
+        return Question(Columns({self._single.name: Tensor(self._single.datatype, found.shape, found)}), form)
 
     def _numbers_in(self, document: Any) -> Tuple[Any, str]:
         """The part of a document that may be the only input, and the shape of such a question."""
