@@ -1,0 +1,119 @@
+"""Paths that TensorFlow Serving and KServe's version 1 share: whose a request is, and answers that clients of both take."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from contract.wires import Server, server
+
+PREDICT = "/v1/models/iris:predict"
+ROW = [1, 2, 3, 4]
+EVENT = {"ce_specversion": "1.0", "ce_id": "7", "ce_source": "/test", "ce_type": "t"}
+ENVELOPE = {"specversion": "1.0", "id": "7", "source": "/test", "type": "t"}
+STRUCTURED = "application/cloudevents+json"
+
+
+def protocol_of(model: str, method: str, target: str, body: bytes = b"", **headers: str) -> str:
+    """The protocol that was asked, as the metrics have it."""
+    asked = Server(model)
+    found = []
+    asked._app._count = lambda name, *_: found.append(name)
+    asked.ask(method, target, body, **headers)
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    "body, content_type, protocol",
+    [
+        (b'{"instances": [[1, 2, 3, 4]]}', "", "tensorflow_serving"),
+        (b'{"inputs": [[1, 2, 3, 4]]}', "text/plain", "tensorflow_serving"),
+        (b'{"signature_name": "x", "instances": 1}', "", "tensorflow_serving"),
+        (b'{"instances": [NaN]}', "", "tensorflow_serving"),
+        (b"{ no JSON", "application/json", "tensorflow_serving"),
+        (b"", "", "tensorflow_serving"),
+        (b'{"x": [1, 2, 3, 4]}', "", "kserve"),
+        (b'{"x": {"instances": 1}}', "", "kserve"),
+        (b'{"x": "inputs"}', "application/json", "kserve"),
+        (b"[[1, 2, 3, 4]]", "", "kserve"),
+        (b"1,2,3,4", "text/csv", "kserve"),
+        (b'{"instances": []}', STRUCTURED, "kserve"),
+    ],
+)
+def test_whose_a_request_to_predict_is(body, content_type, protocol):
+    assert protocol_of("iris", "POST", PREDICT, body, content_type=content_type) == protocol
+
+
+def test_an_event_is_kserve_s_whatever_is_in_it():
+    assert protocol_of("iris", "POST", PREDICT, b'{"instances": []}', **EVENT) == "kserve"
+
+
+@pytest.mark.parametrize(
+    "method, target, protocol",
+    [
+        ("GET", "/v1/models", "kserve"),
+        ("GET", "/v1/models/iris", "kserve"),
+        ("POST", "/v1/models/iris:explain", "kserve"),
+        ("GET", PREDICT, "tensorflow_serving"),
+        ("GET", "/v1/models/iris/version/1", "tensorflow_serving"),
+        ("POST", "/v1/models/iris/metadata", "tensorflow_serving"),
+        ("GET", "/v1/other", ""),
+    ],
+)
+def test_who_answers_elsewhere(method, target, protocol):
+    assert protocol_of("iris", method, target) == protocol
+
+
+def test_the_list_of_models_is_kserve_s_and_openai_s():
+    said = json.loads(server("iris").ask("GET", "/v1/models").body)
+    assert said["models"] == ["iris"]
+    assert [model["id"] for model in said["data"]] == ["iris"]
+
+
+def test_a_model_that_is_not_ready():
+    waiting = Server("iris", ready=False)
+    assert waiting.ask("GET", "/v1/models/iris").status == 503
+    assert b'"LOADING"' in waiting.ask("GET", "/v1/models/iris/versions/1").body
+
+
+def test_binary_events_are_answered_with_events():
+    answer = server("iris").ask("POST", PREDICT, json.dumps({"instances": [ROW]}).encode(), **EVENT, x_request_id="me")
+    assert answer.status == 200
+    assert list(json.loads(answer.body)) == ["predictions"]
+    assert answer.headers["ce-type"] == "io.kserve.inference.response"
+    assert answer.headers["ce-source"] == "io.kserve.inference.iris"
+    assert (answer.headers["ce-id"], answer.headers["ce-specversion"]) == ("me", "1.0")
+
+
+def test_structured_events_are_answered_with_events():
+    body = json.dumps({**ENVELOPE, "data": {"instances": [ROW]}}).encode()
+    answer = server("iris").ask("POST", PREDICT, body, content_type=STRUCTURED)
+    assert (answer.status, answer.content_type) == (200, STRUCTURED)
+    assert json.loads(answer.body)["data"] == {
+        "predictions": [{"label": "virginica", "probabilities": [0.125, 0.125, 0.75]}]
+    }
+
+
+def test_events_with_bytes_for_a_handler_that_decodes_by_itself():
+    answer = server("raw").ask("POST", "/v1/models/raw:predict", b"\xff", **EVENT, content_type="image/png")
+    assert answer.body == b"body=\xff"
+    assert (answer.content_type, answer.headers["x-handler"]) == ("text/plain", "yes")
+    assert "ce-id" in answer.headers
+    body = json.dumps({**ENVELOPE, "data_base64": "/w==", "datacontenttype": "image/png"}).encode()
+    answer = server("raw").ask("POST", "/v1/models/raw:predict", body, content_type=STRUCTURED)
+    assert json.loads(answer.body)["data_base64"] == "Ym9keT3/"
+
+
+def test_an_event_that_fails_is_no_event():
+    answer = server("iris").ask("POST", PREDICT, b'{"instances": [1]}', **EVENT)
+    assert (answer.status, list(json.loads(answer.body))) == (400, ["error"])
+    assert "ce-id" not in answer.headers
+
+
+def test_kserve_s_variables_name_the_answer():
+    named = Server("iris", environment={"CE_MERGE": "true", "CE_TYPE": "mine", "CE_SOURCE": "here"})
+    body = json.dumps({"instances": [ROW]}).encode()
+    headers = named.ask("POST", PREDICT, body, **EVENT, ce_own="x").headers
+    assert (headers["ce-type"], headers["ce-source"], headers["ce-own"]) == ("mine", "here", "x")
+    assert headers["ce-id"] != "7"
