@@ -40,6 +40,12 @@ class Settings:
         most=65535,
         over=("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "PORT"),
     )
+    listeners: str = _setting("", "Further ports, each for one protocol alone: 8501=tensorflow_serving,1337=clipper.")
+    management_port: int = _setting(
+        0, "Port on which models are loaded and unloaded while the server runs; 0 allows nobody to.", most=65535
+    )
+    management_host: str = _setting("127.0.0.1", "Address of the management port.")
+    management_token: str = _setting("", "What clients of the management port must send as Authorization: Bearer.")
     workers: int = _setting(
         1, "Processes that serve; more than one are forked after the model is loaded.", least=1, most=1024
     )

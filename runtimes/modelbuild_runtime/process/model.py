@@ -17,6 +17,7 @@ from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.manifest import Manifest, read_manifest
 from modelbuild_runtime.pipeline import Pipeline, load_pipeline
 from modelbuild_runtime.process.discovery import discover
+from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.replay import Replayed, Replayer
 from modelbuild_runtime.process.service import ModelService
 from modelbuild_runtime.process.warmup import warm_up
@@ -73,7 +74,7 @@ def load_model(settings: Settings, threads: int, environment: Mapping[str, str])
     pace = Pace()
     if first.seconds:
         pace.observe(1, first.seconds)
-    return Model(manifest, service, pipeline, Dataplane(pipeline), Router(service.protocols), pace)
+    return Model(manifest, service, pipeline, Dataplane(pipeline), router(service.protocols), pace)
 
 
 def prove(model: Model, settings: Settings) -> None:
