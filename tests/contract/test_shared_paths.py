@@ -7,6 +7,7 @@ import json
 import pytest
 
 from contract.wires import Server, server
+from modelbuild_runtime.process.listeners import router
 
 PREDICT = "/v1/models/iris:predict"
 ROW = [1, 2, 3, 4]
@@ -117,3 +118,42 @@ def test_kserve_s_variables_name_the_answer():
     headers = named.ask("POST", PREDICT, body, **EVENT, ce_own="x").headers
     assert (headers["ce-type"], headers["ce-source"], headers["ce-own"]) == ("mine", "here", "x")
     assert headers["ce-id"] != "7"
+
+
+def alone(protocol: str, *, ready: bool = True) -> Server:
+    """A server on whose port one protocol is spoken alone."""
+    pinned = Server("iris", ready=ready)
+    pinned._app.routes.open(router(pinned.protocols, protocol))
+    return pinned
+
+
+@pytest.mark.parametrize(
+    "method, target, body, status, said",
+    [
+        ("GET", "/v1/models", b"", 400, {"error": "Missing model name in request."}),
+        ("GET", "/v1/models/other", b"", 404, {"error": "Could not find any versions of model other"}),
+        ("GET", "/v1/foo", b"", 400, {"error": "Malformed request: GET /v1/foo"}),
+        ("POST", "/v1/models", b"", 400, {"error": "Malformed request: POST /v1/models"}),
+        ("GET", "/v1/models/a:b", b"", 400, {"error": "Malformed request: GET /v1/models/a:b"}),
+        ("POST", "/v1/models/iris:explain", b"", 400, {"error": "Malformed request: POST /v1/models/iris:explain"}),
+        ("POST", PREDICT, b"[1, 2]", 400, {"error": "JSON Value: [1, 2] Is not object"}),
+        ("POST", PREDICT, b'{"x": 1}', 400, {"error": "Missing 'inputs' or 'instances' key"}),
+    ],
+)
+def test_tensorflow_serving_alone_is_strict(method, target, body, status, said):
+    answer = alone("tensorflow_serving").ask(method, target, body)
+    assert (answer.status, json.loads(answer.body)) == (status, said)
+
+
+@pytest.mark.parametrize("ready, state", [(True, "AVAILABLE"), (False, "LOADING")])
+def test_tensorflow_serving_alone_says_nothing_else_of_a_model(ready, state):
+    answer = alone("tensorflow_serving", ready=ready).ask("GET", "/v1/models/iris")
+    (version,) = json.loads(answer.body).pop("model_version_status")
+    assert (answer.status, version["state"], version["version"]) == (200, state, "1")
+    assert list(json.loads(answer.body)) == ["model_version_status"]
+
+
+def test_kserve_alone_takes_instances_too():
+    answer = alone("kserve").ask("POST", PREDICT, json.dumps({"instances": [ROW]}).encode())
+    assert list(json.loads(answer.body)) == ["predictions"]
+    assert alone("kserve").ask("GET", "/v1/models/iris/metadata").status == 404
