@@ -40,6 +40,7 @@ class Settings:
         most=65535,
         over=("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "PORT"),
     )
+    grpc_port: int = _setting(8001, "Port to listen on for gRPC; 0 for none.", most=65535)
     workers: int = _setting(
         1, "Processes that serve; more than one are forked after the model is loaded.", least=1, most=1024
     )
