@@ -70,10 +70,21 @@ class Response(msgspec.Struct, eq=False):
     parts: Optional[Iterator[Any]] = None
 
 
+class Parts(msgspec.Struct, eq=False):
+    """What a pipeline's ``stream`` returns: ``items`` makes each part when it is asked for. The rest is for handlers
+    that encode by themselves, whose parts are bytes.
+    """
+
+    items: Iterator[Any]
+    content_type: str = ""
+    status: int = 200
+    headers: Tuple[Tuple[str, str], ...] = ()
+
+
 class RawItem:
     """One body on its way to a handler that decodes by itself: what such a pipeline's ``run`` takes a list of."""
 
-    __slots__ = ("accept", "content_type", "fields", "headers", "id")
+    __slots__ = ("accept", "content_type", "explain", "fields", "headers", "id")
 
     def __init__(
         self,
@@ -83,12 +94,14 @@ class RawItem:
         accept: str = "",
         headers: Optional[Mapping[bytes, bytes]] = None,
         id: str = "",  # noqa: A002
+        explain: bool = False,
     ) -> None:
         self.fields = fields
         self.content_type = content_type
         self.accept = accept
         self.headers = headers or {}
         self.id = id
+        self.explain = explain
 
 
 class RawAnswer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from modelbuild_runtime.handler.functions import Model
 from modelbuild_runtime.handler.mms_context import Context
 from modelbuild_runtime.handler.shaping import Shaper
 from modelbuild_runtime.manifest import Manifest
-from modelbuild_runtime.request import RawAnswer, RawItem
+from modelbuild_runtime.request import Parts, RawAnswer, RawItem
 
 STEPS = ("input_fn", "predict_fn", "output_fn")
 ARITY = {"model_fn": 1, "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4, "pre_model_fn": 1}
@@ -34,6 +34,7 @@ class SageMakerPipeline:
 
     wants = "raw"
     batchable = False
+    streams = True  # whether it does shows when a function returns a generator
 
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
@@ -52,12 +53,27 @@ class SageMakerPipeline:
     ) -> List[RawAnswer]:
         return [self._answer(item) for item in inputs]
 
+    def stream(
+        self,
+        inputs: Sequence[RawItem],
+        parameters: Optional[Mapping[str, Any]] = None,  # noqa: ARG002  # such handlers know none
+    ) -> Union[Parts, List[Any]]:
+        (item,) = inputs
+        body, kind = self._transformed(item)
+        if isinstance(body, Iterator):
+            return Parts(map(_bytes, body), content_type=kind)
+        return [RawAnswer(_bytes(body), kind)]
+
     def _answer(self, item: RawItem) -> RawAnswer:
+        body, kind = self._transformed(item)
+        return RawAnswer(b"".join(map(_bytes, body)) if isinstance(body, Iterator) else _bytes(body), kind)
+
+    def _transformed(self, item: RawItem) -> Tuple[Any, str]:
         content_type = item.content_type or bodies.JSON
         accept = item.accept if item.accept not in {"", "*/*"} else bodies.JSON
         result = self._functions.transform(self._functions.model, _body(item, content_type), content_type, accept)
         body, kind = result if isinstance(result, (tuple, list)) and len(result) == 2 else (result, accept)
-        return RawAnswer(_bytes(body), str(kind))
+        return body, str(kind)
 
 
 def sagemaker_pipeline(
@@ -93,7 +109,7 @@ def _function(module: ModuleType, name: str) -> Function:
     """A function that may take the context as one more argument, as the toolkit allows."""
     function: Function = getattr(module, name)
     arity = ARITY[name]
-    taken = parameters(name, function, arity, arity + 1)
+    taken = parameters(name, function, arity, arity + 1, may_yield=name in {"transform_fn", "output_fn"})
     return function if len(taken.names) > arity else lambda *arguments: function(*arguments[:arity])
 
 

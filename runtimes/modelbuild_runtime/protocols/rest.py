@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 from modelbuild_runtime import openapi, schema
 from modelbuild_runtime.answers.answer import AnswerWriter, offers
@@ -17,7 +17,7 @@ from modelbuild_runtime.request import Request, Response
 def protocol(service: Service) -> Protocol:
     """One route."""
     contract = service.contract
-    reader = BodyReader(contract, offers(contract), raw=service.takes_raw)
+    reader = BodyReader(contract, _offers(service), raw=service.takes_raw, streams=service.streams)
     writer = AnswerWriter(contract)
 
     def encode(_http: HttpRequest, request: Request, response: Response) -> HttpResponse:
@@ -25,6 +25,10 @@ def protocol(service: Service) -> Protocol:
 
     route = Route("POST", "/predict", Prediction(reader.read, encode), operation=_operation(service))
     return Protocol("rest", "The natural REST API", (route,), problem)
+
+
+def _offers(service: Service) -> Tuple[str, ...]:
+    return offers(service.contract, streams=service.streams and not service.takes_raw)
 
 
 def _operation(service: Service) -> Dict[str, Any]:
@@ -59,7 +63,7 @@ def _questions(service: Service) -> Dict[str, Any]:
 def _answers(service: Service) -> Dict[str, Any]:
     if service.takes_raw:
         return {"description": "What the handler answers", "content": {"*/*": {"schema": {}}}}
-    written: Dict[str, Any] = {name: {"schema": {"type": "string"}} for name in offers(service.contract)}
+    written: Dict[str, Any] = {name: {"schema": {"type": "string"}} for name in _offers(service)}
     written[media_type.JSON] = {"schema": schema.answer(service.contract)}
     written[media_type.NPY] = {"schema": {"contentMediaType": media_type.NPY}}
     return {"description": "The prediction", "content": written}

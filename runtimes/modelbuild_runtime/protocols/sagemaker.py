@@ -24,7 +24,7 @@ MAX_TRANSFORM_BYTES = 100 << 20
 def protocol(service: Service) -> Protocol:
     """The routes of a SageMaker container. Answers are bare values, as SageMaker's own containers give them."""
     contract = service.contract
-    reader = BodyReader(contract, _offers(service), raw=service.takes_raw)
+    reader = BodyReader(contract, _offers(service), raw=service.takes_raw, streams=service.streams)
     writer = AnswerWriter(contract, named=False, tokens=True)
 
     def encode(http: HttpRequest, request: Request, response: Response) -> HttpResponse:
@@ -51,7 +51,7 @@ def protocol(service: Service) -> Protocol:
 
 def _offers(service: Service) -> Tuple[str, ...]:
     """The media types of answers; an image may be told which is the usual one."""
-    found = offers(service.contract)
+    found = offers(service.contract, streams=service.streams and not service.takes_raw)
     usual = media_type.parse(service.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").encode()).name
     return (usual, *(name for name in found if name != usual)) if usual in found else found
 
