@@ -46,6 +46,7 @@ class Settings:
     )
     management_host: str = _setting("127.0.0.1", "Address of the management port.")
     management_token: str = _setting("", "What clients of the management port must send as Authorization: Bearer.")
+    grpc_port: int = _setting(8001, "Port to listen on for gRPC; 0 for none.", most=65535)
     workers: int = _setting(
         1, "Processes that serve; more than one are forked after the model is loaded.", least=1, most=1024
     )

@@ -81,13 +81,16 @@ Endpoint = Union[Prediction, Task, Callable[[HttpRequest], HttpResponse]]
 
 
 class Route(NamedTuple):
-    """``path`` may hold placeholders: "/v2/models/{model}/infer". ``operation`` is its OpenAPI 3.1 operation."""
+    """``path`` may hold placeholders: "/v2/models/{model}/infer". ``operation`` is its OpenAPI 3.1 operation. ``many``,
+    of gRPC: the client sends a stream of messages, each of which is a request; they are answered in their order.
+    """
 
     method: str
     path: str
     endpoint: Endpoint
     when: Optional[Callable[[HttpRequest], bool]] = None
     operation: Mapping[str, Any] = {}
+    many: bool = False
 
 
 class Protocol(NamedTuple):
