@@ -52,7 +52,7 @@ def test_what_every_event_has(name):
 
 @pytest.mark.parametrize("more", [{}, {"data_base64": "*"}, {"data": 1, "datacontenttype": 1}, {"id": 7, "data": 1}])
 def test_what_is_no_event(more):
-    with pytest.raises(InvalidInput, match="^Cloud Event Exceptions: "):
+    with pytest.raises(InvalidInput, match=r"^Cloud Event Exceptions: "):
         structured(**more)
 
 

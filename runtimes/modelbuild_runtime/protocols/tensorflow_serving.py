@@ -1,4 +1,4 @@
-"""TensorFlow Serving: predict in rows and columns, classify, regress, status and metadata over REST.
+"""TensorFlow Serving: predict in rows and columns, classify, regress, status and metadata, over REST and over gRPC.
 
 Where KServe's version 1 has the same path, these routes take what has ``instances`` or ``inputs``, and KServe's the
 rest; a model's status and the list of models are told in a form that both understand, by KServe's routes. On a port of
@@ -13,10 +13,11 @@ from typing import Any, Callable, Dict, List, Optional
 import msgspec
 
 from modelbuild_runtime.errors import InvalidInput, MethodNotAllowed, NotFound, ServerError
+from modelbuild_runtime.grpc.status import FAILED_PRECONDITION, grpc_error
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
+from modelbuild_runtime.protocols import Endpoint, Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Raw, Request, Response
-from modelbuild_runtime.tensorflow_serving import examples, json_answers, results
+from modelbuild_runtime.tensorflow_serving import calls, examples, json_answers, results
 from modelbuild_runtime.tensorflow_serving.descriptions import Descriptions
 from modelbuild_runtime.tensorflow_serving.json_tensors import PredictReader
 from modelbuild_runtime.tensorflow_serving.model_spec import ModelSpec, version_number
@@ -50,7 +51,22 @@ def protocol(service: Service) -> Protocol:
             Route("POST", f"{path}:classify", predicts.classify, operation=said.classify(path)),
             Route("POST", f"{path}:regress", predicts.regress, operation=said.regress(path)),
         ]
-    return Protocol("tensorflow_serving", "TensorFlow Serving", tuple(routes), _error)
+    return Protocol("tensorflow_serving", "TensorFlow Serving", (*routes, *_calls(service, spec)), _error)
+
+
+def _calls(service: Service, spec: ModelSpec) -> List[Route]:
+    """The methods of its gRPC services."""
+    asked, told = calls.Predictions(service, spec), calls.Told(service, spec)
+    endpoints: Dict[str, Endpoint] = {
+        "PredictionService/Predict": Prediction(asked.predict, asked.predicted),
+        "PredictionService/Classify": Prediction(asked.classify, asked.classified),
+        "PredictionService/Regress": Prediction(asked.regress, asked.regressed),
+        "PredictionService/MultiInference": Prediction(asked.infer, asked.inferred),
+        "PredictionService/GetModelMetadata": told.metadata,
+        "ModelService/GetModelStatus": told.status,
+        "ModelService/HandleReloadConfigRequest": told.reload,
+    }
+    return [Route("GRPC", f"/tensorflow.serving.{method}", endpoint) for method, endpoint in endpoints.items()]
 
 
 class _Predictions:
@@ -146,6 +162,8 @@ def _raw(response: Response) -> Optional[HttpResponse]:
 
 
 def _error(http: HttpRequest, error: ServerError) -> HttpResponse:
+    if http.method == "GRPC":
+        return grpc_error(http, error, FAILED_PRECONDITION if isinstance(error, calls.NoSignature) else 0)
     if isinstance(error, (NotFound, MethodNotAllowed)) and not error.field:  # no route has it
         error = _malformed(http)
     body: Dict[str, str] = {"error": error.message}
