@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from contract.models import MODELS, ColumnsPipeline, iris
 from contract.wires import Server, server
 from modelbuild_runtime.process.listeners import router
 
@@ -32,7 +33,10 @@ def protocol_of(model: str, method: str, target: str, body: bytes = b"", **heade
         (b'{"inputs": [[1, 2, 3, 4]]}', "text/plain", "tensorflow_serving"),
         (b'{"signature_name": "x", "instances": 1}', "", "tensorflow_serving"),
         (b'{"instances": [NaN]}', "", "tensorflow_serving"),
-        (b"{ no JSON", "application/json", "tensorflow_serving"),
+        (b'{"instances": [1, 2', "application/json", "tensorflow_serving"),
+        (b'{"a": "instances", "b"', "application/json", "tensorflow_serving"),
+        (b"instances = 1", "application/json", "tensorflow_serving"),
+        (b"a=1&b=2", "application/x-www-form-urlencoded", "tensorflow_serving"),
         (b"", "", "tensorflow_serving"),
         (b'{"x": [1, 2, 3, 4]}', "", "kserve"),
         (b'{"x": {"instances": 1}}', "", "kserve"),
@@ -157,3 +161,21 @@ def test_kserve_alone_takes_instances_too():
     answer = alone("kserve").ask("POST", PREDICT, json.dumps({"instances": [ROW]}).encode())
     assert list(json.loads(answer.body)) == ["predictions"]
     assert alone("kserve").ask("GET", "/v1/models/iris/metadata").status == 404
+
+
+def explaining() -> ColumnsPipeline:
+    """Explains a row by its largest value."""
+    pipeline = iris()
+    pipeline.explains = True
+    pipeline.explain = lambda inputs, parameters=None: [{"x": float(row.max())} for row in inputs["x"]]
+    return pipeline
+
+
+def test_explanations_a_row(monkeypatch):
+    monkeypatch.setitem(MODELS, "iris", explaining)
+    asked = Server("iris")
+    body = json.dumps({"instances": [ROW, [9, 0, 0, 0]]}).encode()
+    answer = asked.ask("POST", "/v1/models/iris:explain", body)
+    assert (answer.status, json.loads(answer.body)) == (200, {"explanations": [{"x": 4.0}, {"x": 9.0}]})
+    assert "ce-id" in asked.ask("POST", "/v1/models/iris:explain", body, **EVENT).headers
+    assert asked.ask("POST", "/v1/models/iris:explain", b'{"instances": [1]}').status == 400

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contract.calls import Caller, code, words
+from contract.models import MODELS
 from contract.wires import Server, server
 from modelbuild_runtime.grpc import status
 from modelbuild_runtime.grpc.messages import load
@@ -301,3 +304,31 @@ def test_what_the_model_s_code_says_reaches_no_client():
     response = Caller(broken).call("tensorflow.serving.PredictionService/Predict", predict(x=ROW).SerializeToString())
     assert code(response) == status.INTERNAL
     assert "division" not in words(response)
+
+
+SEEDS = [
+    predict(x=ROW).SerializeToString(),
+    predict("loan", age=[40], income=[100.0], job=np.array([b"cook"], object)).SerializeToString(),
+    examples(MESSAGES.ClassificationRequest, "iris", {"x": [1.0, 2, 3, 4]}, context={"y": [1]}).SerializeToString(),
+    several(CLASSIFY, REGRESS).SerializeToString(),
+    metadata("signature_def").SerializeToString(),
+]
+METHODS = ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata", "GetModelStatus")
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A message that was right once."""
+    body = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(len(body) - 1, 0)))
+        body[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=3))
+    return bytes(body)
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+@given(method=st.sampled_from(METHODS), body=damaged() | st.binary(max_size=40))
+def test_no_message_makes_the_server_fail(model, method, body):
+    refused = (status.INVALID_ARGUMENT, status.NOT_FOUND, status.FAILED_PRECONDITION)
+    more = (status.UNIMPLEMENTED, status.RESOURCE_EXHAUSTED)
+    assert code(call(method, body, model)) in (status.OK, *refused, *more)

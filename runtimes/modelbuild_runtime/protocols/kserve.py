@@ -7,6 +7,7 @@ list of models and a model's state are answered here, in bodies that clients of 
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
@@ -19,7 +20,7 @@ from modelbuild_runtime.bodies import json_body
 from modelbuild_runtime.bodies.body import BodyReader
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.cloud_event import CloudEvent
-from modelbuild_runtime.errors import InvalidInput, NotFound, NotReady, ServerError, Unsupported
+from modelbuild_runtime.errors import NotFound, NotReady, ServerError, Unsupported
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
@@ -31,6 +32,10 @@ MODEL = f"{MODELS}/{{model}}"
 BYTES_TYPE = "application/octet-stream"
 """What KServe takes for JSON, too."""
 
+_OTHERS = re.compile(rb'\s*\{\s*(?:"signature_name"\s*:\s*"[^"\\]*"\s*,\s*)?"(?:instances|inputs)"\s*:')
+"""How what TensorFlow Serving's clients send begins: the rest of a large body need not be looked at."""
+
+_NESTS = re.compile(rb"\s*[{\[]")
 _ENVELOPE = ("specversion", "id", "source", "type", "time", "data")
 """What a JSON body has that KServe takes for a structured event whatever its Content-Type."""
 
@@ -54,10 +59,10 @@ def is_ours(http: HttpRequest) -> bool:
     if cloud_event.is_event(http.headers):
         return True
     body = http.body
-    if body[:12] == b'{"instances"' or not body.strip():
+    if _OTHERS.match(body):
         return False
     if b'"instances"' not in body and b'"inputs"' not in body:
-        return _is_json(body, http.headers.get(b"content-type", b""))
+        return _NESTS.match(body) is not None or _is_another_type(http.headers.get(b"content-type", b""))
     try:
         keys = _keys(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -175,17 +180,9 @@ def _unwrapped(body: Body) -> Body:
     return json_answer.encode(found["data"], tokens=True)
 
 
-def _is_json(body: Body, content_type: bytes) -> bool:
-    """Whether a body means to be JSON of another kind, or does not mean to be JSON at all."""
-    if media_type.parse(content_type).name not in ("", media_type.JSON, media_type.URLENCODED, BYTES_TYPE):
-        return True
-    try:
-        json_body.read(body)
-    except InvalidInput:
-        return False
-    except ServerError:
-        return True
-    return True
+def _is_another_type(content_type: bytes) -> bool:
+    """Whether a body says that it is no JSON."""
+    return media_type.parse(content_type).name not in ("", media_type.JSON, media_type.URLENCODED, BYTES_TYPE)
 
 
 _keys = msgspec.json.Decoder(_Keys).decode

@@ -6,6 +6,7 @@ from typing import Any, Dict, List
 
 from modelbuild_runtime import openapi, schema
 from modelbuild_runtime.bodies.question import is_open, only_input
+from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.protocols import Service
 from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensorflow_serving.model_spec import SIGNATURE, ModelSpec
@@ -14,8 +15,6 @@ Schema = Dict[str, Any]
 
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 _FAILED = openapi.json_body(_ERROR, "An error")
-_FEATURE = {"type": ["number", "string", "boolean", "object"]}
-_EXAMPLE = {"type": "object", "additionalProperties": {"anyOf": [_FEATURE, {"type": "array", "items": _FEATURE}]}}
 _CLASS = {"type": "array", "prefixItems": [{"type": "string"}, {"type": ["number", "null"]}], "minItems": 2}
 
 
@@ -65,11 +64,12 @@ class Descriptions:
     def classify(self, path: str) -> Schema:
         """Examples to classes."""
         answer = _results({"type": "array", "items": _CLASS})
-        return self._asked("Classify examples", path, _EXAMPLES, answer)
+        return self._asked("Classify examples", path, _examples(self._service.contract), answer)
 
     def regress(self, path: str) -> Schema:
         """Examples to numbers."""
-        return self._asked("A number for each example", path, _EXAMPLES, _results({"type": ["number", "null"]}))
+        answer = _results({"type": ["number", "null"]})
+        return self._asked("A number for each example", path, _examples(self._service.contract), answer)
 
     def _told(self, summary: str, path: str, body: Schema) -> Schema:
         responses = {"200": openapi.json_body(body), "400": _FAILED, "404": _FAILED}
@@ -100,38 +100,53 @@ class Descriptions:
 def _question(service: Service) -> Schema:
     contract = service.contract
     named = {"signature_name": {"enum": ["", SIGNATURE]}}
-    if is_open(contract):
-        row: Schema = {}
-        columns: Schema = {}
-    else:
+    row: Schema = {}
+    columns: Schema = {}
+    if not is_open(contract):
+        row = {"$ref": "#/components/schemas/Record"} if contract.record else _without_null(schema.record(contract))
+        columns = _without_null(schema.columns(contract))
         single = only_input(contract)
-        row = {"$ref": "#/components/schemas/Record"}
-        columns = {"$ref": "#/components/schemas/Columns"}
         if single is not None:
-            row = {"anyOf": [row, _row(single)]}
-            columns = {"anyOf": [columns, schema.value(single, batched=False)]}
+            # The outermost axis is the rows', or the tensor's own where there are none.
+            row = {"anyOf": [row, _without_null(schema.value(single, batched=True))]}
+            columns = {"anyOf": [columns, _without_null(schema.value(single, batched=False))]}
     rows = {"type": "array", "items": row, "minItems": 1}
     by_row = {"type": "object", "properties": {"instances": rows, **named}, "required": ["instances"]}
     by_column = {"type": "object", "properties": {"inputs": columns, **named}, "required": ["inputs"]}
     return {"oneOf": [by_row, by_column]}
 
 
-def _row(spec: TensorSpec) -> Schema:
-    """One entry of the outermost axis, whether or not that counts rows."""
-    return schema.value(spec, batched=True)
+def _examples(contract: Contract) -> Schema:
+    example: Schema = {"type": "object"}
+    if not is_open(contract):
+        features = {spec.name: _feature(spec) for spec in contract.inputs}
+        required = [spec.name for spec in contract.inputs if not spec.optional]
+        example.update(properties=features, required=required)
+    properties = {
+        "signature_name": {"enum": ["", SIGNATURE]},
+        "context": {"type": "object", "description": "Features that all examples have."},
+        "examples": {"type": "array", "items": example, "minItems": 1},
+    }
+    return {"type": "object", "properties": properties, "required": ["examples"]}
+
+
+def _feature(spec: TensorSpec) -> Schema:
+    """One value, or a list of values of one kind: a number is of another kind with a fraction than without."""
+    value = _without_null(schema.value(spec, batched=False))
+    while "items" in value:
+        value = value["items"]
+    return {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]}
+
+
+def _without_null(part: Any) -> Any:
+    """The same schema where a number is one: missing values are told by leaving them out."""
+    if isinstance(part, list):
+        return [_without_null(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {key: "number" if value == ["number", "null"] else _without_null(value) for key, value in part.items()}
 
 
 def _results(item: Schema) -> Schema:
     results = {"type": "array", "items": item}
     return {"type": "object", "properties": {"results": results}, "required": ["results"]}
-
-
-_EXAMPLES = {
-    "type": "object",
-    "properties": {
-        "signature_name": {"enum": ["", SIGNATURE]},
-        "context": _EXAMPLE,
-        "examples": {"type": "array", "items": _EXAMPLE, "minItems": 1},
-    },
-    "required": ["examples"],
-}

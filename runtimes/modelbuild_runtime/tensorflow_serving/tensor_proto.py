@@ -1,5 +1,5 @@
-"""TensorProto to tensors and back. Values are raw bytes, or in the list of their type, where the last one stands for all
-that are missing: that is how TensorFlow writes uniform tensors. Answers have lists, as TensorFlow Serving's do.
+"""TensorProto to tensors and back. Values are raw bytes, or in the list of their type, where the last one stands for
+all that are missing: that is how TensorFlow writes uniform tensors. Answers have lists, as TensorFlow Serving's do.
 """
 
 from __future__ import annotations
