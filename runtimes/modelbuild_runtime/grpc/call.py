@@ -92,7 +92,7 @@ class Calls:
             headers.pop(name, None)
         if b":authority" in pseudo:
             headers[b"host"] = pseudo[b":authority"]
-        head = self._app.head(b"GRPC", pseudo[b":path"], headers, "2", keep_alive=True)
+        head = self._app.routes.head(b"GRPC", pseudo[b":path"], headers, "2", keep_alive=True)
         head.content_type = _BINARY
         call = Call(head, length=int(length) if length.isdigit() else None)
         call.refused = _refused(pseudo[b":method"], headers.get(b"content-type", b""))
@@ -102,11 +102,11 @@ class Calls:
         call.many = bool(routes) and routes[0].route.many
         try:
             if len(fields) > _MOST_FIELDS:
-                raise HeadTooLarge(f"more than {_MOST_FIELDS} metadata fields")  # noqa: TRY301  # all refusals alike
+                raise HeadTooLarge(f"more than {_MOST_FIELDS} metadata fields")
             call.timeout = _timeout(headers.get(b"grpc-timeout"))
             call.inflating = _inflating(head, headers.get(b"grpc-encoding", b"identity"))
             if not routes and self._app.opened:
-                raise Unsupported(f"there is no method {head.match.path[:200]}")  # noqa: TRY301
+                raise Unsupported(f"there is no method {head.match.path[:200]}")
         except ServerError as error:
             call.error = error
         return call

@@ -42,8 +42,8 @@ _NOT_HTTP2 = (
 
 
 class Connection(asyncio.Protocol):
-    """``window``, ``largest_frame`` and ``first_window`` are what the client lets us send: in all, at once, and on a new
-    stream. ``blocked`` are the streams that wait for it to let us go on.
+    """``window``, ``largest_frame`` and ``first_window`` are what the client lets us send: in all, at once, and on a
+    new stream. ``blocked`` are the streams that wait for it to let us go on.
     """
 
     __slots__ = (
@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Optional[Exception]) -> None:
         self._lingering = True
-        self.app.connections.discard(self)  # type: ignore[arg-type]
+        self.app.connections.discard(self)
         self._give_up()
 
     def pause_writing(self) -> None:
@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
         if not increment or found.out.window > frames.LARGEST_WINDOW:
             self.reset(found, frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR)
         elif self.blocked.pop(stream, None):
-            found.go_on()
+            found.more()
 
     def on_idle_frame(self) -> None:
         self._patience -= 1
@@ -342,7 +342,7 @@ class Connection(asyncio.Protocol):
         for stream in blocked:
             found = self.streams.get(stream)
             if found is not None:
-                found.go_on()
+                found.more()
 
     def _forget(self, stream: int) -> None:
         self.streams.pop(stream, None)

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from time import monotonic
-from typing import Callable, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.errors import LoadError
@@ -47,17 +47,21 @@ class Server:
         self._app.beside = Beside(self.loop).do
         self._batcher: Optional[Batcher] = None
         self._model: Optional[Model] = None
-        self._listener: Optional[asyncio.AbstractServer] = None
+        self._listeners: List[asyncio.AbstractServer] = []
         self._leave_by = 0.0
         self._watchdog: Optional[Watchdog] = None
         self._parent = os.getppid()
 
     def listen(self, sock: socket.socket) -> None:
         """Answer on a bound socket, as soon as the loop runs."""
-        self._listener = self.loop.run_until_complete(
-            self.loop.create_server(lambda: Connection(self._app), sock=sock, backlog=_BACKLOG)
-        )
+        self._listen(lambda: Connection(self._app), sock)
         self._patrol()
+
+    def listen_grpc(self, sock: socket.socket) -> None:
+        """The same on a socket for gRPC."""
+        from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
+
+        self._listen(lambda: GrpcConnection(self._app), sock)
 
     def open(self, model: Model) -> None:
         """Begin to predict."""
@@ -129,6 +133,10 @@ class Server:
 
     # Inside
 
+    def _listen(self, connection: Callable[[], asyncio.Protocol], sock: socket.socket) -> None:
+        serving = self.loop.create_server(connection, sock=sock, backlog=_BACKLOG)
+        self._listeners.append(self.loop.run_until_complete(serving))
+
     def _patrol(self) -> None:
         self._app.patrol()
         self._post()
@@ -156,8 +164,8 @@ class Server:
         self.loop.call_later(min(_LAST_CALL, self._settings.grace), self._close)
 
     def _close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self._app.drain()
         self._leave_when_done()
 
@@ -198,18 +206,32 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """A listening address, IPv4 or IPv6 by the form of the host; ``shared`` among the workers."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    """The address for HTTP; ``shared`` among the workers."""
+    return _bind(settings.host, settings.port, "MBUILD_PORT", shared=shared)
+
+
+def bind_grpc(settings: Settings, *, shared: bool = False) -> Optional[socket.socket]:
+    """The address for gRPC, if there is to be one."""
+    if settings.grpc_port == settings.port:
+        logger.warning("no gRPC: its port %d is that of HTTP; set MBUILD_GRPC_PORT", settings.port)
+    if settings.grpc_port in {0, settings.port}:
+        return None
+    return _bind(settings.host, settings.grpc_port, "MBUILD_GRPC_PORT (0 for no gRPC)", shared=shared)
+
+
+def _bind(host: str, port: int, variable: str, *, shared: bool) -> socket.socket:
+    """A listening address, IPv4 or IPv6 by the form of the host."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        sock.bind((settings.host, settings.port))
+        sock.bind((host, port))
     except (OSError, ValueError, TypeError) as error:
         sock.close()
         why = getattr(error, "strerror", None) or "it is no address"
-        hint = "set MBUILD_PORT" if getattr(error, "errno", 0) in _OF_THE_PORT else "set MBUILD_HOST"
-        raise LoadError(f"cannot listen on {settings.host!a}, port {settings.port}: {why}", hint) from error
+        hint = f"set {variable}" if getattr(error, "errno", 0) in _OF_THE_PORT else "set MBUILD_HOST"
+        raise LoadError(f"cannot listen on {host!a}, port {port}: {why}", hint) from error
     sock.setblocking(False)
     return sock

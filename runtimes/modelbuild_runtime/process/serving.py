@@ -10,7 +10,7 @@ import signal
 import socket
 
 from modelbuild_runtime.process.model import load_model, prove
-from modelbuild_runtime.process.server import Background, Server, bind
+from modelbuild_runtime.process.server import Background, Server, bind, bind_grpc
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -34,14 +34,16 @@ def serve_alone(settings: Settings, threads: int) -> None:
     that the process is alive; then serve.
     """
     server = Server(settings)
-    sock = bind(settings)
+    sock, grpc = bind(settings), bind_grpc(settings)
     server.listen(sock)
+    if grpc is not None:
+        server.listen_grpc(grpc)
     with Background(server.loop):
         model = load_model(settings, threads, os.environ)
         prove(model, settings)
     settle()
     server.open(model)
-    logger.info("ready on %s", address(sock))
+    logger.info("ready on %s%s", address(sock), f", gRPC on port {settings.grpc_port}" if grpc else "")
     server.run()
 
 
