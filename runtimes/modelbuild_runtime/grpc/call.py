@@ -17,6 +17,7 @@ from modelbuild_runtime.grpc.header_block import Fields, HeaderBlocks, sorted_ou
 from modelbuild_runtime.http.heads import Head
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.routes import Routes
     from modelbuild_runtime.process.app import Application
 
 ENCODINGS = (b"identity", b"gzip", b"deflate")
@@ -48,8 +49,9 @@ class Call(msgspec.Struct, eq=False):
 class Calls:
     """The calls of one connection."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, routes: Routes) -> None:
         self._app = app
+        self._routes = routes
         self._blocks = HeaderBlocks(app.settings.max_head)
         self._known: Dict[bytes, Call] = {}
 
@@ -92,7 +94,7 @@ class Calls:
             headers.pop(name, None)
         if b":authority" in pseudo:
             headers[b"host"] = pseudo[b":authority"]
-        head = self._app.routes.head(b"GRPC", pseudo[b":path"], headers, "2", keep_alive=True)
+        head = self._routes.head(b"GRPC", pseudo[b":path"], headers, "2", keep_alive=True)
         head.content_type = _BINARY
         call = Call(head, length=int(length) if length.isdigit() else None)
         call.refused = _refused(pseudo[b":method"], headers.get(b"content-type", b""))

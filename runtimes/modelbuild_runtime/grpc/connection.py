@@ -21,6 +21,7 @@ from modelbuild_runtime.grpc.stream import FIRST_CREDIT, Stream
 from modelbuild_runtime.http.exchange import Exchange
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.routes import Routes
     from modelbuild_runtime.process.app import Application
 
 _CREDIT = 1 << 24
@@ -69,7 +70,7 @@ class Connection(asyncio.Protocol):
         "write_paused",
     )
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, routes: Routes) -> None:
         self.app = app
         self.holding = Holding(app)
         self.streams: Dict[int, Stream] = {}
@@ -80,7 +81,7 @@ class Connection(asyncio.Protocol):
         self.write_paused = False
         self._transport: asyncio.Transport
         self._reader = FrameReader(self, app.settings.max_head)
-        self._calls = Calls(app)
+        self._calls = Calls(app, routes)
         self._last = 0  # the newest stream of the client's
         self._credit = _CREDIT
         self._cut: Dict[int, None] = {}  # streams that we ended, which the client may not know yet

@@ -10,17 +10,20 @@ import signal
 import socket
 import threading
 from time import monotonic
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.http.connection import Connection
+from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.exposition import Gauge, expose
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.app import Application, closed_router
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
+from modelbuild_runtime.process.listeners import GRPC, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.model import Model
+from modelbuild_runtime.process.models import Models, Open, Running, store
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.protocols import Statistics
 from modelbuild_runtime.settings import Settings
@@ -47,39 +50,34 @@ class Server:
         self._app.beside = Beside(self.loop).do
         self._batcher: Optional[Batcher] = None
         self._model: Optional[Model] = None
-        self._listeners: List[asyncio.AbstractServer] = []
+        self._routes = {
+            listener: Routes(closed_router(), self._app.others, listener.token) for listener in listeners(settings)
+        }
+        self._listening: List[asyncio.AbstractServer] = []
         self._leave_by = 0.0
         self._watchdog: Optional[Watchdog] = None
         self._parent = os.getppid()
 
-    def listen(self, sock: socket.socket) -> None:
-        """Answer on a bound socket, as soon as the loop runs."""
-        self._listen(lambda: Connection(self._app), sock)
+    def listen(self, sock: socket.socket, more: Sequence[Tuple[Listener, socket.socket]] = ()) -> None:
+        """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs."""
+        self._listen(sock, lambda: Connection(self._app))
+        for listener, bound in more:
+            self._listen(bound, self._connections(listener))
         self._patrol()
 
-    def listen_grpc(self, sock: socket.socket) -> None:
-        """The same on a socket for gRPC."""
-        from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
-
-        self._listen(lambda: GrpcConnection(self._app), sock)
-
-    def open(self, model: Model) -> None:
-        """Begin to predict."""
-        settings = self._settings
+    def open(self, model: Model, opener: Optional[Open] = None) -> None:
+        """Begin to predict. ``opener`` loads further models, where that is allowed."""
         if self._board is not None and (counted := self._board.read(self._slot)):
             self._app.metrics.add(counted)  # what the worker counted whose place this one takes
-        batcher = Batcher(
-            model.dataplane.run,
-            self._app.metrics,
-            model.pace,
-            self.loop,
-            max_rows=settings.max_batch_size,
-            max_waiting=settings.queue,
-            timeout=settings.timeout,
-        )
-        model.service.process = self
+        batcher = self._batch(model)
         self._model = model
+        place = store(self._settings, model.service.environment)
+        if opener is not None and place is not None:
+            others = self._app.others
+            model.service.models = Models(model.manifest, model.root, place, opener, self._start, others, self._forget)
         self._app.open(model.router, model.dataplane, batcher)
+        for listener, routes in self._routes.items():
+            routes.open(router(model.service.protocols, listener.speaks))
         self._batcher = batcher
 
     def run(self) -> None:
@@ -133,9 +131,47 @@ class Server:
 
     # Inside
 
-    def _listen(self, connection: Callable[[], asyncio.Protocol], sock: socket.socket) -> None:
-        serving = self.loop.create_server(connection, sock=sock, backlog=_BACKLOG)
-        self._listeners.append(self.loop.run_until_complete(serving))
+    def _batch(self, model: Model) -> Batcher:
+        """The queue of a model, whose protocols from now on can ask how the process is doing."""
+        settings = self._settings
+        model.service.process = self
+        return Batcher(
+            model.dataplane.run,
+            self._app.metrics,
+            model.pace,
+            self.loop,
+            max_rows=settings.max_batch_size,
+            max_waiting=settings.queue,
+            timeout=settings.timeout,
+        )
+
+    def _start(self, model: Model) -> Running:
+        """A further model."""
+        batcher = self._batch(model)
+        served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume)
+
+        def close() -> None:
+            self.loop.call_soon_threadsafe(batcher.close)
+
+        return Running(served, close)
+
+    def _forget(self) -> None:
+        """Other models are there: what was remembered of heads may lead elsewhere."""
+        for routes in (self._app.routes, *self._routes.values()):
+            routes.known_heads.clear()
+
+    def _connections(self, listener: Listener) -> Callable[[], asyncio.Protocol]:
+        """What makes a listener's connections."""
+        routes = self._routes[listener]
+        if listener.speaks != GRPC:
+            return lambda: Connection(self._app, routes)
+        from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
+
+        return lambda: GrpcConnection(self._app, routes)
+
+    def _listen(self, sock: socket.socket, connection: Callable[[], asyncio.Protocol]) -> None:
+        listening = self.loop.create_server(connection, sock=sock, backlog=_BACKLOG)
+        self._listening.append(self.loop.run_until_complete(listening))
 
     def _patrol(self) -> None:
         self._app.patrol()
@@ -164,8 +200,8 @@ class Server:
         self.loop.call_later(min(_LAST_CALL, self._settings.grace), self._close)
 
     def _close(self) -> None:
-        for listener in self._listeners:
-            listener.close()
+        for listening in self._listening:
+            listening.close()
         self._app.drain()
         self._leave_when_done()
 
@@ -206,20 +242,23 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """The address for HTTP; ``shared`` among the workers."""
-    return _bind(settings.host, settings.port, "MBUILD_PORT", shared=shared)
+    """The main address; ``shared`` among the workers."""
+    return _bind(settings.host, settings.port, "set MBUILD_PORT", "set MBUILD_HOST", shared=shared)
 
 
-def bind_grpc(settings: Settings, *, shared: bool = False) -> Optional[socket.socket]:
-    """The address for gRPC, if there is to be one."""
-    if settings.grpc_port == settings.port:
-        logger.warning("no gRPC: its port %d is that of HTTP; set MBUILD_GRPC_PORT", settings.port)
-    if settings.grpc_port in {0, settings.port}:
-        return None
-    return _bind(settings.host, settings.grpc_port, "MBUILD_GRPC_PORT (0 for no gRPC)", shared=shared)
+def bind_more(settings: Settings, *, shared: bool = False) -> List[Tuple[Listener, socket.socket]]:
+    """The addresses beside the main one."""
+    found = []
+    for listener in listeners(settings):
+        names = ("MANAGEMENT_PORT", "MANAGEMENT_HOST") if listener.speaks == MANAGEMENT else ("LISTENERS", "HOST")
+        if listener.speaks == GRPC and listener.port == settings.grpc_port:
+            names = ("GRPC_PORT (0 for no gRPC)", "HOST")
+        hints = [f"set MBUILD_{name}" for name in names]
+        found.append((listener, _bind(listener.host, listener.port, *hints, shared=shared)))
+    return found
 
 
-def _bind(host: str, port: int, variable: str, *, shared: bool) -> socket.socket:
+def _bind(host: str, port: int, of_the_port: str, of_the_host: str, *, shared: bool) -> socket.socket:
     """A listening address, IPv4 or IPv6 by the form of the host."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -231,7 +270,7 @@ def _bind(host: str, port: int, variable: str, *, shared: bool) -> socket.socket
     except (OSError, ValueError, TypeError) as error:
         sock.close()
         why = getattr(error, "strerror", None) or "it is no address"
-        hint = f"set {variable}" if getattr(error, "errno", 0) in _OF_THE_PORT else "set MBUILD_HOST"
+        hint = of_the_port if getattr(error, "errno", 0) in _OF_THE_PORT else of_the_host
         raise LoadError(f"cannot listen on {host!a}, port {port}: {why}", hint) from error
     sock.setblocking(False)
     return sock

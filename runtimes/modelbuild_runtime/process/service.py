@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.manifest import Example, Manifest
 from modelbuild_runtime.pipeline import Pipeline
-from modelbuild_runtime.protocols import Protocol, Statistics
+from modelbuild_runtime.protocols import Models, Protocol, Statistics
 from modelbuild_runtime.samples import LARGEST, sample_body
 from modelbuild_runtime.settings import Settings
 
@@ -40,6 +40,7 @@ class ModelService:
         self.max_elements = settings.max_elements
         self.max_batch_size = settings.max_batch_size
         self.environment = environment
+        self.models: Optional[Models] = None
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
         self._examples = manifest.examples
@@ -65,7 +66,8 @@ class ModelService:
         """The OpenAPI document of all routes, made when asked for."""
         from modelbuild_runtime.openapi import document
 
-        result: Dict[str, Any] = document(self, self.protocols)
+        spoken = [protocol for protocol in self.protocols if not protocol.listener]
+        result: Dict[str, Any] = document(self, spoken)
         return result
 
     def examples(self, largest: int = LARGEST) -> Sequence[Example]:

@@ -8,9 +8,12 @@ import os
 import resource
 import signal
 import socket
+from dataclasses import replace
+from functools import partial
 
-from modelbuild_runtime.process.model import load_model, prove
-from modelbuild_runtime.process.server import Background, Server, bind, bind_grpc
+from modelbuild_runtime.process.model import load_model, open_model, prove
+from modelbuild_runtime.process.models import is_multi_model
+from modelbuild_runtime.process.server import Background, Server, bind, bind_more
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -21,6 +24,9 @@ def serve(settings: Settings, threads: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):  # process 1 of a container has no default action
         signal.signal(number, _leave)
     raise_file_limit()
+    if settings.workers > 1 and is_multi_model(os.environ):
+        logger.warning("one worker instead of %d: the models of a multi-model endpoint share it", settings.workers)
+        settings = replace(settings, workers=1)
     if settings.workers > 1:
         from modelbuild_runtime.process.workers import supervise
 
@@ -34,16 +40,14 @@ def serve_alone(settings: Settings, threads: int) -> None:
     that the process is alive; then serve.
     """
     server = Server(settings)
-    sock, grpc = bind(settings), bind_grpc(settings)
-    server.listen(sock)
-    if grpc is not None:
-        server.listen_grpc(grpc)
+    sock = bind(settings)
+    server.listen(sock, bind_more(settings))
     with Background(server.loop):
         model = load_model(settings, threads, os.environ)
         prove(model, settings)
     settle()
-    server.open(model)
-    logger.info("ready on %s%s", address(sock), f", gRPC on port {settings.grpc_port}" if grpc else "")
+    server.open(model, partial(open_model, settings=settings, threads=threads, environment=os.environ))
+    logger.info("ready on %s", address(sock))
     server.run()
 
 

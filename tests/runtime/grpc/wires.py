@@ -116,7 +116,7 @@ class Client:
 
     def _connect(self) -> None:
         self.transport = FakeTransport()
-        self.connection = Connection(self.app)
+        self.connection = Connection(self.app, self.app.routes)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.initiate_connection()
@@ -192,7 +192,7 @@ class Peer:
     def __init__(self, client: Client, *, greeted: bool = True) -> None:
         self.app, self.queue = client.app, client.queue
         self.transport = FakeTransport()
-        self.connection = Connection(self.app)
+        self.connection = Connection(self.app, self.app.routes)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         if greeted:
             self.send(frames.PREFACE + frames.settings())
