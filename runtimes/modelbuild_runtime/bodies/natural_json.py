@@ -43,16 +43,42 @@ class NaturalJson:
         Raises:
             ServerError: it is not JSON, or not in any of these shapes.
         """
-        if self._numeric and len(body) >= flat_buffer.LARGE:
-            question = self._large(body)
-            if question is not None:
-                return question
+        question = self.large(body)
+        return self.question(self.value(body)) if question is None else question
+
+    def value(self, body: Body) -> Any:
+        """Any JSON value, with bytes in place of each {"b64": text} where the model may take bytes."""
         value = json_body.read(body)
-        return self.question(_with_bytes(value) if self._takes_bytes and b'"b64"' in body else value)
+        return _with_bytes(value) if self._takes_bytes and b'"b64"' in body else value
 
     def lines(self, rows: List[Any]) -> Question:
         """Rows that came one a line."""
         return Question(_rows(rows), ROWS)
+
+    def columns(self, inputs: Any) -> Columns:
+        """What stands under "inputs": a list a name, or the only input's own."""
+        if isinstance(inputs, list) and inputs and isinstance(inputs[0], dict) and "datatype" in inputs[0]:
+            raise InvalidInput("tensors of the Open Inference Protocol go to /v2/models/{name}/infer", field="inputs")
+        if not isinstance(inputs, dict):
+            if self._single is None:
+                raise InvalidInput("'inputs' must be an object of columns by name", field="inputs")
+            inputs = {self._single.name: inputs}
+        return Columns({name: self._column(name, data) for name, data in inputs.items()})
+
+    def large(self, body: Body) -> Optional[Question]:
+        """Many numbers for a model with one input; None leaves the body to the ordinary way."""
+        if not self._numeric or len(body) < flat_buffer.LARGE:
+            return None
+        part, form = self._numbers_in(flat_buffer.document(body))
+        found = flat_buffer.only_array(body, part, self._single.datatype) if self._single is not None else None
+        if self._single is None or found is None:
+            return None
+        rank = len(self._single.shape)
+        if form in (ROWS, RECORD) and self._batched and found.ndim == rank - 1:
+            found, form = found[np.newaxis], RECORD
+        if found.ndim != rank or not len(found):
+            return None
+        return Question(Columns({self._single.name: Tensor(self._single.datatype, found.shape, found)}), form)
 
     def question(self, value: Any) -> Question:
         """The question that is a value, of JSON that was read already."""
@@ -65,7 +91,7 @@ class NaturalJson:
                 raise InvalidInput("'instances' must be a list of rows", field="instances")
             return Question(_rows(rows) if len(rows) > 1 else Rows(rows), INSTANCES, parameters)
         if "inputs" in value and "inputs" not in self._names:
-            return Question(self._columns(value["inputs"]), INPUTS, _parameters(value, "inputs"))
+            return Question(self.columns(value["inputs"]), INPUTS, _parameters(value, "inputs"))
         alias = next(iter(value)) if len(value) == 1 and not self._open else ""
         if alias in ALIASES and alias not in self._names:
             return self._bare(value[alias])
@@ -90,15 +116,6 @@ class NaturalJson:
         row = self._single.shape[1:]
         return self._batched and (depth > len(row) or (depth == 1 and prod(row) == 1))
 
-    def _columns(self, inputs: Any) -> Columns:
-        if isinstance(inputs, list) and inputs and isinstance(inputs[0], dict) and "datatype" in inputs[0]:
-            raise InvalidInput("tensors of the Open Inference Protocol go to /v2/models/{name}/infer", field="inputs")
-        if not isinstance(inputs, dict):
-            if self._single is None:
-                raise InvalidInput("'inputs' must be an object of columns by name", field="inputs")
-            inputs = {self._single.name: inputs}
-        return Columns({name: self._column(name, data) for name, data in inputs.items()})
-
     def _column(self, name: str, data: Any) -> Tensor:
         if not isinstance(data, list) and self._batched:
             raise InvalidInput(f"input {name!r} must be a list with one entry a row", field=name)
@@ -107,19 +124,6 @@ class NaturalJson:
             spec = self._names.get(name)
             return Tensor(spec.datatype if spec else "BYTES", shape, flat)
         return _guessed(shape, flat)
-
-    def _large(self, body: Body) -> Optional[Question]:
-        """Many numbers for a model with one input; None leaves the body to the ordinary way."""
-        part, form = self._numbers_in(flat_buffer.document(body))
-        found = flat_buffer.only_array(body, part, self._single.datatype) if self._single is not None else None
-        if self._single is None or found is None:
-            return None
-        rank = len(self._single.shape)
-        if form in (ROWS, RECORD) and self._batched and found.ndim == rank - 1:
-            found, form = found[np.newaxis], RECORD
-        if found.ndim != rank or not len(found):
-            return None
-        return Question(Columns({self._single.name: Tensor(self._single.datatype, found.shape, found)}), form)
 
     def _numbers_in(self, document: Any) -> Tuple[Any, str]:
         """The part of a document that may be the only input, and the shape of such a question."""
@@ -135,6 +139,8 @@ class NaturalJson:
             inner = document["inputs"]
             if flat_buffer.is_object(inner) and list(inner.keys()) == [single.name]:
                 return inner[single.name], INPUTS
+            if flat_buffer.is_array(inner):
+                return inner, INPUTS
         return None, ""
 
 

@@ -17,6 +17,7 @@ from modelbuild_runtime.grpc.header_block import Fields, HeaderBlocks, sorted_ou
 from modelbuild_runtime.http.heads import Head
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.routes import Routes
     from modelbuild_runtime.process.app import Application
 
 ENCODINGS = (b"identity", b"gzip", b"deflate")
@@ -48,8 +49,9 @@ class Call(msgspec.Struct, eq=False):
 class Calls:
     """The calls of one connection."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, routes: Routes) -> None:
         self._app = app
+        self._routes = routes
         self._blocks = HeaderBlocks(app.settings.max_head)
         self._known: Dict[bytes, Call] = {}
 
@@ -92,7 +94,7 @@ class Calls:
             headers.pop(name, None)
         if b":authority" in pseudo:
             headers[b"host"] = pseudo[b":authority"]
-        head = self._app.head(b"GRPC", pseudo[b":path"], headers, "2", keep_alive=True)
+        head = self._routes.head(b"GRPC", pseudo[b":path"], headers, "2", keep_alive=True)
         head.content_type = _BINARY
         call = Call(head, length=int(length) if length.isdigit() else None)
         call.refused = _refused(pseudo[b":method"], headers.get(b"content-type", b""))
@@ -102,11 +104,11 @@ class Calls:
         call.many = bool(routes) and routes[0].route.many
         try:
             if len(fields) > _MOST_FIELDS:
-                raise HeadTooLarge(f"more than {_MOST_FIELDS} metadata fields")  # noqa: TRY301  # all refusals alike
+                raise HeadTooLarge(f"more than {_MOST_FIELDS} metadata fields")
             call.timeout = _timeout(headers.get(b"grpc-timeout"))
             call.inflating = _inflating(head, headers.get(b"grpc-encoding", b"identity"))
             if not routes and self._app.opened:
-                raise Unsupported(f"there is no method {head.match.path[:200]}")  # noqa: TRY301
+                raise Unsupported(f"there is no method {head.match.path[:200]}")
         except ServerError as error:
             call.error = error
         return call

@@ -21,6 +21,7 @@ from modelbuild_runtime.grpc.stream import FIRST_CREDIT, Stream
 from modelbuild_runtime.http.exchange import Exchange
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.routes import Routes
     from modelbuild_runtime.process.app import Application
 
 _CREDIT = 1 << 24
@@ -42,8 +43,8 @@ _NOT_HTTP2 = (
 
 
 class Connection(asyncio.Protocol):
-    """``window``, ``largest_frame`` and ``first_window`` are what the client lets us send: in all, at once, and on a new
-    stream. ``blocked`` are the streams that wait for it to let us go on.
+    """``window``, ``largest_frame`` and ``first_window`` are what the client lets us send: in all, at once, and on a
+    new stream. ``blocked`` are the streams that wait for it to let us go on.
     """
 
     __slots__ = (
@@ -69,7 +70,7 @@ class Connection(asyncio.Protocol):
         "write_paused",
     )
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, routes: Routes) -> None:
         self.app = app
         self.holding = Holding(app)
         self.streams: Dict[int, Stream] = {}
@@ -80,7 +81,7 @@ class Connection(asyncio.Protocol):
         self.write_paused = False
         self._transport: asyncio.Transport
         self._reader = FrameReader(self, app.settings.max_head)
-        self._calls = Calls(app)
+        self._calls = Calls(app, routes)
         self._last = 0  # the newest stream of the client's
         self._credit = _CREDIT
         self._cut: Dict[int, None] = {}  # streams that we ended, which the client may not know yet
@@ -121,7 +122,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Optional[Exception]) -> None:
         self._lingering = True
-        self.app.connections.discard(self)  # type: ignore[arg-type]
+        self.app.connections.discard(self)
         self._give_up()
 
     def pause_writing(self) -> None:
@@ -278,7 +279,7 @@ class Connection(asyncio.Protocol):
         if not increment or found.out.window > frames.LARGEST_WINDOW:
             self.reset(found, frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR)
         elif self.blocked.pop(stream, None):
-            found.go_on()
+            found.more()
 
     def on_idle_frame(self) -> None:
         self._patience -= 1
@@ -342,7 +343,7 @@ class Connection(asyncio.Protocol):
         for stream in blocked:
             found = self.streams.get(stream)
             if found is not None:
-                found.go_on()
+                found.more()
 
     def _forget(self, stream: int) -> None:
         self.streams.pop(stream, None)

@@ -6,6 +6,7 @@ Source: RFC 9113, sections 4, 6 and 7.
 from __future__ import annotations
 
 import struct
+from typing import Tuple
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -75,7 +76,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return _write_head(len(payload) << 8 | kind, flags, stream) + payload
 
 
-def settings(*pairs: tuple[int, int]) -> bytes:
+def settings(*pairs: Tuple[int, int]) -> bytes:
     """A frame that announces settings."""
     return frame(SETTINGS, 0, 0, b"".join([_setting(*pair) for pair in pairs]))
 
@@ -103,7 +104,9 @@ def headers(stream: int, block: bytes, flags: int, largest: int) -> bytes:
     last = len(pieces) - 1
     return b"".join(
         [
-            frame(CONTINUATION if at else HEADERS, (0 if at else flags) | (END_HEADERS if at == last else 0), stream, part)
+            frame(
+                CONTINUATION if at else HEADERS, (0 if at else flags) | (END_HEADERS if at == last else 0), stream, part
+            )
             for at, part in enumerate(pieces)
         ]
     )

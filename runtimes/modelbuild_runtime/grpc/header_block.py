@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Tuple
+from typing import Dict, FrozenSet, List, Tuple
 
 from hpack import Decoder, HPACKError, OversizedHeaderListError
 from hpack.table import HeaderTable
 
-from modelbuild_runtime.grpc.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, PROTOCOL_ERROR, StreamViolation, Violation
+from modelbuild_runtime.grpc.frames import (
+    COMPRESSION_ERROR,
+    ENHANCE_YOUR_CALM,
+    PROTOCOL_ERROR,
+    StreamViolation,
+    Violation,
+)
 
 Fields = List[Tuple[bytes, bytes]]
 
@@ -41,7 +47,7 @@ class HeaderBlocks:
             Violation: it cannot be decoded, and so neither can any that comes after it.
         """
         try:
-            return list(self._decoder.decode(block, raw=True))  # type: ignore[arg-type]  # raw: bytes, not text
+            return list(self._decoder.decode(block, raw=True))
         except OversizedHeaderListError:
             raise Violation(ENHANCE_YOUR_CALM, "the header fields are larger than the server takes") from None
         except (HPACKError, IndexError, ValueError):
@@ -112,7 +118,7 @@ def literal(name: bytes, value: bytes) -> bytes:
     return b"\x00" + _string(name) + _string(value)
 
 
-def metadata(headers: Tuple[Tuple[str, str], ...], left_out: frozenset[str] = frozenset()) -> bytes:
+def metadata(headers: Tuple[Tuple[str, str], ...], left_out: FrozenSet[str]) -> bytes:
     """Fields that a protocol has put into its response, without what is the transport's business."""
     block = b""
     for name, value in headers:

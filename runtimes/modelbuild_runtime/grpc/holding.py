@@ -39,6 +39,11 @@ class Holding:
         if self._counted:
             self._count()
 
+    @property
+    def alone(self) -> bool:
+        """No other connection holds anything: this one may have all of the room, and answers that are larger."""
+        return self._counted >= self._app.held
+
     def full(self) -> ServerError:
         """Why there is no room."""
         if self._counted > self._app.max_held:

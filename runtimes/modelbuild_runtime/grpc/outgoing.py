@@ -41,7 +41,7 @@ class Outgoing:
         data = b"\0" + len(message).to_bytes(4, "big") + message
         self._queue.append(data)
         self.waiting += len(data)
-        fits = self._connection.holding.add(len(data))
+        fits = self._connection.holding.add(len(data)) or self._connection.holding.alone
         self.flush()
         return fits or not self._queue
 

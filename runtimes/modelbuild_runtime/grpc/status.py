@@ -64,7 +64,7 @@ def grpc_error(_http: HttpRequest, error: ServerError, code: int = 0) -> HttpRes
 
 
 def failure(status: int, code: int, message: str) -> HttpResponse:
-    """The end of a call that failed. ``status`` is what an HTTP client would have been told: it is counted and logged."""
+    """The end of a call that failed. ``status`` is what a client of HTTP would be told: it is counted, and logged."""
     return HttpResponse(status, b"", CONTENT_TYPE, ((STATUS, str(code)), (MESSAGE, quoted(message))))
 
 

@@ -5,29 +5,21 @@ HTTP/1.1: the place where requests wait for their responses.
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Dict, Iterator, List, Optional
 
-from modelbuild_runtime.errors import (
-    DeadlineExceeded,
-    InvalidInput,
-    NotReady,
-    PredictionFailed,
-    RequestTimeout,
-    ServerError,
-)
+from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotReady, RequestTimeout, ServerError
 from modelbuild_runtime.grpc import frames, status
-from modelbuild_runtime.grpc.call import ENCODINGS, Call
-from modelbuild_runtime.grpc.header_block import literal, metadata
+from modelbuild_runtime.grpc.answer_block import END, error_block, head_block
+from modelbuild_runtime.grpc.call import Call
+from modelbuild_runtime.grpc.changes import Changes
 from modelbuild_runtime.grpc.message_reader import Data, MessageReader
 from modelbuild_runtime.grpc.outgoing import Outgoing
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.http.pump import Pump
 
 if TYPE_CHECKING:
     from modelbuild_runtime.grpc.connection import Connection
-
-logger = logging.getLogger(__name__)
 
 FIRST_CREDIT = 1 << 20
 """Bytes that a client may send on one stream before it is told to go on."""
@@ -35,12 +27,6 @@ _MAX_PENDING = 64
 """Messages of one stream in flight from which no more are taken from it."""
 _LEAST_RATE = 1024.0
 """Bytes a second that a client must send, once the read timeout is over."""
-_HEAD = b"\x88" + literal(b"content-type", b"application/grpc")
-_END = literal(b"grpc-status", b"0")
-_ACCEPTED = literal(b"grpc-accept-encoding", b",".join(ENCODINGS))
-_REQUEST_ID = b"\x00\x0cx-request-id"
-_STATUS_FIELDS = frozenset((status.STATUS, status.MESSAGE))
-_NO_MORE = b"no more"
 
 
 class Stream:
@@ -51,10 +37,11 @@ class Stream:
     __slots__ = (
         "_answers",
         "_call",
+        "_changes",
         "_connection",
-        "_next",
-        "_parts",
+        "_pump",
         "_reader",
+        "_refusal",
         "_since",
         "_size",
         "_timer",
@@ -77,8 +64,9 @@ class Stream:
         self._call = call
         self._reader = MessageReader(connection.app.settings.max_body)
         self._answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
-        self._parts: Optional[Iterator[Optional[bytes]]] = None  # the rest of the answer that is being written
-        self._next: Optional[asyncio.Handle] = None
+        self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
+        self._changes: Optional[Changes] = None  # the same, for an answer that has no end
+        self._refusal: Optional[ServerError] = None
         self._size = 0  # bytes that were received and are in memory
         self._since = connection.app.now
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -119,7 +107,7 @@ class Stream:
             self.refuse(error)
 
     def _take(self) -> None:
-        """Hand over the messages that are complete."""
+        """Hand over the messages that are complete, and let the client send as many again."""
         if self._call.many:
             self._take_many()
         elif self.ended:
@@ -127,7 +115,7 @@ class Stream:
         if self.ended or self.closing:
             return
         taken = FIRST_CREDIT - self.credit
-        if self._call.many and len(self.pending) >= _MAX_PENDING:
+        if len(self.pending) >= _MAX_PENDING:
             taken -= self._reader.waiting
         if taken > FIRST_CREDIT // 2:
             self.credit += taken
@@ -144,9 +132,9 @@ class Stream:
             self._size = self._reader.waiting
             if self.ended:
                 self._reader.finish()
-                self._finish(_END)
+                self._finish(END)
 
-    def _ask(self, body: bytes, compressed: bool) -> None:  # noqa: FBT001  # as they stand on the wire
+    def _ask(self, body: bytes, compressed: bool) -> None:
         head = self._call.head
         if compressed:
             if self._call.inflating is None:
@@ -161,12 +149,16 @@ class Stream:
         if self.closing:
             return
         self.closing = True
+        self._refusal = error
         waiting, app = self.pending, self._connection.app
         for exchange in waiting:
             exchange.cancelled = True
         self._answers.clear()
-        self._stop_parts()
-        if waiting:
+        if self._stop_parts():  # counted already, when it began
+            exchange = waiting[0]
+            waiting.clear()
+            self._answer(exchange, status.grpc_error(exchange.http, error))
+        elif waiting:
             del waiting[1:]
             app.refuse(waiting[0], error)
         else:
@@ -189,7 +181,7 @@ class Stream:
 
     def leave(self) -> None:
         """The server stops: what waits for more than is on its way has to end."""
-        if self._parts is not None or (self._call.many and not self.pending):
+        if self._changes is not None or (self._call.many and not self.pending):
             self.refuse(NotReady("the server stops"))
 
     def patrol(self, now: float) -> None:
@@ -199,8 +191,8 @@ class Stream:
         if self.out.waiting:
             if now - self.out.since > settings.timeout:
                 self._connection.reset(self, frames.CANCEL)
-        elif self._parts is not None:
-            self.go_on()
+        elif self._changes is not None:
+            self._look()
         elif self.ended or self.closing or self.pending:
             return
         elif self._call.many and not reader.waiting:
@@ -222,78 +214,60 @@ class Stream:
         if self.over or exchange not in self.pending:
             return
         self._answers[exchange] = response
-        self._write_ready()
+        self._go_on()
+
+    def more(self) -> None:
+        """The client takes more."""
+        self.out.flush()
+        if self.out.done:
+            self._close()
+        elif self._pump is not None and not self.out.waiting:
+            self._pump.more()
+
+    def _go_on(self) -> None:
+        """Write the answers that are there, up to one whose parts are still to come; take more messages."""
+        pending = self.pending
+        while pending and self._pump is None and self._changes is None and not self.over:
+            response = self._answers.pop(pending[0], None)
+            if response is None:
+                break
+            if response.parts is None:
+                self._answer(pending.pop(0), response)
+            else:
+                self._answer_in_parts(pending[0], response, response.parts)
         if self._call.many and not self.closing:
             try:
                 self._take()
             except ServerError as error:
                 self.refuse(error)
 
-    def go_on(self) -> None:
-        """The client takes more."""
-        self.out.flush()
-        if self.out.done:
-            self._close()
-        elif self._parts is not None and self._next is None and not self.out.waiting:
-            self._write_part()
-
-    def _write_ready(self) -> None:
-        pending = self.pending
-        while pending and self._parts is None and not self.over:
-            response = self._answers.pop(pending[0], None)
-            if response is None:
-                return
-            if response.parts is None:
-                self._answer(pending.pop(0), response)
-            else:
-                self.out.begin(self._block(pending[0], response))
-                self._parts = response.parts  # type: ignore[assignment]  # None among them: nothing new yet
-                self._write_part()
-
     def _answer(self, exchange: Exchange, response: HttpResponse) -> None:
         if response.status >= 400:
             response = status.shaped(response)
-        if any(name == status.STATUS for name, _ in response.headers):
-            self._fail(exchange, response)
+        fails = any(name == status.STATUS for name, _ in response.headers)
+        if self._refusal is not None and not fails:  # told in a message, as if the call went on
+            response, fails = status.grpc_error(exchange.http, self._refusal), True
+        if fails:
+            self._finish(error_block(exchange.id, response, begun=self.out.begun))
             return
         if self._call.many:
-            self.out.begin(self._block(exchange, response))
-            self._send(response.body)
-            return
-        if self.out.whole(self._block(exchange, response), response.body, _END):
+            self.out.begin(head_block(exchange.id, response))
+            self.write_part(response.body)
+        elif self.out.whole(head_block(exchange.id, response), response.body, END):
             self._close()
-            return
-        self.out.begin(self._block(exchange, response))
-        self._send(response.body)
-        self._finish(_END)
-
-    def _block(self, exchange: Exchange, response: HttpResponse) -> bytes:
-        identity = exchange.id.encode()
-        block = b"%b%b%c%b" % (_HEAD, _REQUEST_ID, len(identity), identity)
-        return block + metadata(response.headers, _STATUS_FIELDS) if response.headers else block
-
-    def _fail(self, exchange: Exchange, response: HttpResponse) -> None:
-        """An error, in trailers or in a head that is all of the answer."""
-        block = b"".join(
-            [literal(name.encode(), value.encode()) for name, value in response.headers if name in _STATUS_FIELDS]
-        )
-        if self.out.begun:
-            self._finish(block + metadata(response.headers, _STATUS_FIELDS))
-            return
-        if response.status == 501:
-            block += _ACCEPTED
-        self._finish(self._block(exchange, response) + block)
-
-    def _send(self, message: bytes) -> None:
-        if not self.out.send(message):
-            self._connection.reset(self, frames.ENHANCE_YOUR_CALM)
+        else:
+            self._connection.holding.release(self._size)  # the question, in place of which the answer waits
+            self._size = 0
+            self.out.begin(head_block(exchange.id, response))
+            self.write_part(response.body)
+            self._finish(END)
 
     def _finish(self, trailers: bytes) -> None:
         if self.over:
             return
         self.closing = True
-        if trailers is _END and not self.out.begun:
-            trailers = _HEAD + _END  # a stream of no messages
+        if trailers is END and not self.out.begun:
+            trailers = head_block("", None) + END  # a stream of no messages
         self.out.finish(trailers)
         if self.out.done:
             self._close()
@@ -302,42 +276,53 @@ class Stream:
         self.cancel()
         self._connection.close_stream(self)
 
-    # Answers in parts
+    # Answers in parts: see ``Pump``
 
-    def _write_part(self) -> None:
-        """Write the next part. One a turn of the loop, so that nobody waits for all of them."""
-        self._next = None
-        if self._parts is None or self.out.waiting:
+    @property
+    def takes_parts(self) -> bool:
+        """False while the client does not take what is there already."""
+        return not self.out.waiting and not self._connection.write_paused
+
+    def write_part(self, part: bytes) -> None:
+        """One message."""
+        if not self.out.send(part):
+            self._connection.reset(self, frames.ENHANCE_YOUR_CALM)
+
+    def end_parts(self) -> None:
+        """All messages of the first answer are written."""
+        self._pump = None
+        self.pending.pop(0)
+        if self._call.many:
+            self._go_on()
+        else:
+            self._finish(END)
+
+    def abort_parts(self, error: ServerError) -> None:
+        """The first answer cannot be finished."""
+        exchange = self.pending.pop(0)
+        self._pump = None
+        shape = exchange.protocol.error if exchange.protocol else status.grpc_error
+        self._answer(exchange, shape(exchange.http, error))
+        self._go_on()
+
+    def _answer_in_parts(self, exchange: Exchange, response: HttpResponse, parts: Iterator[bytes]) -> None:
+        self.out.begin(head_block(exchange.id, response))
+        if isinstance(parts, Changes):
+            self._changes = parts
+            self._look()
             return
-        try:
-            part = next(self._parts, _NO_MORE)
-        except Exception as error:  # noqa: BLE001  # a handler may raise anything
-            self._break_off(error)
-            return
-        if part is _NO_MORE:
-            self._parts = None
-            self.pending.pop(0)
-            if self._call.many:
-                self._write_ready()
-                self._take()
-            else:
-                self._finish(_END)
-        elif part is not None:
-            self._send(part)
-            if not self.over and not self.out.waiting:
-                self._next = asyncio.get_running_loop().call_soon(self._write_part)
+        exchange.pump = self._pump = Pump(exchange.id, parts, exchange.served.resume, self)
+        self._pump.more()
 
-    def _break_off(self, error: Exception) -> None:
-        identity = self.pending[0].id
-        if not isinstance(error, ServerError):
-            logger.error("an answer broke off", exc_info=error, extra={"request": identity})
-            error = PredictionFailed(f"the answer broke off; the server's log says why, under request id {identity}")
-        self.refuse(error)
+    def _look(self) -> None:
+        message = self._changes.new() if self._changes is not None else None
+        if message is not None:
+            self.write_part(message)
 
-    def _stop_parts(self) -> None:
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
-        parts, self._parts = self._parts, None
-        if parts is not None and hasattr(parts, "close"):
-            parts.close()
+    def _stop_parts(self) -> bool:
+        """Whether an answer was being sent in parts."""
+        pump, changes = self._pump, self._changes
+        self._pump = self._changes = None
+        if pump is not None:
+            pump.stop()
+        return pump is not None or changes is not None

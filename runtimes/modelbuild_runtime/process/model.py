@@ -18,6 +18,7 @@ from modelbuild_runtime.manifest import Manifest, read_manifest
 from modelbuild_runtime.pipeline import Pipeline, load_pipeline
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router
+from modelbuild_runtime.process.overlay import overlaid
 from modelbuild_runtime.process.replay import Replayed, Replayer
 from modelbuild_runtime.process.service import ModelService
 from modelbuild_runtime.process.warmup import warm_up
@@ -34,6 +35,7 @@ class Model(NamedTuple):
     """Loaded, and warmed up."""
 
     manifest: Manifest
+    root: Path  # that the manifest's paths are relative to
     service: ModelService
     pipeline: Pipeline
     dataplane: Dataplane
@@ -57,13 +59,24 @@ def load_manifest(settings: Settings) -> Tuple[Manifest, Path]:
 
 
 def load_model(settings: Settings, threads: int, environment: Mapping[str, str]) -> Model:
-    """Load the model that the manifest names, and make its first predictions: they load what is lazy, and complete the
-    contract that protocols and clients are told.
+    """Load the model that this server is about, and make its first predictions: they load what is lazy, and complete
+    the contract that protocols and clients are told.
 
     Raises:
         LoadError: something is missing, or cannot be loaded.
     """
-    manifest, root = load_manifest(settings)
+    packaged, root = load_manifest(settings)
+    return open_model(overlaid(packaged, root, environment), root, settings, threads, environment)
+
+
+def open_model(
+    manifest: Manifest, root: Path, settings: Settings, threads: int, environment: Mapping[str, str]
+) -> Model:
+    """Load what a manifest names, whose paths are relative to ``root``, and make its first predictions.
+
+    Raises:
+        LoadError: something is missing, or cannot be loaded.
+    """
     pipeline = load_pipeline(manifest, root, threads)
     first = warm_up(pipeline)
     if first.error is not None:
@@ -71,10 +84,14 @@ def load_model(settings: Settings, threads: int, environment: Mapping[str, str])
         logger.log(level, "the model refuses made-up values (%s): nothing is proved but by examples", first.error)
     service = ModelService(manifest, pipeline, settings, environment)
     service.protocols = discover(service)
+    if settings.grpc_port:
+        from modelbuild_runtime.grpc import messages
+
+        messages.prepare()
     pace = Pace()
     if first.seconds:
         pace.observe(1, first.seconds)
-    return Model(manifest, service, pipeline, Dataplane(pipeline), router(service.protocols), pace)
+    return Model(manifest, root, service, pipeline, Dataplane(pipeline), router(service.protocols), pace)
 
 
 def prove(model: Model, settings: Settings) -> None:

@@ -15,14 +15,15 @@ from typing import Callable, List, Optional, Sequence, Tuple
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.http.connection import Connection
-from modelbuild_runtime.http.routes import Routes
+from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.exposition import Gauge, expose
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.app import Application, closed_router
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
-from modelbuild_runtime.process.listeners import MANAGEMENT, Listener, listeners, router
+from modelbuild_runtime.process.listeners import GRPC, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.model import Model
+from modelbuild_runtime.process.models import Models, Open, Running, store
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.protocols import Statistics
 from modelbuild_runtime.settings import Settings
@@ -59,27 +60,21 @@ class Server:
 
     def listen(self, sock: socket.socket, more: Sequence[Tuple[Listener, socket.socket]] = ()) -> None:
         """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs."""
-        self._listen(sock, self._app.routes)
+        self._listen(sock, lambda: Connection(self._app))
         for listener, bound in more:
-            self._listen(bound, self._routes[listener])
+            self._listen(bound, self._connections(listener))
         self._patrol()
 
-    def open(self, model: Model) -> None:
-        """Begin to predict."""
-        settings = self._settings
+    def open(self, model: Model, opener: Optional[Open] = None) -> None:
+        """Begin to predict. ``opener`` loads further models, where that is allowed."""
         if self._board is not None and (counted := self._board.read(self._slot)):
             self._app.metrics.add(counted)  # what the worker counted whose place this one takes
-        batcher = Batcher(
-            model.dataplane.run,
-            self._app.metrics,
-            model.pace,
-            self.loop,
-            max_rows=settings.max_batch_size,
-            max_waiting=settings.queue,
-            timeout=settings.timeout,
-        )
-        model.service.process = self
+        batcher = self._batch(model)
         self._model = model
+        place = store(self._settings, model.service.environment)
+        if opener is not None and place is not None:
+            others = self._app.others
+            model.service.models = Models(model.manifest, model.root, place, opener, self._start, others, self._forget)
         self._app.open(model.router, model.dataplane, batcher)
         for listener, routes in self._routes.items():
             routes.open(router(model.service.protocols, listener.speaks))
@@ -136,8 +131,46 @@ class Server:
 
     # Inside
 
-    def _listen(self, sock: socket.socket, routes: Routes) -> None:
-        listening = self.loop.create_server(lambda: Connection(self._app, routes), sock=sock, backlog=_BACKLOG)
+    def _batch(self, model: Model) -> Batcher:
+        """The queue of a model, whose protocols from now on can ask how the process is doing."""
+        settings = self._settings
+        model.service.process = self
+        return Batcher(
+            model.dataplane.run,
+            self._app.metrics,
+            model.pace,
+            self.loop,
+            max_rows=settings.max_batch_size,
+            max_waiting=settings.queue,
+            timeout=settings.timeout,
+        )
+
+    def _start(self, model: Model) -> Running:
+        """A further model."""
+        batcher = self._batch(model)
+        served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume)
+
+        def close() -> None:
+            self.loop.call_soon_threadsafe(batcher.close)
+
+        return Running(served, close)
+
+    def _forget(self) -> None:
+        """Other models are there: what was remembered of heads may lead elsewhere."""
+        for routes in (self._app.routes, *self._routes.values()):
+            routes.known_heads.clear()
+
+    def _connections(self, listener: Listener) -> Callable[[], asyncio.Protocol]:
+        """What makes a listener's connections."""
+        routes = self._routes[listener]
+        if listener.speaks != GRPC:
+            return lambda: Connection(self._app, routes)
+        from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
+
+        return lambda: GrpcConnection(self._app, routes)
+
+    def _listen(self, sock: socket.socket, connection: Callable[[], asyncio.Protocol]) -> None:
+        listening = self.loop.create_server(connection, sock=sock, backlog=_BACKLOG)
         self._listening.append(self.loop.run_until_complete(listening))
 
     def _patrol(self) -> None:
@@ -218,6 +251,8 @@ def bind_more(settings: Settings, *, shared: bool = False) -> List[Tuple[Listene
     found = []
     for listener in listeners(settings):
         names = ("MANAGEMENT_PORT", "MANAGEMENT_HOST") if listener.speaks == MANAGEMENT else ("LISTENERS", "HOST")
+        if listener.speaks == GRPC and listener.port == settings.grpc_port:
+            names = ("GRPC_PORT (0 for no gRPC)", "HOST")
         hints = [f"set MBUILD_{name}" for name in names]
         found.append((listener, _bind(listener.host, listener.port, *hints, shared=shared)))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from modelbuild_runtime.answers import event_stream
+from modelbuild_runtime.answers import parts
 from modelbuild_runtime.errors import PredictionFailed
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.protocols import Prediction, Route
@@ -43,7 +43,7 @@ def decode(http):
 
 
 def encode(_http, _request, response):
-    return event_stream.of_parts(response)
+    return parts.answer(response, "text/event-stream")
 
 
 ROUTE = Route("POST", "/count", Prediction(decode, encode))
