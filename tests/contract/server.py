@@ -38,17 +38,25 @@ DATATYPES = (
 EVERY_DATATYPE = [{"name": name, "datatype": name, "shape": [-1, -1]} for name in DATATYPES]
 
 
+class Address(str):
+    """Where HTTP is spoken, as "127.0.0.1:port"; ``grpc`` is the same for gRPC."""
+
+    __slots__ = ("grpc",)
+    grpc: str
+
+
 @contextmanager
-def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo", **settings: str) -> Iterator[str]:
-    """Serve the echo runtime with these inputs; yields "127.0.0.1:port". ``settings`` are environment variables."""
+def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo", **settings: str) -> Iterator[Address]:
+    """Serve the echo runtime with these inputs; ``settings`` are environment variables."""
     root = _image(folder, inputs, name)
-    port = _free_port()
+    port, grpc_port = _free_port(), _free_port()
     environment = {
         **os.environ,
         "PYTHONPATH": str(root / "server"),
         "MBUILD_MANIFEST": str(root / "manifest.json"),
         "MBUILD_HOST": "127.0.0.1",
         "MBUILD_PORT": str(port),
+        "MBUILD_GRPC_PORT": str(grpc_port),
         "MBUILD_THREADS": "1",
         **settings,
     }
@@ -56,7 +64,9 @@ def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo", **se
     process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)
     try:
         _wait_until_ready(process, port, folder / "log")
-        yield f"127.0.0.1:{port}"
+        address = Address(f"127.0.0.1:{port}")
+        address.grpc = f"127.0.0.1:{grpc_port}"
+        yield address
     finally:
         process.terminate()
         process.wait(30)
