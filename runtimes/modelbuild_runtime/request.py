@@ -28,11 +28,13 @@ class Rows(msgspec.Struct, eq=False):
 class Raw(msgspec.Struct, eq=False):
     """A body that the protocol did not look into, for handlers that decode by themselves.
 
-    ``fields`` holds the parts of a form, or {"body": ...} for any other body.
+    ``fields`` holds the bytes of a form's fields, or {"body": bytes} for any other body; ``types`` the media types of
+    a form's fields, "" where they are no files.
     """
 
-    fields: Dict[str, Any]
+    fields: Dict[str, bytes]
     content_type: str
+    types: Mapping[str, str] = {}
 
 
 class Request(msgspec.Struct, eq=False):
@@ -73,7 +75,7 @@ class Response(msgspec.Struct, eq=False):
 class RawItem:
     """One body on its way to a handler that decodes by itself: what such a pipeline's ``run`` takes a list of."""
 
-    __slots__ = ("accept", "content_type", "fields", "headers", "id")
+    __slots__ = ("accept", "content_type", "fields", "headers", "id", "types")
 
     def __init__(
         self,
@@ -83,12 +85,14 @@ class RawItem:
         accept: str = "",
         headers: Optional[Mapping[bytes, bytes]] = None,
         id: str = "",  # noqa: A002
+        types: Mapping[str, str] = {},
     ) -> None:
         self.fields = fields
         self.content_type = content_type
         self.accept = accept
         self.headers = headers or {}
         self.id = id
+        self.types = types
 
 
 class RawAnswer:

@@ -41,20 +41,30 @@ EVERY_DATATYPE = [{"name": name, "datatype": name, "shape": [-1, -1]} for name i
 @contextmanager
 def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo") -> Iterator[str]:
     """Serve the echo runtime with these inputs; yields "127.0.0.1:port"."""
-    root = _image(folder, inputs, name)
-    port = _free_port()
+    with started(_image(folder, inputs, name)) as address:
+        yield address
+
+
+@contextmanager
+def started(root: Path, port: int = 0, **variables: str) -> Iterator[str]:
+    """Serve what the manifest in ``root`` names, with the server that may lie beside it; yields "127.0.0.1:port". Where
+    ``port`` is given, ``variables`` or a file tell the server of it.
+    """
     environment = {
         **os.environ,
-        "PYTHONPATH": str(root / "server"),
+        "PYTHONPATH": str(root / "server" if (root / "server").exists() else SOURCES.parent),
         "MBUILD_MANIFEST": str(root / "manifest.json"),
         "MBUILD_HOST": "127.0.0.1",
-        "MBUILD_PORT": str(port),
         "MBUILD_THREADS": "1",
+        **variables,
     }
-    log = (folder / "log").open("wb")
+    if not port:
+        port = free_port()
+        environment["MBUILD_PORT"] = str(port)
+    log = (root / "log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)
     try:
-        _wait_until_ready(process, port, folder / "log")
+        _wait_until_ready(process, port, root / "log")
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -79,7 +89,7 @@ def _image(folder: Path, inputs: list[dict[str, Any]], name: str) -> Path:
     return folder
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

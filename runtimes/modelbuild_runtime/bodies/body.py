@@ -48,7 +48,7 @@ class BodyReader:
         accept = http.headers.get(b"accept", b"")
         media = media_type.parse(header)
         if self._raw:
-            whole = _raw(http.body, media, header.decode("latin-1"))
+            whole = raw_body(http.body, header)
             return Request(whole, id=http.id, headers=http.headers, accept=accept.decode("latin-1"))
         body = http.body
         if media.name in _JSON or _is_curls_json(body, media):
@@ -84,11 +84,19 @@ class BodyReader:
         return Question(Columns({spec.name: Tensor("BYTES", (1,) * len(spec.shape), [value])}), RECORD)
 
 
-def _raw(body: Any, media: MediaType, content_type: str) -> Raw:
+def raw_body(body: Any, content_type: bytes) -> Raw:
+    """A body for a handler that decodes by itself: the fields of a form, or all of it.
+
+    Raises:
+        ServerError: it is no such form as its content type says.
+    """
+    media = media_type.parse(content_type)
+    text = content_type.decode("latin-1")
     form = media.name in (media_type.MULTIPART, media_type.URLENCODED)
     if form and not _is_curls_json(body, media):
-        return Raw(form_body.fields(form_body.read(body, media)), content_type)
-    return Raw({"body": bytes(body)}, content_type)
+        parts = form_body.read(body, media)
+        return Raw(form_body.fields(parts), text, form_body.types(parts))
+    return Raw({"body": bytes(body)}, text)
 
 
 def _is_curls_json(body: Any, media: MediaType) -> bool:

@@ -169,7 +169,17 @@ def _as_raw(request: Request) -> Prepared:
     payload = request.payload
     if not isinstance(payload, Raw):
         raise UnsupportedMediaType("this model's handler reads bodies by itself; send them to POST /predict")
-    item = RawItem(payload.fields, payload.content_type, accept=request.accept, headers=request.headers, id=request.id)
+    headers = request.headers
+    if request.explain:  # how handlers of TorchServe, which take bodies as they come, are told
+        headers = {**(headers or {}), b"explain": b"True"}
+    item = RawItem(
+        payload.fields,
+        payload.content_type,
+        accept=request.accept,
+        headers=headers,
+        id=request.id,
+        types=payload.types,
+    )
     return ([item], 1, None)
 
 

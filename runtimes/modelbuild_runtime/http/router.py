@@ -16,7 +16,7 @@ from modelbuild_runtime.request import Request, Response
 
 _REMEMBERED = 512
 _SLASH = re.compile("%2f", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+\*?)\}")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -142,8 +142,13 @@ def _split(target: str) -> Tuple[str, str]:
 
 
 def _compile(path: str) -> Pattern[str]:
+    """A placeholder is a segment of the path or a part of it; the last one, with a star, all segments that are left."""
     parts = _PLACEHOLDER.split(path)
-    return re.compile("".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+?)" for i, part in enumerate(parts)))
+    return re.compile("".join(re.escape(part) if i % 2 == 0 else _group(part) for i, part in enumerate(parts)))
+
+
+def _group(name: str) -> str:
+    return f"(?P<{name[:-1]}>.+?)" if name.endswith("*") else f"(?P<{name}>[^/]+?)"
 
 
 def _prefix(path: str) -> str:
