@@ -100,7 +100,8 @@ class _Model:
         document = self._service.openapi()
         paths = {path: said for path, said in document["paths"].items() if path.startswith("/predictions/")}
         info = {"title": f"RESTful API for: {self._service.model_name}", "version": "1.0.0"}
-        return _json(200, to_30({**document, "paths": paths, "info": info}))
+        tags = [tag for tag in document["tags"] if tag["name"] == "torchserve"]
+        return _json(200, to_30({**document, "info": info, "tags": tags, "paths": paths}))
 
     def error(self, _http: HttpRequest, error: ServerError) -> HttpResponse:
         """The errors of both servers, in their words where clients may know those."""
