@@ -6,6 +6,7 @@ import re
 from typing import Dict, Iterator
 
 _BLANKS = " \t\f"
+_END = re.compile(r"\r\n|\r|\n")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _NAMED = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 _KEY = re.compile(r"((?:[^\\=: \t\f]|\\.)*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
@@ -24,7 +25,7 @@ def read_properties(text: str) -> Dict[str, str]:
 def _logical_lines(text: str) -> Iterator[str]:
     """Lines without comments; one that ends in a backslash goes on in the next."""
     begun = ""
-    for natural in text.splitlines():
+    for natural in _END.split(text):
         line = natural.lstrip(_BLANKS)
         if not begun and (not line or line[0] in "#!"):
             continue
