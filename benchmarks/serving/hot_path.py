@@ -83,6 +83,8 @@ class Held:
         self.jobs.append(job)
         job.connection.pending.clear()
 
+    resume = submit
+
 
 class Body(msgspec.Struct):
     instances: list[list[float]]

@@ -12,7 +12,7 @@ from typing import List, Tuple
 from modelbuild_runtime.errors import LoadError, SettingError
 from modelbuild_runtime.process.config_properties import configured
 from modelbuild_runtime.process.cpus import available, thread_environment
-from modelbuild_runtime.settings import Settings, read_settings, unknown_variables
+from modelbuild_runtime.settings import Settings, ignored_variables, read_settings, unknown_variables
 
 USAGE = """usage: python -m modelbuild_runtime [serve | check | info]
 
@@ -27,6 +27,9 @@ def main(arguments: List[str]) -> int:
     if command in {"-h", "--help"}:
         print(USAGE)  # noqa: T201
         return 0
+    if command == "train":  # SageMaker asks so for a training job
+        print("error: this image serves a model, and trains none", file=sys.stderr)  # noqa: T201
+        return 2
     if len(arguments) > 1 or command not in {"serve", "check", "info"}:
         print(USAGE, file=sys.stderr)  # noqa: T201
         return 2
@@ -48,7 +51,7 @@ def _run(command: str, settings: Settings, threads: int, warnings: Tuple[str, ..
     from modelbuild_runtime import log
 
     log.configure(settings.log_level, settings.log_format)
-    for warning in (*warnings, *unknown_variables(os.environ)):
+    for warning in (*warnings, *unknown_variables(os.environ), *ignored_variables(os.environ)):
         log.logger.warning(warning)
     if command == "serve":
         from modelbuild_runtime.process.serving import serve

@@ -27,6 +27,13 @@ class InvalidInput(ServerError):  # noqa: N818  # an answer to a client, named a
     code = "invalid_input"
 
 
+class Unauthorized(ServerError):  # noqa: N818
+    """The listener asks for a token, and the request has none or another."""
+
+    status = 401
+    code = "unauthorized"
+
+
 class NotFound(ServerError):  # noqa: N818
     """No such route, model or version."""
 
@@ -39,6 +46,13 @@ class MethodNotAllowed(ServerError):  # noqa: N818
 
     status = 405
     code = "method_not_allowed"
+
+
+class Conflict(ServerError):  # noqa: N818
+    """What is to be made is there already."""
+
+    status = 409
+    code = "conflict"
 
 
 class NotAcceptable(ServerError):  # noqa: N818
@@ -130,6 +144,13 @@ class VersionNotSupported(ServerError):  # noqa: N818
 
     status = 505
     code = "version_not_supported"
+
+
+class OutOfResources(ServerError):  # noqa: N818
+    """No memory for one more model."""
+
+    status = 507
+    code = "out_of_resources"
 
 
 class LoadError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, Mapping, Sequence
+from typing import Any, Dict, Iterable, Mapping, Sequence, Tuple
 
 from modelbuild_runtime import schema
 from modelbuild_runtime.answers.answer import offers
@@ -63,6 +63,11 @@ def json_body(body: Mapping[str, Any], description: str = "Success") -> Dict[str
     return {"description": description, "content": {"application/json": {"schema": dict(body)}}}
 
 
+def offered(service: Service) -> Tuple[str, ...]:
+    """The media types of the answers of POST /predict, and of every route that answers as it does."""
+    return offers(service.contract, streams=service.streams and not service.takes_raw)
+
+
 def questions(service: Service) -> Dict[str, Any]:
     """The bodies that POST /predict, and every route that takes the same, reads: by media type."""
     if service.takes_raw:
@@ -88,7 +93,7 @@ def answers(service: Service) -> Dict[str, Any]:
     """The response with a prediction in any of the media types that POST /predict answers in."""
     if service.takes_raw:
         return {"description": "What the handler answers", "content": {"*/*": {"schema": {}}}}
-    written: Dict[str, Any] = {name: {"schema": {"type": "string"}} for name in offers(service.contract)}
+    written: Dict[str, Any] = {name: {"schema": {"type": "string"}} for name in offered(service)}
     written[media_type.JSON] = {"schema": schema.answer(service.contract)}
     written[media_type.NPY] = {"schema": {"contentMediaType": media_type.NPY}}
     return {"description": "The prediction", "content": written}

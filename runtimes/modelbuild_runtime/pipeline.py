@@ -35,7 +35,9 @@ class Pipeline(Protocol):
     "raw" (a list of ``RawItem``, answered by a list of ``RawAnswer``). ``batchable`` is true where several requests
     may be joined into one ``run``: then row i of the answer belongs to row i of the inputs. It may have a ``key``,
     which takes the rows of one request: only rows of equal keys are joined. ``guessed`` is true where the datatypes of
-    the contract are what a model of data frames showed, and nobody declared.
+    the contract are what a model of data frames showed, and nobody declared. Where it ``streams``, it has ``stream``,
+    which is ``run`` for one row and may return ``Parts``; where it ``explains``, ``explain``, which is ``run`` with an
+    explanation a row.
     """
 
     contract: Contract

@@ -72,10 +72,21 @@ class Response(msgspec.Struct, eq=False):
     parts: Optional[Iterator[Any]] = None
 
 
+class Parts(msgspec.Struct, eq=False):
+    """What a pipeline's ``stream`` returns: ``items`` makes each part when it is asked for. The rest is for handlers
+    that encode by themselves, whose parts are bytes.
+    """
+
+    items: Iterator[Any]
+    content_type: str = ""
+    status: int = 200
+    headers: Tuple[Tuple[str, str], ...] = ()
+
+
 class RawItem:
     """One body on its way to a handler that decodes by itself: what such a pipeline's ``run`` takes a list of."""
 
-    __slots__ = ("accept", "content_type", "fields", "headers", "id", "types")
+    __slots__ = ("accept", "content_type", "explain", "fields", "headers", "id", "types")
 
     def __init__(
         self,
@@ -86,6 +97,7 @@ class RawItem:
         headers: Optional[Mapping[bytes, bytes]] = None,
         id: str = "",  # noqa: A002
         types: Mapping[str, str] = {},
+        explain: bool = False,
     ) -> None:
         self.fields = fields
         self.content_type = content_type
@@ -93,6 +105,7 @@ class RawItem:
         self.headers = headers or {}
         self.id = id
         self.types = types
+        self.explain = explain
 
 
 class RawAnswer:

@@ -6,13 +6,34 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field, fields
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Tuple
 
 from modelbuild_runtime.errors import SettingError
 
 PREFIX = "MBUILD_"
 MOST = 1 << 40
 _DAY = 86400
+_LEVELS = {"critical": "error", "fatal": "error", "warn": "warning", "notset": "debug", "trace": "debug"}
+_NUMBERED = ("debug", "debug", "info", "warning", "error")
+"""Other names of levels, and Python's numbers for them in tens."""
+
+IGNORED = {
+    "SAGEMAKER_PROGRAM": "the handler is the one in the image",
+    "SAGEMAKER_SUBMIT_DIRECTORY": "the handler is the one in the image",
+    "SAGEMAKER_MODEL_SERVER_TIMEOUT": "containers differ in its unit; set SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+    "AIP_STORAGE_URI": "the model is the one in the image",
+    "AZUREML_ENTRY_SCRIPT": "the handler is the one in the image",
+    "HANDLER_MODULE": "the handler is the one in the image",
+    "SERVING_MODEL_CONFIG": "the model was configured when it was packaged",
+}
+"""What platforms say to containers of theirs, and why it changes nothing in this one."""
+
+
+class Name(NamedTuple):
+    """A platform's own name for a setting; ``factor`` turns its unit into ours."""
+
+    name: str
+    factor: float = 1
 
 
 def _setting(
@@ -22,7 +43,7 @@ def _setting(
     least: float = 0,
     most: float = MOST,
     choices: Tuple[str, ...] = (),
-    over: Tuple[str, ...] = (),
+    over: Tuple[Name, ...] = (),
 ) -> Any:
     """A field; ``over`` are the platforms' own names for it, which take precedence in that order."""
     return field(default=default, metadata={"doc": doc, "least": least, "most": most, "choices": choices, "over": over})
@@ -38,14 +59,34 @@ class Settings:
         8080,
         "Port to listen on. The names that Vertex AI, SageMaker and Cloud Run use take precedence.",
         most=65535,
-        over=("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "PORT"),
+        over=(Name("AIP_HTTP_PORT"), Name("SAGEMAKER_BIND_TO_PORT"), Name("PORT")),
     )
+    listeners: str = _setting("", "Further ports, each for one protocol alone: 8501=tensorflow_serving,1337=clipper.")
+    management_port: int = _setting(
+        0, "Port on which models are loaded and unloaded while the server runs; 0 allows nobody to.", most=65535
+    )
+    management_host: str = _setting("127.0.0.1", "Address of the management port.")
+    management_token: str = _setting("", "What clients of the management port must send as Authorization: Bearer.")
     workers: int = _setting(
-        1, "Processes that serve; more than one are forked after the model is loaded.", least=1, most=1024
+        1,
+        "Processes that serve; more than one are forked after the model is loaded.",
+        least=1,
+        most=1024,
+        over=(
+            Name("SAGEMAKER_MODEL_SERVER_WORKERS"),
+            Name("VERTEX_CPR_WEB_CONCURRENCY"),
+            Name("MLFLOW_MODELS_WORKERS"),
+            Name("WORKER_COUNT"),
+        ),
     )
     preload: bool = _setting(True, "Load the model once and share it among the workers, where it can be.")
     threads: int = _setting(0, "Cores that one prediction may use; 0 takes them from the CPU quota.", most=1024)
-    max_body: int = _setting(64 << 20, "Largest request body in bytes, after decompression too.", least=1)
+    max_body: int = _setting(
+        64 << 20,
+        "Largest request body in bytes, after decompression too.",
+        least=1,
+        over=(Name("SAGEMAKER_MAX_PAYLOAD_IN_MB", 1 << 20),),
+    )
     max_held: int = _setting(
         0, "Most bytes that large bodies may take together; 0 is a quarter of the memory limit, 512 MiB at most."
     )
@@ -56,7 +97,15 @@ class Settings:
     max_batch_size: int = _setting(1024, "Most rows of waiting requests that run as one batch; 1 joins none.", least=1)
     queue: int = _setting(1000, "Most requests that wait; more are answered 429.", least=1)
     timeout: float = _setting(
-        60.0, "Seconds after which a request that waits or runs is answered 504.", least=0.001, most=_DAY
+        60.0,
+        "Seconds after which a request that waits or runs is answered 504.",
+        least=0.001,
+        most=_DAY,
+        over=(
+            Name("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"),
+            Name("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"),
+            Name("SCORING_TIMEOUT_MS", 0.001),
+        ),
     )
     grace: float = _setting(25.0, "Seconds that running requests have to finish after SIGTERM.", most=_DAY)
     keep_alive: float = _setting(
@@ -65,7 +114,12 @@ class Settings:
     read_timeout: float = _setting(
         10.0, "Seconds that a client has to send a request, and one more for each KiB of it.", least=0.1, most=_DAY
     )
-    log_level: str = _setting("info", "Least severe messages to log.", choices=("debug", "info", "warning", "error"))
+    log_level: str = _setting(
+        "info",
+        "Least severe messages to log.",
+        choices=("debug", "info", "warning", "error"),
+        over=(Name("SAGEMAKER_CONTAINER_LOG_LEVEL"), Name("AZUREML_LOG_LEVEL")),
+    )
     log_format: str = _setting("text", "One line of text or one JSON object a message.", choices=("text", "json"))
     access_log: bool = _setting(False, "Log a line for each request.")
 
@@ -83,16 +137,25 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """
     values: Dict[str, Any] = {}
     for item in fields(Settings):
-        names = (*item.metadata["over"], PREFIX + item.name.upper())
-        name = next((name for name in names if environment.get(name, "") != ""), "")
-        if name:
-            values[item.name] = _parse(name, environment[name].strip(), item.default, item.metadata)
+        found = next((name for name in names_of(item) if _is_set(name, environment)), None)
+        if found is not None:
+            values[item.name] = _parse(found, environment[found.name].strip(), item.default, item.metadata)
     settings = Settings(**values)
     if 0 < settings.max_held < settings.max_body:
         raise SettingError(
             f"MBUILD_MAX_HELD={settings.max_held} is less than one body may have", "lower MBUILD_MAX_BODY too"
         )
     return settings
+
+
+def names_of(item: Any) -> Tuple[Name, ...]:
+    """The names of a field, the one that wins first."""
+    return (*item.metadata["over"], Name(PREFIX + item.name.upper()))
+
+
+def ignored_variables(environment: Mapping[str, str]) -> Tuple[str, ...]:
+    """A warning for each variable of a platform that asks for something which this server does not do."""
+    return tuple(f"{name} is ignored: {why}" for name, why in IGNORED.items() if environment.get(name))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Tuple[str, ...]:
@@ -107,14 +170,30 @@ def unknown_variables(environment: Mapping[str, str]) -> Tuple[str, ...]:
     return tuple(warnings)
 
 
-def _parse(name: str, text: str, default: Any, limits: Mapping[str, Any]) -> Any:
+def _is_set(name: Name, environment: Mapping[str, str]) -> bool:
+    """Whether it says something: nothing is nothing, and so is a platform's 0 where 0 means that there is no limit."""
+    text = environment.get(name.name, "").strip()
+    return text != "" and not (text == "0" and name.factor > 1)
+
+
+def _parse(name: Name, text: str, default: Any, limits: Mapping[str, Any]) -> Any:
     if isinstance(default, bool):
-        return _boolean(name, text)
+        return _boolean(name.name, text)
     if isinstance(default, (int, float)):
         return _number(name, text, default, limits)
-    if limits["choices"] and text.lower() not in limits["choices"]:
-        raise SettingError(f"{name}={text!r} is not one of {', '.join(limits['choices'])}")
-    return text.lower() if limits["choices"] else text
+    if not limits["choices"]:
+        return text
+    chosen = _level(text.lower()) if name.name.endswith("LOG_LEVEL") else text.lower()
+    if chosen not in limits["choices"]:
+        raise SettingError(f"{name.name}={text!r} is not one of {', '.join(limits['choices'])}")
+    return chosen
+
+
+def _level(text: str) -> str:
+    """A level by the names and numbers that platforms have for it."""
+    if text.isdecimal():
+        return _NUMBERED[min(int(text) // 10, len(_NUMBERED) - 1)]
+    return _LEVELS.get(text, text)
 
 
 def _boolean(name: str, text: str) -> bool:
@@ -125,12 +204,15 @@ def _boolean(name: str, text: str) -> bool:
     raise SettingError(f"{name}={text!r} is neither 1 nor 0")
 
 
-def _number(name: str, text: str, default: float, limits: Mapping[str, Any]) -> float:
+def _number(name: Name, text: str, default: float, limits: Mapping[str, Any]) -> float:
+    kind = type(default) if name.factor == 1 else float
     try:
-        value = type(default)(text)
+        value = kind(text) * name.factor
     except ValueError:
-        kind = "whole number" if isinstance(default, int) else "number"
-        raise SettingError(f"{name}={text!r} is not a {kind}") from None
-    if not limits["least"] <= value <= limits["most"]:  # false for NaN too
-        raise SettingError(f"{name}={text!r} is not from {limits['least']} to {limits['most']}")
-    return value
+        words = "whole number" if kind is int else "number"
+        raise SettingError(f"{name.name}={text!r} is not a {words}") from None
+    least, most = limits["least"], limits["most"]
+    if not least <= value <= most:  # false for NaN too
+        bounds = (least, most) if name.factor == 1 else (f"{least / name.factor:g}", f"{most / name.factor:g}")
+        raise SettingError(f"{name.name}={text!r} is not from {bounds[0]} to {bounds[1]}")
+    return type(default)(value)

@@ -116,7 +116,7 @@ def mar() -> TorchServePipeline:
     def handle(data: list[dict[str, Any]], context: Context) -> list[Any]:
         return [_told(row, context) for row in data]
 
-    return TorchServePipeline(handle, Context("mar", "/model", {}))
+    return TorchServePipeline(handle, Context("mar", "/model", {}), streams=True)
 
 
 MODELS = {"iris": iris, "loan": loan, "picture": picture, "matrix": matrix, "items": items, "raw": raw, "mar": mar}

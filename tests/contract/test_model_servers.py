@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -298,6 +299,22 @@ def test_descriptions_are_of_the_same_dialect(original, ours, target):
     assert json.loads(theirs.body)["openapi"] == json.loads(found.body)["openapi"] == "3.0.1"
     if target.startswith("/predictions"):
         assert json.loads(theirs.body)["info"] == json.loads(found.body)["info"]
+
+
+def test_parts_arrive_as_they_are_made(original, ours):
+    addresses = [ours] if original[0] == "mms" else [original[1], ours]  # the other knows no parts
+    case = told("", do="wait", seconds=2, parts=["one "])
+    for address in addresses:
+        host, port = address.split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        connection.request(case.method, case.target, case.body, {"Content-Type": JSON})
+        began = time.monotonic()
+        response = connection.getresponse()
+        assert response.read1() == b"one "
+        assert time.monotonic() - began < 1.5
+        assert response.read() == b"waited"
+        assert response.headers["Transfer-Encoding"] == "chunked"
+        connection.close()
 
 
 def test_requests_at_once_are_all_answered(original, ours):

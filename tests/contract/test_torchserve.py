@@ -159,6 +159,11 @@ def test_an_escaped_name_is_the_name():
     assert json.loads(answer.body)["url_path"] == "a/b/c"
 
 
+def test_more_path_is_text_of_any_script():
+    answer = server("mar").ask("POST", "/predictions/mar/1/%C3%A9%E2%82%AC", b"x")
+    assert json.loads(answer.body)["url_path"] == "é€"
+
+
 def test_queries_that_are_no_text_are_bytes_for_the_handler():
     answer = server("mar").ask("POST", "/models/mar/invoke?a=%ff&b=%C3%A9", b"x")
     assert json.loads(answer.body)["given"]["a"] == "bytearray(b'\\xff')"
@@ -178,7 +183,7 @@ def test_parts_are_sent_as_they_are_made():
     assert made == []
     assert next(response.parts) == b"one"
     assert made == ["one"]
-    assert list(response.parts) == [b"two", b'{"three":3}']
+    assert list(response.parts) == [b"two", b'{"three":3}\n']
     assert response.content_type == "text/plain"
     assert set(UNCACHED) <= {name.lower() for name, _ in response.headers}
 

@@ -10,12 +10,12 @@ from contract.models import MODELS
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.handler.torchserve import TorchServePipeline
 from modelbuild_runtime.http.connection import Connection
-from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.manifest import Example
 from modelbuild_runtime.openapi import document
 from modelbuild_runtime.pipeline import Pipeline
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.discovery import discover
+from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.replay import Immediate
 from modelbuild_runtime.protocols import Protocol, Statistics
 from modelbuild_runtime.settings import Settings
@@ -71,9 +71,9 @@ class Server:
         self.service = Service(name, pipeline, ready=ready, environment=environment or {})
         self.protocols = self.service.protocols = discover(self.service)
         dataplane = Dataplane(pipeline)
-        router = Router(self.protocols)
-        self._app = Application(Settings(max_body=self.service.max_body), router)
-        self._app.open(router, dataplane, Immediate(dataplane))
+        routes = router(self.protocols)
+        self._app = Application(Settings(max_body=self.service.max_body), routes)
+        self._app.open(routes, dataplane, Immediate(dataplane))
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
         """One request; header names with _ for -."""

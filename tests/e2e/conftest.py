@@ -57,8 +57,9 @@ def base(client: Any, worker: str) -> Iterator[str]:
     """A base image with a label that all images, containers and stages made of it inherit. In the end all go."""
     name = f"mbuild-e2e-base:{worker}"
     dockerfile = f"FROM {BASE}\nLABEL {Traces.LABEL}={worker}\n"
-    client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=name, rm=True, forcerm=True)
     traces = Traces(client, worker)
+    traces.remove_all()  # what has this label is of a run that was killed
+    client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=name, rm=True, forcerm=True)
     builds = traces.builds()
     yield name
     traces.remove_all()

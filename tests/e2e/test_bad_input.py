@@ -244,7 +244,7 @@ def scratch(client: Any, worker: str) -> Iterator[str]:
     """A base with nothing in it, like one of another family."""
     name = f"mbuild-e2e-base:empty-{worker}"
     client.images.build(
-        fileobj=io.BytesIO(f"FROM scratch\nLABEL mbuild-e2e={worker}\nENV PATH=/bin\n".encode()), tag=name
+        fileobj=io.BytesIO(f"FROM scratch\nLABEL mbuild-e2e={worker}\nENV PATH=/bin\n".encode()), tag=name, rm=True
     )
     yield name
     client.images.remove(name)

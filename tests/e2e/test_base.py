@@ -222,7 +222,9 @@ def test_an_interpreter_from_this_machine(client: Any, cache: Path, loaded: Any)
 
 
 def test_an_image_that_mbuild_did_not_make_is_not_replaced(client: Any, tmp_path: Path) -> None:
-    client.images.build(fileobj=io.BytesIO(b"FROM scratch\nLABEL made.by=somebody\n"), tag="mbuild-test-base:theirs")
+    client.images.build(
+        fileobj=io.BytesIO(b"FROM scratch\nLABEL made.by=somebody\n"), tag="mbuild-test-base:theirs", rm=True
+    )
     path = tmp_path / "base.tar"
     write_image(path, layer_tar({}), Identity("mbuild-test-base:theirs", "3.11.2", "bookworm", "amd64"))
     try:

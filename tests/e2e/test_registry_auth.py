@@ -28,7 +28,7 @@ def small(client: Any, worker: str, image: Callable[..., str], private: Registry
     """An image of a few bytes with a name in the private registry."""
     reference = image(private.host)
     dockerfile = f"FROM scratch\nLABEL mbuild-e2e={worker}\nCOPY Dockerfile /\n"
-    client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=reference)
+    client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=reference, rm=True)
     return reference
 
 

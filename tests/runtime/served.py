@@ -18,8 +18,8 @@ from modelbuild_runtime import __main__  # noqa: E402
 from modelbuild_runtime.errors import LoadError  # noqa: E402
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse  # noqa: E402
 from modelbuild_runtime.process import model  # noqa: E402
-from modelbuild_runtime.protocols import Route, Service  # noqa: E402
-from runtime.fakes import FakePipeline, fake_protocol  # noqa: E402
+from modelbuild_runtime.protocols import Protocol, Route, Service  # noqa: E402
+from runtime.fakes import FakePipeline, fake_error, fake_protocol  # noqa: E402
 
 
 class Process(FakePipeline):
@@ -55,10 +55,14 @@ def discover(service: Service) -> list[Any]:
     def metrics(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, service.metrics(), "text/plain")
 
-    routes = (Route("GET", "/pid", pid), Route("GET", "/metrics", metrics), Route("GET", "/health/live", pid))
-    protocol = fake_protocol(*routes)
-    own = [route for route in protocol.routes if route.path != "/health/ready"]
-    return [protocol._replace(routes=(*own, Route("GET", "/health/ready", ready)))]
+    (predict, _), routes = fake_protocol().routes, (Route("GET", "/pid", pid), Route("GET", "/metrics", metrics))
+    health = (Route("GET", "/health/live", pid), Route("GET", "/health/ready", ready))
+    return [
+        Protocol("fake", "Fake", (predict, *routes), fake_error),
+        Protocol("sagemaker", "Another", (predict._replace(path="/another"),), fake_error),
+        Protocol("operations", "Operations", health, fake_error),
+        Protocol("manage", "Management", (Route("GET", "/models", pid),), fake_error, "management"),
+    ]
 
 
 model.load_pipeline = load_pipeline  # type: ignore[assignment]

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from modelbuild_runtime.errors import SettingError
-from modelbuild_runtime.settings import Settings, read_settings, unknown_variables, variables
+from modelbuild_runtime.settings import Settings, ignored_variables, read_settings, unknown_variables, variables
 
 
 def test_defaults_hold_without_an_environment():
@@ -85,3 +85,35 @@ def test_misspelt_settings_are_noticed():
         "MBUILD_TIMOUT is not a setting; did you mean MBUILD_TIMEOUT?",
     )
     assert unknown_variables({"MBUILD_ZZZZ": ""}) == ("MBUILD_ZZZZ is not a setting",)
+
+
+@pytest.mark.parametrize(
+    ("environment", "field", "value"),
+    [
+        ({"SAGEMAKER_MODEL_SERVER_WORKERS": "3", "MBUILD_WORKERS": "2"}, "workers", 3),
+        ({"WORKER_COUNT": "2"}, "workers", 2),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "6"}, "max_body", 6 << 20),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0", "MBUILD_MAX_BODY": "5"}, "max_body", 5),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "30"}, "timeout", 30.0),
+        ({"SCORING_TIMEOUT_MS": "1500"}, "timeout", 1.5),
+        ({"MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": "7"}, "timeout", 7.0),
+        ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "20"}, "log_level", "info"),
+        ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "50"}, "log_level", "error"),
+        ({"AZUREML_LOG_LEVEL": "WARN"}, "log_level", "warning"),
+    ],
+)
+def test_platforms_have_their_own_names_and_units(environment, field, value):
+    assert getattr(read_settings(environment), field) == value
+
+
+def test_a_platform_s_value_that_cannot_be_right_is_told_in_its_unit():
+    with pytest.raises(SettingError, match=r"SCORING_TIMEOUT_MS='0' is not from 1 to 8\.64e"):
+        read_settings({"SCORING_TIMEOUT_MS": "0"})
+    with pytest.raises(SettingError, match="SAGEMAKER_MAX_PAYLOAD_IN_MB='six' is not a number"):
+        read_settings({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "six"})
+
+
+def test_what_is_not_done_here_is_said():
+    assert ignored_variables({"SAGEMAKER_PROGRAM": "inference.py", "AIP_STORAGE_URI": "", "PATH": "x"}) == (
+        "SAGEMAKER_PROGRAM is ignored: the handler is the one in the image",
+    )

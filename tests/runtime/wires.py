@@ -68,6 +68,8 @@ class Held:
     def submit(self, job: Any) -> None:
         self.jobs.append(job)
 
+    resume = submit
+
     def answer(self, position: int) -> None:
         self._immediate.submit(self.jobs[position])
 

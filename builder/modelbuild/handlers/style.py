@@ -21,6 +21,7 @@ FUNCTIONS: Mapping[str, Arity] = {
     "preprocess": Arity(1, 1, "preprocess(inputs)"),
     "predict": Arity(2, 2, "predict(model, inputs)"),
     "postprocess": Arity(1, 2, "postprocess(outputs) or postprocess(outputs, inputs)"),
+    "explain": Arity(2, 2, "explain(model, inputs)"),
     "load": Arity(0, 1, "load(context)"),
 }
 SAGEMAKER: Mapping[str, Arity] = {
@@ -36,6 +37,8 @@ BASES = frozenset(
 )
 BASES_TEXT = frozenset({"TextClassifier", "MultiModalHandler", "DALIHandler", "ABC_Handler"})
 SERVED = ("preprocess", "predict", "postprocess")
+MAY_YIELD = frozenset({"predict", "transform_fn", "output_fn"})
+"""Functions that may be generators: their answers are sent in parts."""
 
 KINDS = (
     "Define preprocess(inputs), postprocess(outputs) or predict(model, inputs); or, as for TorchServe, "
@@ -112,7 +115,7 @@ def _takes(function: Function, arity: Arity) -> bool:
 
 
 def _check_kind(module: Module, function: Function) -> None:
-    if function.kind == "def":
+    if function.kind == "def" or (function.kind == "generator" and function.name in MAY_YIELD):
         return
     what = "is async" if function.kind == "async" else "is a generator"
     raise HandlerError(

@@ -6,7 +6,7 @@ from typing import Dict, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.answers import csv_answer, items, json_answer, npy_answer
+from modelbuild_runtime.answers import csv_answer, items, json_answer, npy_answer, parts
 from modelbuild_runtime.bodies.question import INSTANCES, Wire
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http import media_type
@@ -14,10 +14,11 @@ from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.request import Response
 
 
-def offers(contract: Contract) -> Tuple[str, ...]:
+def offers(contract: Contract, usual: str = "", *, streams: bool = False) -> Tuple[str, ...]:
     """The media types that answers can have, the usual one first. Without rows there are no lines."""
     lines = (media_type.CSV, media_type.JSON_LINES) if contract.batched else ()
-    return (media_type.JSON, *lines, media_type.NPY)
+    found = (media_type.JSON, *lines, media_type.NPY, *((media_type.EVENT_STREAM,) if streams else ()))
+    return (usual, *(name for name in found if name != usual)) if usual in found else found
 
 
 class AnswerWriter:
@@ -38,6 +39,8 @@ class AnswerWriter:
         """
         if response.raw is not None:
             return HttpResponse(response.status, response.raw, response.content_type, response.headers)
+        if response.parts is not None:
+            return parts.answer(response, wire.media.name if wire else "")
         kind = wire.media.name
         if kind == media_type.JSON:
             value = json_answer.answer(response, wire.form, batched=self._contract.batched, named=self._named)

@@ -18,7 +18,7 @@ def answer(response: Response, form: str, *, batched: bool = True, named: bool =
     answers to rows, as it always does in answers to instances.
     """
     if form == INPUTS:
-        return {"outputs": _outputs(response)}
+        return {"outputs": outputs(response)}
     rows = rows_of(response, batched=batched, named=named and form != INSTANCES)
     if form == RECORD:
         return rows[0]
@@ -40,6 +40,16 @@ def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> 
     return [dict(zip(lists, row)) for row in zip(*lists.values())]
 
 
+def outputs(response: Response) -> Any:
+    """One list a name; the handler's items as they are where they have no names in common."""
+    if response.rows is None:
+        return _columns(response.columns or {})
+    first = response.rows[0] if response.rows else None
+    if isinstance(first, dict) and all(isinstance(row, dict) and row.keys() == first.keys() for row in response.rows):
+        return {name: [row[name] for row in response.rows] for name in first}
+    return response.rows
+
+
 def values(array: np.ndarray) -> Any:
     """An array as plain values. Text in bytes is text; bytes that are no text become {"b64": ...}."""
     kind = array.dtype.kind
@@ -59,15 +69,6 @@ def encode(value: Any, *, tokens: bool = False) -> bytes:
 def encode_lines(rows: List[Any], *, tokens: bool = False) -> bytes:
     """One JSON value a line."""
     return b"".join([encode(row, tokens=tokens) + b"\n" for row in rows])
-
-
-def _outputs(response: Response) -> Any:
-    if response.rows is None:
-        return _columns(response.columns or {})
-    first = response.rows[0] if response.rows else None
-    if isinstance(first, dict) and all(isinstance(row, dict) and row.keys() == first.keys() for row in response.rows):
-        return {name: [row[name] for row in response.rows] for name in first}
-    return response.rows
 
 
 def _columns(columns: Mapping[str, np.ndarray]) -> Dict[str, Any]:

@@ -22,13 +22,15 @@ _JSON = (media_type.JSON, "")
 
 class BodyReader:
     """Reads bodies for one contract. ``offers`` are the media types of answers, the usual one first; ``raw`` is true
-    where the handler wants bodies as they come.
+    where the handler wants bodies as they come, ``streams`` where it may answer in parts: as events where the client
+    accepts no other, and as they come where it encodes by itself.
     """
 
-    def __init__(self, contract: Contract, offers: Tuple[str, ...], *, raw: bool) -> None:
+    def __init__(self, contract: Contract, offers: Tuple[str, ...], *, raw: bool, streams: bool = False) -> None:
         self._contract = contract
         self._offers = offers
         self._raw = raw
+        self._streams = streams
         self._json = NaturalJson(contract)
         self._readers: Dict[str, Callable[[Any, MediaType], Question]] = {
             media_type.JSON_LINES: self._read_lines,
@@ -49,7 +51,8 @@ class BodyReader:
         media = media_type.parse(header)
         if self._raw:
             whole = raw_body(http.body, header)
-            return Request(whole, id=http.id, headers=http.headers, accept=accept.decode("latin-1"))
+            accepted = accept.decode("latin-1")
+            return Request(whole, id=http.id, headers=http.headers, accept=accepted, stream=self._streams)
         body = http.body
         if media.name in _JSON or _is_curls_json(body, media):
             question = self._json.read(body)
@@ -58,7 +61,8 @@ class BodyReader:
         wanted = wire(question.form, accept, self._offers, question.header)
         if wanted is None:
             raise NotAcceptable(f"answers are given as {', '.join(self._offers)}", field="accept")
-        return Request(question.payload, http.id, question.parameters, headers=http.headers, wire=wanted)
+        stream = self._streams and wanted.media.name == media_type.EVENT_STREAM
+        return Request(question.payload, http.id, question.parameters, headers=http.headers, wire=wanted, stream=stream)
 
     def _read_lines(self, body: Any, media: MediaType) -> Question:  # noqa: ARG002
         return self._json.lines(json_body.read_lines(body))

@@ -63,6 +63,16 @@ def read(body: Union[bytes, bytearray], contract: Contract, header: str = "") ->
         ) from error
 
 
+def has_header(start: Union[bytes, bytearray], contract: Contract) -> bool:
+    """Whether a body that begins like this has a first line that says just the contract's names."""
+    line = bytes(start).partition(b"\n")[0]
+    try:
+        names = next(csv.reader([line.decode("utf-8-sig")], strict=True), [])
+    except (UnicodeDecodeError, csv.Error):
+        return False
+    return _names_columns([name.strip() for name in names], contract)
+
+
 def _plain_numbers(body: Union[bytes, bytearray], contract: Contract) -> Optional[Columns]:
     """Most CSV is numbers only, for one tensor of floating point numbers: such lines are all but JSON."""
     spec = contract.inputs[0] if len(contract.inputs) == 1 else None

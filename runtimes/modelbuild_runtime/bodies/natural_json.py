@@ -43,16 +43,45 @@ class NaturalJson:
         Raises:
             ServerError: it is not JSON, or not in any of these shapes.
         """
-        if self._numeric and len(body) >= flat_buffer.LARGE:
-            question = self._large(body)
-            if question is not None:
-                return question
+        question = self.large(body)
+        return self._question(self.value(body)) if question is None else question
+
+    def value(self, body: Body) -> Any:
+        """Any JSON value, with bytes in place of each {"b64": text} where the model may take bytes."""
         value = json_body.read(body)
-        return self._question(_with_bytes(value) if self._takes_bytes and b'"b64"' in body else value)
+        return _with_bytes(value) if self._takes_bytes and b'"b64"' in body else value
 
     def lines(self, rows: List[Any]) -> Question:
         """Rows that came one a line."""
         return Question(_rows(rows), ROWS)
+
+    def columns(self, inputs: Any) -> Columns:
+        """What stands under "inputs": a list a name, or the only input's own."""
+        if isinstance(inputs, list) and inputs and isinstance(inputs[0], dict) and "datatype" in inputs[0]:
+            raise InvalidInput("tensors of the Open Inference Protocol go to /v2/models/{name}/infer", field="inputs")
+        if not isinstance(inputs, dict):
+            if self._single is None:
+                raise InvalidInput("'inputs' must be an object of columns by name", field="inputs")
+            inputs = {self._single.name: inputs}
+        return Columns({name: self._column(name, data) for name, data in inputs.items()})
+
+    def large(self, body: Body) -> Optional[Question]:
+        """Many numbers for a model with one input; None leaves the body to the ordinary way."""
+        if not self._numeric or len(body) < flat_buffer.LARGE:
+            return None
+        part, form = self._numbers_in(flat_buffer.document(body))
+        if self._single is None or not flat_buffer.is_array(part):
+            return None
+        found = flat_buffer.numbers(part, self._single.datatype)
+        if found is None or not flat_buffer.holds_arrays(body, flat_buffer.arrays_in(found[0])):
+            return None
+        shape, flat = found
+        rank = len(self._single.shape)
+        if form in (ROWS, RECORD) and self._batched and len(shape) == rank - 1:
+            shape, form = (1, *shape), RECORD
+        if len(shape) != rank or not shape[0]:
+            return None
+        return Question(Columns({self._single.name: Tensor(self._single.datatype, shape, flat.reshape(shape))}), form)
 
     def _question(self, value: Any) -> Question:
         if not isinstance(value, dict):
@@ -64,7 +93,7 @@ class NaturalJson:
                 raise InvalidInput("'instances' must be a list of rows", field="instances")
             return Question(_rows(rows) if len(rows) > 1 else Rows(rows), INSTANCES, parameters)
         if "inputs" in value and "inputs" not in self._names:
-            return Question(self._columns(value["inputs"]), INPUTS, _parameters(value, "inputs"))
+            return Question(self.columns(value["inputs"]), INPUTS, _parameters(value, "inputs"))
         alias = next(iter(value)) if len(value) == 1 and not self._open else ""
         if alias in ALIASES and alias not in self._names:
             return self._bare(value[alias])
@@ -89,15 +118,6 @@ class NaturalJson:
         row = self._single.shape[1:]
         return self._batched and (depth > len(row) or (depth == 1 and prod(row) == 1))
 
-    def _columns(self, inputs: Any) -> Columns:
-        if isinstance(inputs, list) and inputs and isinstance(inputs[0], dict) and "datatype" in inputs[0]:
-            raise InvalidInput("tensors of the Open Inference Protocol go to /v2/models/{name}/infer", field="inputs")
-        if not isinstance(inputs, dict):
-            if self._single is None:
-                raise InvalidInput("'inputs' must be an object of columns by name", field="inputs")
-            inputs = {self._single.name: inputs}
-        return Columns({name: self._column(name, data) for name, data in inputs.items()})
-
     def _column(self, name: str, data: Any) -> Tensor:
         if not isinstance(data, list) and self._batched:
             raise InvalidInput(f"input {name!r} must be a list with one entry a row", field=name)
@@ -106,22 +126,6 @@ class NaturalJson:
             spec = self._names.get(name)
             return Tensor(spec.datatype if spec else "BYTES", shape, flat)
         return _guessed(shape, flat)
-
-    def _large(self, body: Body) -> Optional[Question]:
-        """Many numbers for a model with one input; None leaves the body to the ordinary way."""
-        part, form = self._numbers_in(flat_buffer.document(body))
-        if self._single is None or not flat_buffer.is_array(part):
-            return None
-        found = flat_buffer.numbers(part, self._single.datatype)
-        if found is None or not flat_buffer.holds_arrays(body, flat_buffer.arrays_in(found[0])):
-            return None
-        shape, flat = found
-        rank = len(self._single.shape)
-        if form in (ROWS, RECORD) and self._batched and len(shape) == rank - 1:
-            shape, form = (1, *shape), RECORD
-        if len(shape) != rank or not shape[0]:
-            return None
-        return Question(Columns({self._single.name: Tensor(self._single.datatype, shape, flat.reshape(shape))}), form)
 
     def _numbers_in(self, document: Any) -> Tuple[Any, str]:
         """The part of a document that may be the only input, and the shape of such a question."""
@@ -137,6 +141,8 @@ class NaturalJson:
             inner = document["inputs"]
             if flat_buffer.is_object(inner) and list(inner.keys()) == [single.name]:
                 return inner[single.name], INPUTS
+            if flat_buffer.is_array(inner):
+                return inner, INPUTS
         return None, ""
 
 

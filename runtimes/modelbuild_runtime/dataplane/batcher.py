@@ -116,11 +116,15 @@ class Batcher:
         if len(waiting) >= self._max_waiting:
             self._observer.shed("queue")
             raise Overloaded("too many requests are waiting; come back later", retry_after=self._retry_after())
+        self.resume(job)
+
+    def resume(self, job: Job) -> None:
+        """Take a job of an answer that has begun, however many wait."""
         job.queued = now = monotonic()
         latest = now + self._timeout
         asked = job.request.deadline
         job.deadline = asked if 0 < asked < latest else latest
-        waiting.append(job)
+        self._waiting.append(job)
         if not self._scheduled:
             self._schedule()
 
@@ -135,7 +139,7 @@ class Batcher:
         jobs, rows = self._take()
         if not jobs:
             return
-        if self._pace.is_slow(rows):
+        if not rows or self._pace.is_slow(rows):  # parts count no rows
             self._hand_over(jobs, rows)
             return
         began = monotonic()

@@ -14,12 +14,13 @@ from modelbuild_runtime.dataplane.batcher import ALONE, Job, Outcome
 from modelbuild_runtime.dataplane.complaints import no_rows, quoted
 from modelbuild_runtime.dataplane.fields import fields_of
 from modelbuild_runtime.dataplane.open_inputs import join_open, open_columns, open_tensors
+from modelbuild_runtime.dataplane.parts import Step, started
 from modelbuild_runtime.dataplane.prepared import Prepared
 from modelbuild_runtime.dataplane.records import columns_from
 from modelbuild_runtime.dataplane.tensors import check_tensors
-from modelbuild_runtime.errors import InvalidInput, PredictionFailed, ServerError, UnsupportedMediaType
-from modelbuild_runtime.pipeline import Pipeline
-from modelbuild_runtime.request import Columns, Raw, RawAnswer, RawItem, Request, Response, Rows
+from modelbuild_runtime.errors import InvalidInput, PredictionFailed, ServerError, Unsupported, UnsupportedMediaType
+from modelbuild_runtime.pipeline import Outputs, Pipeline
+from modelbuild_runtime.request import Columns, Parts, Raw, RawAnswer, RawItem, Request, Response, Rows
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ class Dataplane:
         self._pipeline = pipeline
         self._key_of_rows = getattr(pipeline, "key", None)
         self._joins = pipeline.batchable
+        self._streams = getattr(pipeline, "streams", False)
+        self._explains = getattr(pipeline, "explains", False)
         self._batched = contract.batched
         self._open = contract.open or not contract.inputs
         self._fields = fields_of(contract, guessed=getattr(pipeline, "guessed", False))
@@ -50,7 +53,10 @@ class Dataplane:
         if request.outputs and self._outputs:
             _check_outputs(request.outputs, self._outputs)
         job.inputs, job.count, key = self._prepare(request)
-        if not self._joins:
+        if request.stream or request.explain:
+            self._check_kind(job)
+            key = ("explain", key)
+        if not self._joins or (request.stream and self._streams):
             job.key = ALONE
         elif request.parameters:
             job.key = (key, repr(request.parameters))  # 1, 1.0 and true are equal, and not the same to a handler
@@ -60,6 +66,8 @@ class Dataplane:
     def run(self, jobs: Sequence[Job]) -> List[Outcome]:
         """One outcome a job, in order. A job that makes the run fail fails alone: the others are run without it."""
         try:
+            if jobs[0].key is ALONE and (jobs[0].request.stream or isinstance(jobs[0].inputs, Step)):
+                return [self._part(jobs[0])]
             return self._run(jobs)
         except ServerError as error:
             return [error] if len(jobs) == 1 else self._run_valid(jobs)
@@ -78,8 +86,30 @@ class Dataplane:
         return self.run([job])[0]
 
     def _run(self, jobs: Sequence[Job]) -> List[Outcome]:
-        outputs = self._pipeline.run(self._join(jobs), jobs[0].request.parameters)
+        request = jobs[0].request
+        run = self._pipeline.explain if request.explain else self._pipeline.run  # type: ignore[attr-defined]
+        return self._split(jobs, run(self._join(jobs), request.parameters))
+
+    def _split(self, jobs: Sequence[Job], outputs: Outputs) -> List[Outcome]:
         return self._split_columns(jobs, outputs) if isinstance(outputs, dict) else _split_items(jobs, outputs)
+
+    def _part(self, job: Job) -> Outcome:
+        """The beginning of an answer in parts, or one more of them."""
+        if isinstance(job.inputs, Step):
+            return Response(1, raw=job.inputs.make())
+        if not self._streams:
+            return self._run([job])[0]
+        found = self._pipeline.stream(self._join([job]), job.request.parameters)  # type: ignore[attr-defined]
+        if isinstance(found, Parts):
+            return started(found, lambda error: _failure(job, error))
+        return self._split([job], found)[0]
+
+    def _check_kind(self, job: Job) -> None:
+        """What not every handler does, and not for any number of rows."""
+        if job.request.explain and not self._explains:
+            raise Unsupported("this model's handler does not explain its predictions")
+        if job.request.stream and self._streams and job.count != 1:
+            raise InvalidInput(f"an answer in parts is the answer to one row, and this request has {job.count}")
 
     def _run_valid(self, jobs: Sequence[Job]) -> List[Outcome]:
         """Values are checked when they are joined: leave out the jobs whose are wrong, and join the rest again."""
@@ -169,17 +199,9 @@ def _as_raw(request: Request) -> Prepared:
     payload = request.payload
     if not isinstance(payload, Raw):
         raise UnsupportedMediaType("this model's handler reads bodies by itself; send them to POST /predict")
-    headers = request.headers
-    if request.explain:  # how handlers of TorchServe, which take bodies as they come, are told
-        headers = {**(headers or {}), b"explain": b"True"}
-    item = RawItem(
-        payload.fields,
-        payload.content_type,
-        accept=request.accept,
-        headers=headers,
-        id=request.id,
-        types=payload.types,
-    )
+    item = RawItem(payload.fields, payload.content_type, accept=request.accept, headers=request.headers, id=request.id)
+    item.types = payload.types
+    item.explain = request.explain
     return ([item], 1, None)
 
 

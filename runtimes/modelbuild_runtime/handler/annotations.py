@@ -54,11 +54,14 @@ class Parameters(NamedTuple):
         return classify(self.hints.get(self.names[index], Any), self.names[index])
 
 
-def parameters(name: str, function: Callable[..., Any], least: int, most: int) -> Parameters:
+def parameters(
+    name: str, function: Callable[..., Any], least: int, most: int, *, may_yield: bool = False
+) -> Parameters:
     """Read the function ``name`` of the handler.
 
     Raises:
-        LoadError: it is async or a generator, takes too few or too many arguments, or an annotation is not importable.
+        LoadError: it is async, or a generator where that may not be, takes too few or too many arguments, or an
+            annotation is not importable.
     """
     if not callable(function):
         raise LoadError(f"{name} of the handler is not a function")
@@ -67,7 +70,7 @@ def parameters(name: str, function: Callable[..., Any], least: int, most: int) -
             f"{name} of the handler is async, and predictions run outside any event loop",
             f"Write it as a plain `def {name}(...)`.",
         )
-    if inspect.isgeneratorfunction(function):
+    if inspect.isgeneratorfunction(function) and not may_yield:
         raise LoadError(f"{name} of the handler is a generator", "Return the values instead of yielding them.")
     found = inspect.signature(function).parameters.values()
     positional = [p for p in found if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]

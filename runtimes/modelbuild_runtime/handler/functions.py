@@ -6,7 +6,7 @@ import copy
 import functools
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Union
 
 import msgspec
 import numpy as np
@@ -16,8 +16,10 @@ from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.handler.annotations import Parameters, Takes, parameters
 from modelbuild_runtime.handler.answers import Answer
 from modelbuild_runtime.handler.entry import Entry, entry, model_entry
+from modelbuild_runtime.handler.explaining import explained, of_features
 from modelbuild_runtime.handler.leave import Leave, leave
 from modelbuild_runtime.handler.shaping import Shaper
+from modelbuild_runtime.handler.streaming import Generate, StreamingPipeline, check, yields
 from modelbuild_runtime.signature import Signature
 
 Parts = Optional[Mapping[str, Any]]
@@ -66,12 +68,17 @@ class Stage(NamedTuple):
 
 
 class FunctionsPipeline:
-    """preprocess -> predict -> postprocess, each by the row or by the batch."""
+    """preprocess -> predict -> postprocess, each by the row or by the batch; explain in place of the last two."""
 
     guessed = False
 
     def __init__(
-        self, start: Entry, features: Callable[[Any, Parts], Any], predict: Callable[[Any, Parts], Any], end: Leave
+        self,
+        start: Entry,
+        features: Callable[[Any, Parts], Any],
+        predict: Callable[[Any, Parts], Any],
+        end: Leave,
+        explain: Optional[Callable[[Any, Parts], Any]] = None,
     ) -> None:
         self.wants = start.wants
         self.convert = start.convert
@@ -81,6 +88,8 @@ class FunctionsPipeline:
         self._features = features
         self._predict = predict
         self._leave = end
+        self._explain = explain
+        self.explains = explain is not None
         self.contract = Contract(start.inputs, end.outputs, start.open, end.batched, start.schema)
         self.batchable = end.batched
 
@@ -92,19 +101,27 @@ class FunctionsPipeline:
         outputs = self._predict(self._features(taken, parameters), parameters)
         return self._leave.answer(outputs, taken, count, parameters)
 
+    def explain(self, inputs: Any, parameters: Parts = None) -> List[Any]:
+        count = _count(inputs, self.wants) if self.contract.batched else 1
+        if not count or self._explain is None:
+            return []
+        features = self._features(self._entry.enter(inputs), parameters)
+        return explained(self._explain(features, parameters), count)
+
 
 def functions_pipeline(
     module: ModuleType, context: Context, open_model: Callable[[], Model], declared: Signature
-) -> FunctionsPipeline:
+) -> Union[FunctionsPipeline, StreamingPipeline]:
     """Put the handler's functions around the model. ``open_model`` is not called where the handler loads its own.
 
     Raises:
         LoadError: no function to call, or one with a signature that cannot be called.
     """
-    pre, predict, post = (
+    pre, predict, post, explain = (
         _stage(module, "preprocess", 1, 1),
-        _stage(module, "predict", 2, 2),
+        _stage(module, "predict", 2, 2, may_yield=True),
         _stage(module, "postprocess", 1, 2),
+        _stage(module, "explain", 2, 2),
     )
     if not (pre or predict or post):
         raise LoadError(
@@ -116,21 +133,30 @@ def functions_pipeline(
     start = _start(pre, predict, model.signature)
     raw = predict is not None
     features = _features(pre, start, Shaper(Signature() if raw else model.signature), raw)
+    if predict is not None and yields(predict.function):
+        check(predict.parameters.takes(1), start, post=post is not None)
+        return StreamingPipeline(start, features, _generate(predict, model))
     call = _own_predict(predict, model, start, pre) if predict else _model_predict(model, start)
     outputs = () if predict else model.signature.outputs
     batched = start.wants == "rows" or model.by_row or raw or _one_at_a_time(model.signature)
     if start.inputs and start.inputs == model.signature.inputs and not model.by_row:
         batched = False
     pipeline = FunctionsPipeline(
-        start, features, call, leave(post, start, outputs, batched=batched, from_engine=predict is None)
+        start,
+        features,
+        call,
+        leave(post, start, outputs, batched=batched, from_engine=predict is None),
+        _explain(explain, model, start, pre, raw=raw) if explain else None,
     )
     pipeline.guessed = model.signature.columns and not declared.inputs and start.inputs == model.signature.inputs
     return pipeline
 
 
-def _stage(module: ModuleType, name: str, least: int, most: int) -> Optional[Stage]:
+def _stage(module: ModuleType, name: str, least: int, most: int, *, may_yield: bool = False) -> Optional[Stage]:
     function = getattr(module, name, None)
-    return None if function is None else Stage(function, parameters(name, function, least, most))
+    if function is None:
+        return None
+    return Stage(function, parameters(name, function, least, most, may_yield=may_yield))
 
 
 def _loaded(module: ModuleType, context: Context, predict: Optional[Stage]) -> Any:
@@ -181,6 +207,22 @@ def _own_predict(stage: Stage, model: Model, start: Entry, pre: Optional[Stage])
         stack = Shaper(Signature()).stack
         return lambda features, given: stage.call(model.model, _joined(stack(features)), given=given)
     return lambda features, given: stage.call(model.model, features, given=given)
+
+
+def _generate(stage: Stage, model: Model) -> Generate:
+    """The handler's predict that yields: one call a row."""
+    return lambda item, given: stage.call(model.model, item, given=given)
+
+
+def _explain(
+    stage: Stage, model: Model, start: Entry, pre: Optional[Stage], *, raw: bool
+) -> Callable[[Any, Parts], Any]:
+    """The handler's explain gets what predict would get, the handler's own or the engine's."""
+    if raw:
+        return _own_predict(stage, model, start, pre)
+    return of_features(
+        stage.parameters.takes(1), lambda features, given: stage.call(model.model, features, given=given)
+    )
 
 
 def _own(given: Parts) -> Dict[str, Any]:

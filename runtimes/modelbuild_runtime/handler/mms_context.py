@@ -19,7 +19,7 @@ class Headers(Dict[str, Any]):
 
     def __init__(self, headers: Mapping[bytes, bytes], types: Mapping[str, str] = {}) -> None:
         super().__init__({name.lower(): {"content-type": kind} for name, kind in types.items()})
-        self.update({name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.items()})
+        self.update({name.decode("latin-1").lower(): _text(value) for name, value in headers.items()})
 
     def __getitem__(self, name: str) -> Any:
         return super().__getitem__(name.lower())
@@ -29,6 +29,13 @@ class Headers(Dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         return super().get(name.lower(), default)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 class RequestProcessor:
@@ -133,10 +140,7 @@ class Context:
     def begin(self, items: Sequence[RawItem]) -> None:
         """Turn to the requests of the next call."""
         self.request_ids = {index: item.id for index, item in enumerate(items)}
-        self.request_processor = [
-            RequestProcessor({b"content-type": item.content_type.encode("latin-1"), **item.headers}, field_types(item))
-            for item in items
-        ]
+        self.request_processor = [RequestProcessor(_headers(item), field_types(item)) for item in items]
 
     def give(self, parts: Mapping[int, Any]) -> None:
         """One more part of the answer to each of these requests, by their index."""
@@ -178,6 +182,12 @@ class Context:
     def get_response_status(self, idx: int) -> Tuple[int, str]:
         processor = self.request_processor[idx]
         return processor.status, processor.phrase
+
+
+def _headers(item: RawItem) -> Mapping[bytes, bytes]:
+    """A request's headers; one of them says that an explanation is wanted."""
+    headers = {b"content-type": item.content_type.encode("latin-1"), **item.headers}
+    return {**headers, b"explain": b"True"} if item.explain else headers
 
 
 def field_types(item: RawItem) -> Mapping[str, str]:

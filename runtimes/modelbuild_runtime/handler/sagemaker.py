@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.errors import InvalidInput, LoadError, UnsupportedMediaType
+from modelbuild_runtime.errors import InvalidInput, LoadError, ServerError, UnsupportedMediaType
 from modelbuild_runtime.handler import sagemaker_bodies as bodies
 from modelbuild_runtime.handler.annotations import parameters
 from modelbuild_runtime.handler.functions import Model
 from modelbuild_runtime.handler.mms_context import Context
 from modelbuild_runtime.handler.shaping import Shaper
 from modelbuild_runtime.manifest import Manifest
-from modelbuild_runtime.request import RawAnswer, RawItem
+from modelbuild_runtime.request import Parts, RawAnswer, RawItem
 
 STEPS = ("input_fn", "predict_fn", "output_fn")
 ARITY = {"model_fn": 1, "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4, "pre_model_fn": 1}
 
 
 class Functions(NamedTuple):
-    """``transform`` takes the model, a body, its content type and what is accepted; it returns a body and its type."""
+    """``transform`` takes the model, a body, its content type and what is accepted; it returns a body and its type.
+    ``context`` is what functions that take one more argument get: the request's headers, and those of the answer.
+    """
 
     model: Any
     transform: Callable[[Any, Any, str, str], Any]
+    context: Context
 
 
 class SageMakerPipeline:
@@ -34,6 +37,7 @@ class SageMakerPipeline:
 
     wants = "raw"
     batchable = False
+    streams = True  # whether it does shows when a function returns a generator
 
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
@@ -52,12 +56,37 @@ class SageMakerPipeline:
     ) -> List[RawAnswer]:
         return [self._answer(item) for item in inputs]
 
+    def stream(
+        self,
+        inputs: Sequence[RawItem],
+        parameters: Optional[Mapping[str, Any]] = None,  # noqa: ARG002  # such handlers know none
+    ) -> Union[Parts, List[Any]]:
+        answer = self._transformed(inputs[0])
+        if isinstance(answer.body, Iterator):
+            return Parts(map(_bytes, answer.body), answer.content_type, answer.status, answer.headers)
+        answer.body = _bytes(answer.body)
+        return [answer]
+
     def _answer(self, item: RawItem) -> RawAnswer:
+        answer = self._transformed(item)
+        whole = b"".join(map(_bytes, answer.body)) if isinstance(answer.body, Iterator) else _bytes(answer.body)
+        answer.body = whole
+        return answer
+
+    def _transformed(self, item: RawItem) -> RawAnswer:
+        """The answer with its body as the handler made it."""
         content_type = item.content_type or bodies.JSON
         accept = item.accept if item.accept not in {"", "*/*"} else bodies.JSON
-        result = self._functions.transform(self._functions.model, _body(item, content_type), content_type, accept)
+        model, transform, context = self._functions
+        context.begin([item])
+        try:
+            result = transform(model, _body(item, content_type), content_type, accept)
+        except Exception as error:
+            raise _as_told(error) from error
         body, kind = result if isinstance(result, (tuple, list)) and len(result) == 2 else (result, accept)
-        return RawAnswer(_bytes(body), str(kind))
+        headers = dict(context.get_response_headers(0))
+        kind = headers.pop("content-type", str(kind))
+        return RawAnswer(body, kind, status=context.get_response_status(0)[0], headers=tuple(headers.items()))
 
 
 def sagemaker_pipeline(
@@ -83,7 +112,7 @@ def sagemaker_pipeline(
         raise
     except Exception as error:
         raise LoadError(f"model_fn of the handler failed: {type(error).__name__}: {error}") from error
-    return SageMakerPipeline(Functions(model, _transform(found, predict, context)))
+    return SageMakerPipeline(Functions(model, _transform(found, predict, context), context))
 
 
 Function = Callable[..., Any]
@@ -93,7 +122,7 @@ def _function(module: ModuleType, name: str) -> Function:
     """A function that may take the context as one more argument, as the toolkit allows."""
     function: Function = getattr(module, name)
     arity = ARITY[name]
-    taken = parameters(name, function, arity, arity + 1)
+    taken = parameters(name, function, arity, arity + 1, may_yield=name in {"transform_fn", "output_fn"})
     return function if len(taken.names) > arity else lambda *arguments: function(*arguments[:arity])
 
 
@@ -149,6 +178,16 @@ def _body(item: RawItem, content_type: str) -> Any:
         return bytes(body).decode()
     except UnicodeDecodeError as error:
         raise InvalidInput("the body is not UTF-8") from error
+
+
+def _as_told(error: Exception) -> Exception:
+    """The toolkit's own errors are what a handler says to the client; anything else is a failure."""
+    status = getattr(error, "status_code", None)
+    if not type(error).__module__.startswith("sagemaker_inference") or not isinstance(status, int):
+        return error
+    told = ServerError(str(getattr(error, "message", error)))
+    told.status, told.code = status, "prediction_failed"
+    return told
 
 
 def _bytes(body: Any) -> bytes:

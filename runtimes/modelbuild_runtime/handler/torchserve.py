@@ -7,18 +7,22 @@ import json
 import logging
 import os
 import sys
+import threading
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Generator, Iterator, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import LoadError, PredictionFailed, ServerError
+from modelbuild_runtime.handler.archive import archived, configuration, gives_parts
 from modelbuild_runtime.handler.folders import together
 from modelbuild_runtime.handler.mms_context import Context, field_types
+from modelbuild_runtime.handler.pushed_parts import Pushed
 from modelbuild_runtime.manifest import Manifest
-from modelbuild_runtime.request import RawAnswer, RawItem
+from modelbuild_runtime.request import Parts, RawAnswer, RawItem
 
 FOREIGN = Path(__file__).parent / "foreign"
 """Holds the packages ``ts`` and ``mms``, for handlers that import them where those servers are not installed."""
@@ -26,8 +30,6 @@ FOREIGN = Path(__file__).parent / "foreign"
 _DECODE = ("TS_DECODE_INPUT_REQUEST", "MMS_DECODE_INPUT_REQUEST")
 """Variables of those servers' workers: "false" where a handler wants bytes whatever the content type says."""
 
-_BATCH = "TS_BATCH_SIZE"
-"""How many requests the handler takes at once, where a file of properties says so."""
 _OK, _BAD, _LAST = 200, 400, 599
 """Statuses that an answer, and an error, may have."""
 _BODILESS = {204, 205, 304}
@@ -45,11 +47,15 @@ class TorchServePipeline:
     wants = "raw"
     explains = True
 
-    def __init__(self, handle: Handle, context: Context, batch_size: int = 1, *, decodes: bool = True) -> None:
+    def __init__(
+        self, handle: Handle, context: Context, batch_size: int = 1, *, decodes: bool = True, streams: bool = False
+    ) -> None:
         self._handle = handle
         self._context = context
         self._size = batch_size
         self._decodes = decodes
+        self._alone = threading.Lock()
+        self.streams = streams
         self.contract = Contract(open=True, batched=False)
         self.batchable = batch_size > 1
 
@@ -66,13 +72,41 @@ class TorchServePipeline:
     ) -> List[RawAnswer]:
         answers: List[RawAnswer] = []
         for start in range(0, len(inputs), self._size):
-            answers += self._batch(inputs[start : start + self._size])
+            with self._alone:
+                answers += self._batch(inputs[start : start + self._size])
         return answers
 
-    def _batch(self, items: Sequence[RawItem]) -> List[RawAnswer]:
-        """As many requests as the handler was promised at most."""
+    def explain(
+        self,
+        inputs: Sequence[RawItem],
+        parameters: Optional[Mapping[str, Any]] = None,
+    ) -> List[RawAnswer]:
+        """The items say themselves that they want explanations."""
+        return self.run(inputs, parameters)
+
+    def stream(
+        self,
+        inputs: Sequence[RawItem],
+        parameters: Optional[Mapping[str, Any]] = None,  # noqa: ARG002  # such handlers know none
+    ) -> Union[Parts, List[RawAnswer]]:
+        """Whether the answer comes in parts shows when the handler gives one; what it returns then is the last."""
+        parts = Pushed(lambda take: self._batch(inputs, take)[0], self._alone).parts()
+        try:
+            first = next(parts)
+        except StopIteration as end:
+            return [end.value]
+        processor = self._context.request_processor[0]
+        headers = dict(processor.get_response_headers())
+        body, kind = _encoded(first)
+        content_type = headers.pop("content-type", kind)
+        return Parts(chain((body,), _rest(parts)), content_type, processor.status, tuple(headers.items()))
+
+    def _batch(self, items: Sequence[RawItem], take: Optional[Callable[[Any], None]] = None) -> List[RawAnswer]:
+        """As many requests as the handler was promised at most; ``take`` gets the parts of the only one."""
         context = self._context
         context.begin(items)
+        if take is not None:
+            context.request_processor[0].take = take
         try:
             results = self._handle([decoded(item) if self._decodes else _bytes(item) for item in items], context)
         except Exception as error:
@@ -87,6 +121,17 @@ class TorchServePipeline:
                 f"handle returned {len(results)} answers to {len(items)} requests",
             )
         return [_answer(result, context, index) for index, result in enumerate(results)]
+
+
+def _rest(parts: Generator[Any, None, RawAnswer]) -> Iterator[bytes]:
+    """The parts after the first, and what the handler returned."""
+    while True:
+        try:
+            part = next(parts)
+        except StopIteration as end:
+            yield end.value.body
+            return
+        yield _encoded(part)[0]
 
 
 def add_foreign_packages() -> None:
@@ -104,11 +149,12 @@ def torchserve_pipeline(module: ModuleType, function: str, manifest: Manifest, r
     handler = manifest.handler
     folder = (root / manifest.model.path).parent
     model_dir = together(folder, root / handler.path) if handler is not None else folder
-    archived = _manifest(manifest, folder)
-    config = _config(archived, model_dir)
-    said = manifest.runtime.options.get("batch_size") or os.environ.get(_BATCH) or config.get("batchSize") or 1
+    about = archived(manifest, folder)
+    config = configuration(about, model_dir)
+    # TS_BATCH_SIZE is set where config.properties says it
+    said = manifest.runtime.options.get("batch_size") or os.environ.get("TS_BATCH_SIZE") or config.get("batchSize") or 1
     batch_size = int(said)
-    context = Context(manifest.model.name, str(model_dir), archived, batch_size, model_yaml_config=config)
+    context = Context(manifest.model.name, str(model_dir), about, batch_size, model_yaml_config=config)
     try:
         handle = _entry(module, function, context)
     except LoadError:
@@ -118,7 +164,8 @@ def torchserve_pipeline(module: ModuleType, function: str, manifest: Manifest, r
             f"the handler {module.__name__} failed to initialize: {type(error).__name__}: {error}"
         ) from error
     decodes = all(os.environ.get(name, "true") == "true" for name in _DECODE)
-    return TorchServePipeline(handle, context, batch_size, decodes=decodes)
+    streams = handler is not None and gives_parts(root / handler.path)
+    return TorchServePipeline(handle, context, batch_size, decodes=decodes, streams=streams)
 
 
 def decoded(item: RawItem) -> Dict[str, Any]:
@@ -166,37 +213,6 @@ def _entry(module: ModuleType, name: str, context: Context) -> Handle:
         initialize(context)
     handle: Handle = service.handle
     return handle
-
-
-def _manifest(manifest: Manifest, folder: Path) -> Dict[str, Any]:
-    """The archive's own manifest where the model came as one; else one that says the same."""
-    archived = folder / "MAR-INF" / "MANIFEST.json"
-    if archived.is_file():
-        found: Dict[str, Any] = json.loads(archived.read_bytes())
-        return found
-    model = {
-        "modelName": manifest.model.name,
-        "modelVersion": manifest.model.version,
-        "handler": manifest.handler.module if manifest.handler else "",
-        "serializedFile": Path(manifest.model.path).name,
-    }
-    return {"runtime": "python", "model": model, "archiverVersion": "0.12.0"}
-
-
-def _config(manifest: Mapping[str, Any], folder: Path) -> Dict[str, Any]:
-    """The model's own YAML, where its archive names one."""
-    name = manifest.get("model", {}).get("configFile")
-    if not name or not (folder / name).is_file():
-        return {}
-    try:
-        import yaml  # type: ignore[import-untyped,unused-ignore]
-    except ImportError as error:
-        raise LoadError(f"reading {name} needs PyYAML", "Add pyyaml to the handler's requirements.") from error
-    try:
-        found = yaml.safe_load((folder / name).read_text("utf-8"))
-    except (yaml.YAMLError, ValueError) as error:
-        raise LoadError(f"{name} is not YAML: {error}") from error
-    return found if isinstance(found, dict) else {}
 
 
 def _answer(result: Any, context: Context, index: int) -> RawAnswer:

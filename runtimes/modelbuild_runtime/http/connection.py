@@ -7,16 +7,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Deque, Optional, Union
+from typing import TYPE_CHECKING, Deque, Iterator, Optional, Union
 
 from modelbuild_runtime.errors import RequestTimeout, ServerError
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.http.pump import Pump
 from modelbuild_runtime.http.reader import Reader
-from modelbuild_runtime.http.wire import CLOSE, CONTINUE, KEEP_ALIVE, LARGE, render
+from modelbuild_runtime.http.wire import CHUNKED, CLOSE, CONTINUE, KEEP_ALIVE, LARGE, render
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.routes import Routes
     from modelbuild_runtime.process.app import Application
 
 _MAX_PENDING = 64
@@ -36,8 +38,10 @@ class Connection(asyncio.Protocol):
         "_finished",
         "_fresh",
         "_half_closed",
+        "_known_heads",
         "_lingering",
         "_paused",
+        "_pump",
         "_reader",
         "_refused",
         "_since",
@@ -48,9 +52,11 @@ class Connection(asyncio.Protocol):
         "pending",
     )
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, routes: Optional[Routes] = None) -> None:
+        routes = routes or app.routes
         self._app = app
-        self._reader = Reader(app, self._take, self._expect)
+        self._known_heads = routes.known_heads
+        self._reader = Reader(app, routes, self._take, self._expect)
         self._transport: asyncio.Transport
         self._since = app.now
         self._fresh = True  # no request has come yet
@@ -62,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._half_closed = False
         self._lingering = False
         self._wants_continue = False
+        self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
         self.pending: Deque[Exchange] = deque()
 
     # asyncio's callbacks
@@ -80,7 +87,7 @@ class Connection(asyncio.Protocol):
         if not self._reader.begun:
             end = data.find(b"\r\n\r\n") + 4
             head_text = data[:end]
-            head = self._app.known_heads.get(head_text)
+            head = self._known_heads.get(head_text)
             if head is not None and head.length == len(data) - end:
                 self._take(head, data[end:])
                 return
@@ -118,23 +125,38 @@ class Connection(asyncio.Protocol):
         self._write_paused = False
         self._count_unread(0)
         self._pace()
+        if self._pump is not None:
+            self._pump.more()
 
     # Responses
 
     def deliver(self, exchange: Exchange, response: HttpResponse) -> None:
         """Write a response as soon as all before it are written."""
         pending = self.pending
-        if exchange.plain and not self._app.draining and len(response.body) < LARGE:
+        if exchange.plain and not self._app.draining and len(response.body) < LARGE and response.parts is None:
             exchange.data = rendered = render(response, exchange.id)
             if len(pending) == 1 and not self._wants_continue and not self._paused and not self._reader.held:
                 pending.clear()
                 self._transport.write(rendered)
                 self._since = self._app.now
                 return
+        elif response.parts is not None:
+            self._render_head(exchange, response, response.parts)
         else:
             self._render(exchange, response)
+        self._write_ready()
+
+    def _write_ready(self) -> None:
+        """Write the answers that are there, up to one whose parts are still to come."""
+        pending = self.pending
         while pending and (data := pending[0].data) is not None:
-            first = pending.popleft()
+            first = pending[0]
+            if first.pump is not None:
+                first.data, self._pump = None, first.pump
+                self._transport.write(data)
+                self._pump.more()
+                return
+            pending.popleft()
             self._transport.write(data)
             if first.rest:
                 self._transport.write(first.rest)
@@ -143,6 +165,36 @@ class Connection(asyncio.Protocol):
                 return
         self._since = self._app.now
         self._after()
+
+    # Answers in parts
+
+    @property
+    def takes_parts(self) -> bool:
+        """False while the client does not read."""
+        return not self._write_paused
+
+    def write_part(self, part: bytes) -> None:
+        """One part of the first answer."""
+        chunked = self.pending[0].version != "1.0"
+        self._transport.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+        self._since = self._app.now
+
+    def end_parts(self) -> None:
+        """The first answer is whole."""
+        self._pump = None
+        first = self.pending.popleft()
+        if first.version != "1.0":
+            self._transport.write(b"0\r\n\r\n")
+        if not first.keep_alive:
+            self._close()
+            return
+        self._since = self._app.now
+        self._write_ready()
+
+    def abort_parts(self) -> None:
+        """The first answer cannot be finished: the client learns it from an end without an end."""
+        self._pump = None
+        self._transport.abort()
 
     def drain(self) -> None:
         """The server stops: close as soon as nothing is on its way."""
@@ -209,6 +261,14 @@ class Connection(asyncio.Protocol):
         if large and not no_body:
             exchange.rest = response.body  # written by itself, so that it is not copied
 
+    def _render_head(self, exchange: Exchange, response: HttpResponse, parts: Iterator[bytes]) -> None:
+        """Whoever speaks HTTP/1.0 knows the end of an answer in parts by the end of the connection."""
+        if self._app.draining or exchange.version == "1.0":
+            exchange.keep_alive = False
+        framing = b"" if exchange.version == "1.0" else CHUNKED
+        exchange.data = render(response, exchange.id, framing + (b"" if exchange.keep_alive else CLOSE))
+        exchange.pump = Pump(exchange.id, parts, exchange.served.resume, self)
+
     def _after(self) -> None:
         """Answers were written: what has waited for that?"""
         if not self.pending:
@@ -233,6 +293,8 @@ class Connection(asyncio.Protocol):
     def _forget(self) -> None:
         for exchange in self.pending:
             exchange.cancelled = True
+            if exchange.pump is not None:
+                exchange.pump.stop()
         self.pending.clear()
         self._reader.release()
 

@@ -12,15 +12,18 @@ from modelbuild_runtime.request import Request, Response
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.connection import Connection
+    from modelbuild_runtime.http.pump import Pump
     from modelbuild_runtime.http.router import Bound
+    from modelbuild_runtime.http.routes import Served
     from modelbuild_runtime.process.app import Application
     from modelbuild_runtime.protocols import Protocol
 
 
 class Exchange(msgspec.Struct, eq=False):
-    """``protocol`` is the one whose shape errors take, None for our own. ``data`` are the bytes of the response, once
-    there is one; ``rest`` is a large body that goes after them. ``cancelled``: nobody waits for it any more. The rest
-    is the batcher's: see ``Job``.
+    """``protocol`` is the one whose shape errors take, None for our own. ``served`` is the
+    model it asks. ``data`` are the bytes of the response, once
+    there is one; ``rest`` is a large body that goes after them, ``pump`` sends one that comes in parts. ``cancelled``:
+    nobody waits for it any more. The rest is the batcher's: see ``Job``.
     """
 
     app: Application
@@ -32,9 +35,11 @@ class Exchange(msgspec.Struct, eq=False):
     version: str
     plain: bool
     protocol: Optional[Protocol]
+    served: Served
     bound: Optional[Bound] = None
     data: Optional[bytes] = None
     rest: bytes = b""
+    pump: Optional[Pump] = None
     cancelled: bool = False
     request: Any = None
     inputs: Any = None

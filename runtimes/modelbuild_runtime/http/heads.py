@@ -4,11 +4,14 @@ a head that was parsed and found good is not parsed again.
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+from typing import TYPE_CHECKING, Dict, Optional
 
 import msgspec
 
 from modelbuild_runtime.http.router import Match
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.http.routes import Served
 
 _MOST = 256
 _LONGEST = 2048
@@ -31,9 +34,18 @@ class Head(msgspec.Struct, eq=False):
     content_encoding: Optional[bytes]
     content_type: bytes
     length: int
+    served: Optional[Served]  # the model, where it is not the one that this server is about
 
 
-def make_head(method: bytes, match: Match, headers: Dict[bytes, bytes], version: str, *, keep_alive: bool) -> Head:
+def make_head(
+    method: bytes,
+    match: Match,
+    headers: Dict[bytes, bytes],
+    version: str,
+    *,
+    keep_alive: bool,
+    served: Optional[Served] = None,
+) -> Head:
     """A head as the connection parsed it, with what is asked of it for every request."""
     get = headers.get
     return Head(
@@ -47,6 +59,7 @@ def make_head(method: bytes, match: Match, headers: Dict[bytes, bytes], version:
         get(b"content-encoding"),
         get(b"content-type", b""),
         int(get(b"content-length", b"0") or b"0"),
+        served,
     )
 
 

@@ -63,6 +63,17 @@ def inflate(body: Body, encoding: bytes, limits: Limits) -> bytes:
     return data
 
 
+def beginning(body: Body, encoding: bytes, size: int) -> bytes:
+    """The first bytes of a body, inflated: enough to see what it is. Nothing where it cannot be inflated."""
+    coding = encoding.strip().lower()
+    if coding in (b"", b"identity"):
+        return bytes(body[:size])
+    try:
+        return zlib.decompressobj(_WINDOW_BITS[coding]).decompress(body[: max(size, SMALL)], size)
+    except (KeyError, zlib.error):
+        return b""
+
+
 def _inflate(data: bytes, window_bits: int, limit: int) -> bytes:
     decompressor = zlib.decompressobj(window_bits)
     try:

@@ -20,6 +20,7 @@ from modelbuild_runtime.errors import (
 from modelbuild_runtime.http.heads import Head
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.routes import Routes
     from modelbuild_runtime.process.app import Application
 
 _MAX_TARGET = 8192
@@ -48,6 +49,7 @@ class Reader:
         "_parser",
         "_refusal",
         "_repeated",
+        "_routes",
         "_settings",
         "_size",
         "_take",
@@ -60,9 +62,14 @@ class Reader:
     )
 
     def __init__(
-        self, app: Application, take: Callable[[Head, Union[bytes, bytearray]], None], expect: Callable[[], None]
+        self,
+        app: Application,
+        routes: Routes,
+        take: Callable[[Head, Union[bytes, bytearray]], None],
+        expect: Callable[[], None],
     ) -> None:
         self._app = app
+        self._routes = routes
         self._settings = app.settings
         self._take = take
         self._expect = expect
@@ -111,7 +118,7 @@ class Reader:
             method = self._parser.get_method() or b"GET"
         except Exception:  # noqa: BLE001  # there is none before the first request
             method = b"GET"
-        return self._app.head(method, self._target or b"/", self._headers, "1.1", keep_alive=False)
+        return self._routes.head(method, self._target or b"/", self._headers, "1.1", keep_alive=False)
 
     def release(self) -> None:
         """Bodies that were read are not needed any more."""
@@ -197,9 +204,9 @@ class Reader:
         if not keep_alive:
             self.ended = True
         method, version = parser.get_method(), parser.get_http_version()
-        head = self._app.head(method, self._target, self._headers, version, keep_alive=keep_alive)
+        head = self._routes.head(method, self._target, self._headers, version, keep_alive=keep_alive)
         if self._head_text.startswith(b"%b %b HTTP/1.1\r\n" % (method, self._target)):
-            self._app.known_heads.add(self._head_text, head)
+            self._routes.known_heads.add(self._head_text, head)
         self._head_text = b""
         body = self._body
         self._reset()

@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 import msgspec
 
+from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.protocols import Prediction, Protocol, Route
+from modelbuild_runtime.protocols import Prediction, Protocol, Route, Task
 from modelbuild_runtime.request import Request, Response
 
 _REMEMBERED = 512
@@ -27,6 +28,7 @@ class Bound(msgspec.Struct, frozen=True, eq=False):
     protocol: Protocol
     name: str  # of the protocol
     predicts: bool
+    slow: bool  # its answer is made beside the loop
     answer: Callable[[HttpRequest], HttpResponse]
     decode: Callable[[HttpRequest], Request]
     encode: Callable[[HttpRequest, Request, Response], HttpResponse]
@@ -37,6 +39,7 @@ class Match(msgspec.Struct, frozen=True, eq=False):
 
     ``only`` is the single route where nothing is to choose; ``routes`` are to be asked in turn otherwise, and are empty
     where none fits. ``allowed`` are the methods of a path that exists; ``owner`` is the protocol whose prefix it has.
+    ``refusal`` says why nothing is answered here.
     """
 
     path: str
@@ -46,6 +49,7 @@ class Match(msgspec.Struct, frozen=True, eq=False):
     routes: Tuple[Bound, ...]
     allowed: Tuple[str, ...]
     owner: Optional[Protocol]
+    refusal: Optional[ServerError] = None
 
 
 class _Node(NamedTuple):
@@ -125,8 +129,10 @@ class Router:
 def _bind(route: Route, protocol: Protocol) -> Bound:
     endpoint = route.endpoint
     if isinstance(endpoint, Prediction):
-        return Bound(route, protocol, protocol.name, True, _nothing, endpoint.decode, endpoint.encode)
-    return Bound(route, protocol, protocol.name, False, endpoint, _nothing, _nothing)
+        return Bound(route, protocol, protocol.name, True, False, _nothing, endpoint.decode, endpoint.encode)
+    if isinstance(endpoint, Task):
+        return Bound(route, protocol, protocol.name, False, True, endpoint.answer, _nothing, _nothing)
+    return Bound(route, protocol, protocol.name, False, False, endpoint, _nothing, _nothing)
 
 
 def _nothing(*_: Any) -> Any:

@@ -13,6 +13,7 @@ LARGE = 1 << 16
 """Bytes from which a body is cheaper to write by itself than to copy behind its head."""
 KEEP_ALIVE = b"connection: keep-alive\r\n"
 CLOSE = b"connection: close\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n"
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
@@ -22,12 +23,16 @@ _starts: Dict[Tuple[int, str], bytes] = {}
 
 
 def render(response: HttpResponse, request_id: str, connection: bytes = b"", *, head: bool = False) -> bytes:
-    """Status line, header fields and body. ``connection`` is a header line; ``head`` leaves out the body."""
+    """Status line, header fields and body. ``connection`` is a header line; ``head`` leaves out the body, and so does a
+    response in parts.
+    """
     start = _starts.get((response.status, response.content_type)) or _start(response.status, response.content_type)
     if response.headers:
         start += b"".join([field(name, value) for name, value in response.headers if name.lower() not in _OURS])
     body = response.body
     identity = f"x-request-id: {request_id}\r\n".encode()
+    if response.parts is not None:
+        return b"".join((start, identity, connection, b"\r\n"))
     length = b"content-length: %d\r\n\r\n" % len(body)
     return b"".join((start, identity, connection, length, b"" if head else body))
 

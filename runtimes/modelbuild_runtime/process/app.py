@@ -23,12 +23,13 @@ from modelbuild_runtime.errors import (
 )
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.exchange import Exchange
-from modelbuild_runtime.http.heads import Head, KnownHeads, make_head
+from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.identity import RequestIds
 from modelbuild_runtime.http.limits import SMALL, Limits, admit, inflate
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.http.router import Bound, Match, Router
+from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.beside import LARGE, Then, Work, at_once, is_large, kept
 from modelbuild_runtime.process.memory import room
@@ -43,6 +44,7 @@ class Queue(Protocol):
     """Where checked requests go: the batcher, or something that runs them at once."""
 
     def submit(self, job: Job) -> None: ...
+    def resume(self, job: Job) -> None: ...  # of an answer that has begun
 
 
 class Application:
@@ -55,35 +57,26 @@ class Application:
         self.settings = settings
         self.metrics = Metrics()
         self.connections: Set[Connection] = set()
-        self.known_heads = KnownHeads()
+        self.others: Dict[str, Served] = {}
+        self.routes = Routes(router, self.others)
         self.draining = False
         self.held = 0
         self.max_held = settings.max_held or room(settings.workers)
         self.now = monotonic()
         self.beside: Callable[[Work], None] = at_once
-        self._router = router
         self._ids = RequestIds()
         self._limits = Limits(settings.max_body, settings.max_elements)
         self._count = self.metrics.response
         self._logs_access = settings.access_log
         self._new_id = self._ids.new
         self._opened = False
-        self._prepare: Callable[[Job], None]
-        self._submit: Callable[[Job], None]
+        self._served = Served(router, _closed, _closed, _closed)
 
     def open(self, router: Router, dataplane: Dataplane, queue: Queue) -> None:
         """Begin to predict."""
-        self._prepare = dataplane.prepare
-        self._submit = queue.submit
-        self._router = router
+        self._served = Served(router, dataplane.prepare, queue.submit, queue.resume)
         self._opened = True
-        self.known_heads.clear()
-
-    def head(
-        self, method: bytes, target: bytes, headers: Dict[bytes, bytes], version: str, *, keep_alive: bool
-    ) -> Head:
-        """A head that was just parsed, with the route it leads to."""
-        return make_head(method, self._router.find(method, target), headers, version, keep_alive=keep_alive)
+        self.routes.open(router)
 
     def accept(self, connection: Connection, head: Head, body: Union[bytes, bytearray]) -> None:
         """A whole request has arrived."""
@@ -91,22 +84,23 @@ class Application:
         match = head.match
         identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
         http = HttpRequest(head.method, match.path, match.query, head.headers, body, match.params, identity, received)
+        served = head.served or self._served
         exchange = Exchange(
-            self, connection, http, identity, received, head.keep_alive, head.version, head.plain, match.owner
+            self, connection, http, identity, received, head.keep_alive, head.version, head.plain, match.owner, served
         )
         connection.pending.append(exchange)
         try:
             exchange.bound = bound = match.only or self._choose(match, http)
             exchange.protocol = bound.protocol
-            if len(body) > SMALL or head.content_encoding is not None:
+            if len(body) > SMALL or head.content_encoding is not None or bound.slow:
                 self._accept_large(exchange, head)
                 return
             if not bound.predicts:
                 self._respond(exchange, bound.answer(http))
                 return
             exchange.request = bound.decode(http)
-            self._prepare(exchange)
-            self._submit(exchange)
+            served.prepare(exchange)
+            served.submit(exchange)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
             self._fail(exchange, error, match.allowed)
 
@@ -116,7 +110,7 @@ class Application:
         identity = self._ids.of(head.request_id)
         http = HttpRequest(head.method, match.path, match.query, head.headers, b"", {}, identity, monotonic())
         owner = match.routes[0].protocol if match.routes else match.owner
-        exchange = Exchange(self, connection, http, identity, http.received, False, "1.1", False, owner)
+        exchange = Exchange(self, connection, http, identity, http.received, False, "1.1", False, owner, self._served)
         connection.pending.append(exchange)
         self.refuse(exchange, error)
 
@@ -169,32 +163,35 @@ class Application:
         """Reading the body takes a while: what takes long is done beside the loop. Answers stay in order all the same,
         since each waits in its connection's line.
         """
-        slow = head.content_encoding is not None or len(exchange.http.body) >= LARGE
-        (self.beside if slow else at_once)(partial(self._read_large, exchange, head))
+        bound: Bound = exchange.bound  # type: ignore[assignment]  # its route was found
+        slow = head.content_encoding is not None or len(exchange.http.body) >= LARGE or bound.slow
+        (self.beside if slow else at_once)(partial(self._read_large, exchange, bound, head))
 
-    def _read_large(self, exchange: Exchange, head: Head) -> Then:
+    def _read_large(self, exchange: Exchange, bound: Bound, head: Head) -> Then:
         allowed = head.match.allowed
         try:
-            self._read(exchange, head)
+            self._read(exchange, bound, head)
+            if bound.slow:
+                return partial(self._if_wanted, exchange, partial(self._respond, exchange, bound.answer(exchange.http)))
         except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
             return partial(self._if_wanted, exchange, partial(self._fail, exchange, error, allowed))
         return partial(self._if_wanted, exchange, partial(self._go_on, exchange, allowed))
 
-    def _read(self, exchange: Exchange, head: Head) -> None:
-        http, bound = exchange.http, exchange.bound
+    def _read(self, exchange: Exchange, bound: Bound, head: Head) -> None:
+        http = exchange.http
         if exchange.cancelled or monotonic() - exchange.received > self.settings.timeout:
             raise DeadlineExceeded("the deadline passed before the body was read")
         if head.content_encoding is not None:
             http.body = inflate(http.body, head.content_encoding, self._limits)
-        if bound is not None and bound.predicts:
+        if bound.predicts:
             admit(http.body, head.content_type, self._limits)
             exchange.request = bound.decode(http)
-            self._prepare(exchange)
+            exchange.served.prepare(exchange)
 
     def _go_on(self, exchange: Exchange, allowed: Tuple[str, ...]) -> None:
         try:
             if exchange.request is not None:
-                self._submit(exchange)
+                exchange.served.submit(exchange)
             else:
                 self._respond(exchange, exchange.bound.answer(exchange.http))  # type: ignore[union-attr]
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
@@ -232,6 +229,8 @@ class Application:
 
     def _choose(self, match: Match, http: HttpRequest) -> Bound:
         """The first route whose condition holds."""
+        if match.refusal is not None:
+            raise match.refusal
         for bound in match.routes:
             if bound.route.when is None or bound.route.when(http):
                 return bound
@@ -253,6 +252,10 @@ class Application:
         exchange.connection.deliver(exchange, response)
         if self._logs_access:
             _log_access(exchange.http, response, seconds)
+
+
+def _closed(_job: Job) -> None:
+    raise NotReady("the model is still being loaded", retry_after=1)
 
 
 def closed_router() -> Router:

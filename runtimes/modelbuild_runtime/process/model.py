@@ -17,6 +17,8 @@ from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.manifest import Manifest, read_manifest
 from modelbuild_runtime.pipeline import Pipeline, load_pipeline
 from modelbuild_runtime.process.discovery import discover
+from modelbuild_runtime.process.listeners import router
+from modelbuild_runtime.process.overlay import overlaid
 from modelbuild_runtime.process.replay import Replayed, Replayer
 from modelbuild_runtime.process.service import ModelService
 from modelbuild_runtime.process.warmup import warm_up
@@ -62,7 +64,8 @@ def load_model(settings: Settings, threads: int, environment: Mapping[str, str])
     Raises:
         LoadError: something is missing, or cannot be loaded.
     """
-    manifest, root = load_manifest(settings)
+    packaged, root = load_manifest(settings)
+    manifest = overlaid(packaged, root, environment)
     pipeline = load_pipeline(manifest, root, threads)
     first = warm_up(pipeline)
     if first.error is not None:
@@ -73,7 +76,7 @@ def load_model(settings: Settings, threads: int, environment: Mapping[str, str])
     pace = Pace()
     if first.seconds:
         pace.observe(1, first.seconds)
-    return Model(manifest, service, pipeline, Dataplane(pipeline), Router(service.protocols), pace)
+    return Model(manifest, service, pipeline, Dataplane(pipeline), router(service.protocols), pace)
 
 
 def prove(model: Model, settings: Settings) -> None:

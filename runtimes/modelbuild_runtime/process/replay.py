@@ -42,6 +42,10 @@ class Immediate:
         self._pace = pace
         self.failure: Optional[BaseException] = None
 
+    def resume(self, job: Job) -> None:
+        """Run one job and answer it, as any other."""
+        self.submit(job)
+
     def submit(self, job: Job) -> None:
         """Run one job and answer it."""
         began = monotonic()
@@ -77,11 +81,13 @@ class Replayer:
     ) -> HttpResponse:
         """One request and its response."""
         headers = {b"content-type": content_type.encode(), b"accept": accept.encode()}
-        head = self._app.head(b"POST", path.encode(), headers, "1.1", keep_alive=True)
+        head = self._app.routes.head(b"POST", path.encode(), headers, "1.1", keep_alive=True)
         self._app.accept(self, head, body)  # type: ignore[arg-type]
         self.pending.clear()
         return self._responses.pop()
 
     def deliver(self, _exchange: Exchange, response: HttpResponse) -> None:
         """What a connection would write."""
+        if response.parts is not None:
+            response.body, response.parts = b"".join(response.parts), None
         self._responses.append(response)

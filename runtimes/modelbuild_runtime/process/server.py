@@ -10,16 +10,18 @@ import signal
 import socket
 import threading
 from time import monotonic
-from typing import Callable, Optional, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.http.connection import Connection
+from modelbuild_runtime.http.routes import Routes
 from modelbuild_runtime.metrics.exposition import Gauge, expose
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.app import Application, closed_router
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
+from modelbuild_runtime.process.listeners import MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.protocols import Statistics
@@ -47,16 +49,19 @@ class Server:
         self._app.beside = Beside(self.loop).do
         self._batcher: Optional[Batcher] = None
         self._model: Optional[Model] = None
-        self._listener: Optional[asyncio.AbstractServer] = None
+        self._routes = {
+            listener: Routes(closed_router(), self._app.others, listener.token) for listener in listeners(settings)
+        }
+        self._listening: List[asyncio.AbstractServer] = []
         self._leave_by = 0.0
         self._watchdog: Optional[Watchdog] = None
         self._parent = os.getppid()
 
-    def listen(self, sock: socket.socket) -> None:
-        """Answer on a bound socket, as soon as the loop runs."""
-        self._listener = self.loop.run_until_complete(
-            self.loop.create_server(lambda: Connection(self._app), sock=sock, backlog=_BACKLOG)
-        )
+    def listen(self, sock: socket.socket, more: Sequence[Tuple[Listener, socket.socket]] = ()) -> None:
+        """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs."""
+        self._listen(sock, self._app.routes)
+        for listener, bound in more:
+            self._listen(bound, self._routes[listener])
         self._patrol()
 
     def open(self, model: Model) -> None:
@@ -76,6 +81,8 @@ class Server:
         model.service.process = self
         self._model = model
         self._app.open(model.router, model.dataplane, batcher)
+        for listener, routes in self._routes.items():
+            routes.open(router(model.service.protocols, listener.speaks))
         self._batcher = batcher
 
     def run(self) -> None:
@@ -129,6 +136,10 @@ class Server:
 
     # Inside
 
+    def _listen(self, sock: socket.socket, routes: Routes) -> None:
+        listening = self.loop.create_server(lambda: Connection(self._app, routes), sock=sock, backlog=_BACKLOG)
+        self._listening.append(self.loop.run_until_complete(listening))
+
     def _patrol(self) -> None:
         self._app.patrol()
         self._post()
@@ -156,8 +167,8 @@ class Server:
         self.loop.call_later(min(_LAST_CALL, self._settings.grace), self._close)
 
     def _close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        for listening in self._listening:
+            listening.close()
         self._app.drain()
         self._leave_when_done()
 
@@ -198,18 +209,33 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """A listening address, IPv4 or IPv6 by the form of the host; ``shared`` among the workers."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    """The main address; ``shared`` among the workers."""
+    return _bind(settings.host, settings.port, "set MBUILD_PORT", "set MBUILD_HOST", shared=shared)
+
+
+def bind_more(settings: Settings, *, shared: bool = False) -> List[Tuple[Listener, socket.socket]]:
+    """The addresses beside the main one."""
+    found = []
+    for listener in listeners(settings):
+        names = ("MANAGEMENT_PORT", "MANAGEMENT_HOST") if listener.speaks == MANAGEMENT else ("LISTENERS", "HOST")
+        hints = [f"set MBUILD_{name}" for name in names]
+        found.append((listener, _bind(listener.host, listener.port, *hints, shared=shared)))
+    return found
+
+
+def _bind(host: str, port: int, of_the_port: str, of_the_host: str, *, shared: bool) -> socket.socket:
+    """A listening address, IPv4 or IPv6 by the form of the host."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        sock.bind((settings.host, settings.port))
+        sock.bind((host, port))
     except (OSError, ValueError, TypeError) as error:
         sock.close()
         why = getattr(error, "strerror", None) or "it is no address"
-        hint = "set MBUILD_PORT" if getattr(error, "errno", 0) in _OF_THE_PORT else "set MBUILD_HOST"
-        raise LoadError(f"cannot listen on {settings.host!a}, port {settings.port}: {why}", hint) from error
+        hint = of_the_port if getattr(error, "errno", 0) in _OF_THE_PORT else of_the_host
+        raise LoadError(f"cannot listen on {host!a}, port {port}: {why}", hint) from error
     sock.setblocking(False)
     return sock

@@ -66,7 +66,8 @@ class ModelService:
         """The OpenAPI document of all routes, made when asked for."""
         from modelbuild_runtime.openapi import document
 
-        result: Dict[str, Any] = document(self, self.protocols)
+        spoken = [protocol for protocol in self.protocols if not protocol.listener]
+        result: Dict[str, Any] = document(self, spoken)
         return result
 
     def examples(self, largest: int = LARGEST) -> Sequence[Example]:

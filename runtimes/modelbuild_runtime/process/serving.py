@@ -10,7 +10,7 @@ import signal
 import socket
 
 from modelbuild_runtime.process.model import load_model, prove
-from modelbuild_runtime.process.server import Background, Server, bind
+from modelbuild_runtime.process.server import Background, Server, bind, bind_more
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def serve_alone(settings: Settings, threads: int) -> None:
     """
     server = Server(settings)
     sock = bind(settings)
-    server.listen(sock)
+    server.listen(sock, bind_more(settings))
     with Background(server.loop):
         model = load_model(settings, threads, os.environ)
         prove(model, settings)

@@ -19,7 +19,7 @@ from typing import Dict, Optional
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.model import Model, load_model, prove
-from modelbuild_runtime.process.server import Server, bind
+from modelbuild_runtime.process.server import Server, bind, bind_more
 from modelbuild_runtime.process.serving import address, settle
 from modelbuild_runtime.settings import Settings
 
@@ -38,9 +38,13 @@ def supervise(settings: Settings, threads: int) -> int:
     """Serve with several processes until told to stop. Returns the exit status."""
     holder = bind(settings, shared=True)  # never listens: it keeps the port for the workers
     settings = replace(settings, port=holder.getsockname()[1])
+    kept = bind_more(settings, shared=True)  # that they are free is told now, and not by each worker
     model = _preload(settings, threads) if settings.preload else None
     logger.info("starting %d workers on %s", settings.workers, address(holder))
-    return _Supervisor(settings, threads, model).run()
+    status = _Supervisor(settings, threads, model).run()
+    for _, sock in kept:
+        sock.close()
+    return status
 
 
 class _Supervisor:
@@ -150,7 +154,7 @@ def _work(settings: Settings, threads: int, model: Optional[Model], board: Board
         prove(model, settings)
         server = Server(settings, board, slot)
         server.open(model)
-        server.listen(bind(settings, shared=True))
+        server.listen(bind(settings, shared=True), bind_more(settings, shared=True))
         logger.info("worker %d is ready", slot)
         server.run()
     except LoadError as error:

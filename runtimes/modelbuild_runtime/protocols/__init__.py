@@ -3,8 +3,8 @@
 A protocol module has ``protocol(service) -> Protocol``. It is found by standing in this folder. Where two protocols
 claim one route, each says with ``when`` which requests are its own; one without ``when`` takes the rest.
 
-A method of gRPC is a route too, of the method ``GRPC`` and the path "/package.Service/Method": its request's body is the
-message, its headers are the metadata, and an error's status says which code it becomes (``grpc.status``).
+A method of gRPC is a route too, of the method ``GRPC`` and the path "/package.Service/Method": its request's body is
+the message, its headers are the metadata, and an error's status says which code it becomes (``grpc.status``).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from modelbuild_runtime import openapi
-from modelbuild_runtime.answers.answer import AnswerWriter, offers
+from modelbuild_runtime.answers.answer import AnswerWriter
 from modelbuild_runtime.bodies.body import BodyReader
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.problem import problem
@@ -16,7 +16,7 @@ from modelbuild_runtime.request import Request, Response
 def protocol(service: Service) -> Protocol:
     """One route."""
     contract = service.contract
-    reader = BodyReader(contract, offers(contract), raw=service.takes_raw)
+    reader = BodyReader(contract, openapi.offered(service), raw=service.takes_raw, streams=service.streams)
     writer = AnswerWriter(contract)
 
     def encode(_http: HttpRequest, request: Request, response: Response) -> HttpResponse:

@@ -1,36 +1,34 @@
-"""Amazon SageMaker: /ping, /invocations by Content-Type and Accept, and what batch transform asks first."""
+"""Amazon SageMaker: /ping, /invocations by Content-Type and Accept, and what batch transform asks first.
+
+After the developer guide ("Use your own inference code"). Of the platform's other headers a handler sees all; the
+server itself keeps no sessions and makes nothing of inference ids.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from typing import Any, Dict
 
 import msgspec
 
 from modelbuild_runtime import openapi, schema
 from modelbuild_runtime.answers.answer import AnswerWriter, offers
+from modelbuild_runtime.answers.parts import STREAMED
 from modelbuild_runtime.bodies.body import BodyReader
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.custom_attributes import attributes
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response
 
-ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
-MAX_ATTRIBUTES = 1024
 MAX_TRANSFORM_BYTES = 100 << 20
 """Batch transform's own limit for concurrent transforms times their payload."""
 
 
 def protocol(service: Service) -> Protocol:
     """The routes of a SageMaker container. Answers are bare values, as SageMaker's own containers give them."""
-    contract = service.contract
-    reader = BodyReader(contract, _offers(service), raw=service.takes_raw)
-    writer = AnswerWriter(contract, named=False, tokens=True)
-
-    def encode(http: HttpRequest, request: Request, response: Response) -> HttpResponse:
-        answer = writer.write(request.wire, response)
-        answer.headers += _echoed(http)
-        return answer
+    invocations = _Invocations(service)
+    prediction = Prediction(invocations.decode, invocations.encode)
 
     def ping(_http: HttpRequest) -> HttpResponse:
         ready = service.ready()
@@ -42,29 +40,57 @@ def protocol(service: Service) -> Protocol:
         "Amazon SageMaker",
         (
             Route("GET", "/ping", ping, operation=_PING),
-            Route("POST", "/invocations", Prediction(reader.read, encode), operation=_operation(service)),
+            Route("POST", "/invocations", prediction, operation=_operation(service)),
             Route("GET", "/execution-parameters", lambda _: HttpResponse(200, parameters), operation=_PARAMETERS),
         ),
         _error,
     )
 
 
-def _offers(service: Service) -> Tuple[str, ...]:
-    """The media types of answers; an image may be told which is the usual one."""
-    found = offers(service.contract)
-    usual = media_type.parse(service.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").encode()).name
-    return (usual, *(name for name in found if name != usual)) if usual in found else found
+class _Invocations:
+    """The route that predicts.
+
+    A handler that answers in parts always does, unless another media type is asked for: the platform does not tell a
+    container which of its two ways of invoking was used, and joins the parts for the one that wants a whole.
+    """
+
+    def __init__(self, service: Service) -> None:
+        contract = service.contract
+        self._streams = service.streams and not service.takes_raw
+        usual = media_type.parse(service.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").encode()).name
+        self._offers = offers(contract, usual)
+        if self._streams:
+            self._offers = (*STREAMED, *(name for name in self._offers if name not in STREAMED))
+        self._reader = BodyReader(contract, self._offers, raw=service.takes_raw, streams=service.streams)
+        self._of_lines = self._transforming(service) if not usual and not self._streams else {}
+        self._writer = AnswerWriter(contract, named=False, tokens=True)
+
+    def decode(self, http: HttpRequest) -> Request:
+        """Any of the natural bodies; the answer's media type is settled here too."""
+        media = media_type.parse(http.headers.get(b"content-type", b""))
+        request = self._of_lines.get(media.name, self._reader).read(http)
+        if self._streams:
+            chosen = media_type.choose(http.headers.get(b"accept", b""), self._offers)
+            request.stream = chosen is None or chosen.name in STREAMED
+        return request
+
+    def encode(self, http: HttpRequest, request: Request, response: Response) -> HttpResponse:
+        """The bare value, or its parts."""
+        answer = self._writer.write(request.wire, response)
+        answer.headers += attributes(http, answer.headers)
+        return answer
+
+    def _transforming(self, service: Service) -> Dict[str, BodyReader]:
+        """In batch transform, lines are answered by as many lines, so that the platform can put each beside its own."""
+        if service.environment.get("SAGEMAKER_BATCH", "").lower() != "true" or service.takes_raw:
+            return {}
+        contract = service.contract
+        lines = (media_type.CSV, media_type.JSON_LINES)
+        return {kind: BodyReader(contract, offers(contract, kind), raw=False) for kind in lines}
 
 
 def _error(http: HttpRequest, error: ServerError) -> HttpResponse:
-    return HttpResponse(error.status, msgspec.json.encode({"error": error.message}), headers=_echoed(http))
-
-
-def _echoed(http: HttpRequest) -> Tuple[Tuple[str, str], ...]:
-    value = http.headers.get(ATTRIBUTES)
-    if not value or len(value) > MAX_ATTRIBUTES or not all(0x20 <= byte < 0x7F for byte in value):
-        return ()
-    return (("X-Amzn-SageMaker-Custom-Attributes", value.decode("ascii")),)
+    return HttpResponse(error.status, msgspec.json.encode({"error": error.message}), headers=attributes(http))
 
 
 def _execution_parameters(service: Service) -> Dict[str, Any]:
@@ -83,6 +109,8 @@ def _operation(service: Service) -> Dict[str, Any]:
     given: Dict[str, Any] = {name: {"schema": {"type": "string"}} for name in offers(service.contract)}
     given[media_type.JSON] = {"schema": {}}
     given[media_type.NPY] = {"schema": {"contentMediaType": media_type.NPY}}
+    if service.streams:
+        given.update({name: {"schema": {"type": "string"}} for name in STREAMED})
     if service.takes_raw:
         taken = given = {"*/*": {"schema": {}}}
     elif service.contract.batched:

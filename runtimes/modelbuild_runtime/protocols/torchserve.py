@@ -12,8 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from modelbuild_runtime import openapi
-from modelbuild_runtime.answers import items
-from modelbuild_runtime.answers.answer import AnswerWriter, offers
+from modelbuild_runtime.answers.answer import AnswerWriter
 from modelbuild_runtime.bodies.body import BodyReader, raw_body
 from modelbuild_runtime.errors import (
     MethodNotAllowed,
@@ -23,7 +22,6 @@ from modelbuild_runtime.errors import (
     PredictionFailed,
     RequestTimeout,
     ServerError,
-    Unsupported,
 )
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.openapi_down import to_30
@@ -70,7 +68,7 @@ class _Model:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._reader = BodyReader(service.contract, offers(service.contract), raw=False)
+        self._reader = BodyReader(service.contract, openapi.offered(service), raw=False, streams=service.streams)
         self._writer = AnswerWriter(service.contract)
         self._busy = (
             f"No worker is available to serve request for model: {service.model_name}. "
@@ -124,19 +122,12 @@ class _Model:
         return Request(raw, id=http.id, headers={**http.headers, **headers}, accept=accept, stream=service.streams)
 
     def _read_to_explain(self, http: HttpRequest) -> Request:
-        request = self._read(http, _explanation_headers)
-        if not self._service.explains:
-            raise Unsupported("this model does not explain its predictions")
+        request = self._read(http, _prediction_headers)
         request.explain, request.stream = True, False
         return request
 
     def _write(self, _http: HttpRequest, request: Request, response: Response) -> HttpResponse:
-        if response.parts is not None:
-            parts = (_part(part) for part in response.parts)
-            answer = HttpResponse(response.status, b"", response.content_type, response.headers, parts)
-        else:
-            answer = self._writer.write(request.wire, response)
-        return _uncached(answer)
+        return _uncached(self._writer.write(request.wire, response))
 
     def _check(self, params: Mapping[str, str]) -> None:
         service = self._service
@@ -178,10 +169,6 @@ def _prediction_headers(http: HttpRequest) -> Tuple[Mapping[bytes, bytes], Field
     return {b"explain": b"False", b"url_path": http.params.get("url_path", "").encode()}, {}
 
 
-def _explanation_headers(http: HttpRequest) -> Tuple[Mapping[bytes, bytes], Fields]:
-    return {b"explain": b"True", b"url_path": http.params.get("url_path", "").encode()}, {}
-
-
 def _query_fields(http: HttpRequest) -> Tuple[Mapping[bytes, bytes], Fields]:
     """The query's parameters are fields of the request, the body's of the same name before them."""
     if not http.query:
@@ -196,12 +183,6 @@ def _failed(error: PredictionFailed) -> Tuple[int, str, str]:
     if isinstance(cause, MemoryError) or (cause is not None and "CUDA" in str(cause)):
         return 507, "InternalServerException", "Out of resources"
     return 503, "InternalServerException", error.message if cause is None else "Prediction failed"
-
-
-def _part(part: Any) -> bytes:
-    if isinstance(part, (bytes, bytearray)):
-        return bytes(part)
-    return part.encode() if isinstance(part, str) else items.encode(part)
 
 
 def _json(status: int, body: Any) -> HttpResponse:

@@ -71,6 +71,7 @@ REFUSED = {
     "def predict_fn(x): ...": ("predict_fn takes 1 argument", "predict_fn(data, model)"),
     "async def preprocess(x): ...": ("line 1: preprocess is async", "plain function"),
     "def preprocess(x):\n    yield x": ("line 1: preprocess is a generator", "plain function"),
+    "def postprocess(x):\n    yield x": ("line 1: postprocess is a generator", "plain function"),
     "async def handle(data, context): ...": ("handle is async", "plain function"),
     "def handle(data, context): ...\ndef model_fn(d): ...": (
         "entry points of two kinds: handle and model_fn",

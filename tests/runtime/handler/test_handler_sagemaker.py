@@ -183,3 +183,28 @@ def test_dicts_of_arrays_are_json() -> None:
     assert bodies.write({"a": np.array([1]), 2: (np.float32(0.5),)}, "")[0] == b'{"a": [1], "2": [0.5]}'
     with pytest.raises(NotAcceptable, match="text/html"):
         bodies.write(1, "text/html")
+
+
+def test_a_generator_answers_in_parts_or_whole(tmp_path: Path) -> None:
+    pipe = pipeline(
+        tmp_path,
+        """
+def model_fn(folder):
+    return None
+
+def input_fn(body, kind):
+    return body
+
+def predict_fn(data, model):
+    return data
+
+def output_fn(text, accept):
+    for word in text.split():
+        yield word
+""",
+        style="sagemaker",
+    )
+    item = RawItem({"body": b'"a b"'}, "application/json", accept="text/plain")
+    parts = pipe.stream([item])
+    assert (list(parts.items), parts.content_type) == ([b'"a', b'b"'], "text/plain")
+    assert pipe.run([item])[0].body == b'"ab"'

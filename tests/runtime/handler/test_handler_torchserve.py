@@ -244,6 +244,35 @@ def test_parts_of_an_answer_are_all_in_it(tmp_path: Path) -> None:
     assert [answer.body for answer in pipe.run([RawItem({"body": b""})] * 3)] == [b"one two three"] * 3
 
 
+def test_parts_of_an_answer_are_sent_as_they_come(tmp_path: Path) -> None:
+    pipe = served(tmp_path, PARTS)
+
+    found = pipe.stream([RawItem({"body": b""})])
+
+    assert pipe.streams
+    assert (found.content_type, found.status) == ("text/plain; charset=utf-8", 200)
+    assert list(found.items) == [b"one ", b"two ", b"three"]
+    assert one(pipe).body == b"one two three"
+
+
+def test_an_answer_without_parts_is_a_whole_one(tmp_path: Path) -> None:
+    source = (
+        "NAME = 'send_intermediate_predict_response'\ndef handle(data, context):\n    return data and [data[0]['x']]\n"
+    )
+    pipe = served(tmp_path, source)
+
+    (answer,) = pipe.stream([RawItem({"x": b"1"})])
+    assert answer.body == b"1"
+    with pytest.raises(KeyError):
+        pipe.stream([RawItem({"y": b"1"})])
+    (answer,) = pipe.run([RawItem({"x": b"2"})])  # the failure holds up nobody
+    assert answer.body == b"2"
+
+
+def test_only_handlers_that_give_parts_are_asked_for_them(tmp_path: Path) -> None:
+    assert not served(tmp_path, ECHO).streams
+
+
 def test_parts_of_an_answer_can_be_taken_as_they_come() -> None:
     taken: list[Any] = []
     context = Context("m", "/", {})

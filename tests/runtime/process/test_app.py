@@ -106,9 +106,9 @@ def test_a_protocol_whose_error_breaks_gets_a_problem_document(caplog):
     def broken(*_):
         raise KeyError
 
-    (bound,) = client.app._router.find(b"POST", b"/predict").routes
-    client.app._router._known.clear()
-    node = client.app._router._exact["/predict"]
+    (bound,) = client.app.routes._router.find(b"POST", b"/predict").routes
+    client.app.routes._router._known.clear()
+    node = client.app.routes._router._exact["/predict"]
     node.methods["POST"][0] = msgspec.structs.replace(bound, protocol=bound.protocol._replace(error=broken))
     status, headers, _ = answer(client.send(request(b"[]")))
     assert (status, headers["content-type"]) == (400, "application/problem+json")
@@ -142,7 +142,7 @@ def test_what_was_remembered_while_loading_is_forgotten():
     connection.connection_made(transport)  # type: ignore[arg-type]
     connection.data_received(request())
     connection.data_received(request())
-    app.open(client.app._router, client.queue._immediate._dataplane, client.queue._immediate)
+    app.open(client.app.routes._router, client.queue._immediate._dataplane, client.queue._immediate)
     connection.data_received(request())
     assert [status for status, _, _ in parse(transport.written)] == [503, 503, 200]
 
@@ -178,8 +178,8 @@ def test_heads_that_differ_for_each_request_are_not_remembered():
     client.send(request(b"[[1,2,3]]", b"X-Request-Id: a"), request(b"[[1,2,3]]", b"X-Request-Id: b"))
     client.send(request(b"[[1,2,3]]", b"Traceparent: c"), b"\r\n\r\n" + request())
     assert client.statuses == [200] * 4
-    assert not any(b"X-Request-Id" in head or b"Traceparent" in head for head in client.app.known_heads._heads)
-    assert b"\r\n\r\n" not in client.app.known_heads._heads
+    assert not any(b"X-Request-Id" in head or b"Traceparent" in head for head in client.app.routes.known_heads._heads)
+    assert b"\r\n\r\n" not in client.app.routes.known_heads._heads
     client.send(b"\r\n\r\n" + request())
     assert client.statuses == [200] * 5
 

@@ -1,0 +1,184 @@
+"""MLflow's scoring protocol, as MLflow 3.17 speaks it: POST /invocations with data frames, instances or inputs, and
+GET /version. Its /ping and /health are SageMaker's and the server's own.
+
+/invocations is SageMaker's too. MLflow's are JSON objects with one of its four names, and CSV whose first line says the
+contract's names, where JSON will do for an answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping
+
+import msgspec
+
+from modelbuild_runtime import openapi, schema
+from modelbuild_runtime.answers import json_answer
+from modelbuild_runtime.answers.answer import offers
+from modelbuild_runtime.bodies import csv_body
+from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, is_open
+from modelbuild_runtime.bodies.scoring_body import KEYS, LLM_KEYS, RECORDS, SPLIT, ScoringBody
+from modelbuild_runtime.bodies.top_keys import SEEN, first_key, top_keys
+from modelbuild_runtime.errors import ServerError, UnsupportedMediaType
+from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.custom_attributes import attributes
+from modelbuild_runtime.http.limits import beginning
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
+from modelbuild_runtime.request import Request, Response
+
+VERSION = "3.17.2"
+"""The release of MLflow whose protocol this is."""
+
+_JSON = (media_type.JSON, media_type.URLENCODED, "")  # curl's -d says it is a form
+_CODES = {
+    404: ("ENDPOINT_NOT_FOUND", "KAM00", "RESOURCE_NOT_FOUND"),
+    429: ("RESOURCE_EXHAUSTED", "", ""),
+    500: ("INTERNAL_ERROR", "XXM00", "CLIENT_INTERNAL_ERROR"),
+    501: ("NOT_IMPLEMENTED", "", ""),
+    503: ("TEMPORARILY_UNAVAILABLE", "XXM00", "CLIENT_INTERNAL_ERROR"),
+    504: ("DEADLINE_EXCEEDED", "", ""),
+}
+_BAD_REQUEST = ("BAD_REQUEST", "KAM00", "INVALID_PARAMETER_VALUE")
+
+
+def protocol(service: Service) -> Protocol:
+    """The routes of a model that MLflow serves. Handlers that decode by themselves get bodies as SageMaker's do."""
+    scoring = _Scoring(service)
+    prediction = Prediction(scoring.decode, scoring.encode)
+    invocations = Route("POST", "/invocations", prediction, when=_Claims(service).fit, operation=_operation(service))
+    version = Route("GET", "/version", _version, operation=_VERSION)
+    routes = (version,) if service.takes_raw else (invocations, version)
+    return Protocol("mlflow", "MLflow's scoring protocol", routes, _error)
+
+
+class _Claims:
+    """Which requests are MLflow's, as can be seen from their beginning. A handler that streams answers everything in
+    parts, but for what is MLflow's alone.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._contract = service.contract
+        keys = (SPLIT, RECORDS) if service.streams else KEYS
+        spoken = (*keys, *LLM_KEYS) if is_open(service.contract) and not service.streams else keys
+        self._keys = frozenset(key.encode() for key in spoken)
+        usual = media_type.parse(service.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").encode()).name
+        self._offers = offers(service.contract, usual)
+        self._transforms = service.environment.get("SAGEMAKER_BATCH", "").lower() == "true"
+
+    def fit(self, http: HttpRequest) -> bool:
+        headers = http.headers
+        media = media_type.parse(headers.get(b"content-type", b""))
+        if media.name not in _JSON and media.name != media_type.CSV:
+            return False
+        chosen = media_type.choose(headers.get(b"accept", b""), self._offers)
+        if chosen is None or chosen.name != media_type.JSON:
+            return False
+        start = beginning(http.body, headers.get(b"content-encoding", b""), SEEN)
+        if media.name == media_type.CSV:
+            headed = "header" not in media.params and not self._transforms
+            return headed and csv_body.has_header(start, self._contract)
+        return first_key(start) in self._keys or not self._keys.isdisjoint(top_keys(start))
+
+
+class _Scoring:
+    """The route that predicts. A question's form is known again when it is answered."""
+
+    def __init__(self, service: Service) -> None:
+        self._contract = service.contract
+        self._body = ScoringBody(service.contract)
+
+    def decode(self, http: HttpRequest) -> Request:
+        """A table in CSV, or JSON with one of the four names."""
+        media = media_type.parse(http.headers.get(b"content-type", b""))
+        _check(media.params)
+        if media.name == media_type.CSV:
+            table = csv_body.read(http.body, self._contract, "present")
+            return Request(table.payload, id=http.id, headers=http.headers, wire=INSTANCES)
+        question = self._body.read(http.body)
+        return Request(question.payload, http.id, question.parameters, headers=http.headers, wire=question.form)
+
+    def encode(self, http: HttpRequest, request: Request, response: Response) -> HttpResponse:
+        """{"predictions": ...}: a value a row, or a column a name where several outputs answer columns."""
+        body = json_answer.encode(self._answer(request.wire, response), tokens=True)
+        return HttpResponse(200, body, headers=attributes(http))
+
+    def _answer(self, form: str, response: Response) -> Any:
+        if form == INPUTS and response.columns is not None:
+            columns = json_answer.outputs(response)
+            return {"predictions": next(iter(columns.values())) if len(columns) == 1 else columns}
+        rows = json_answer.rows_of(response, batched=self._contract.batched, named=False)
+        return rows[0] if form == RECORD else {"predictions": rows}
+
+
+def _check(params: Mapping[str, str]) -> None:
+    """The one parameter that MLflow knows of a content type, and its one value."""
+    if params.get("charset", "utf-8").lower() != "utf-8":
+        raise UnsupportedMediaType("The scoring server only supports UTF-8", field="content-type")
+    others = [name for name in params if name != "charset"]
+    if others:
+        raise UnsupportedMediaType(
+            f"Unrecognized content type parameters: {', '.join(others)[:100]}.", field="content-type"
+        )
+
+
+def _version(_http: HttpRequest) -> HttpResponse:
+    return HttpResponse(200, VERSION.encode(), "text/plain; charset=utf-8")
+
+
+def _error(http: HttpRequest, error: ServerError) -> HttpResponse:
+    said = attributes(http)
+    if isinstance(error, UnsupportedMediaType):
+        return HttpResponse(415, error.message.encode(), "text/plain; charset=utf-8", said)
+    code, state, kind = _CODES.get(error.status, _BAD_REQUEST)
+    body = {"error_code": code, "message": error.message, **({"sqlstate": state, "error_class": kind} if state else {})}
+    return HttpResponse(error.status, msgspec.json.encode(body), headers=said)
+
+
+def _operation(service: Service) -> Dict[str, Any]:
+    row = {"type": "array", "items": {"anyOf": schema.row(service.contract)}, "minItems": 1}
+    columns: Dict[str, Any] = {"anyOf": [{"type": "array"}, {"type": "object"}, *schema.row(service.contract)]}
+    ways: List[Dict[str, Any]] = [
+        _way(SPLIT, _SPLIT_SCHEMA),
+        _way(RECORDS, {"type": "array", "items": {"type": "object"}, "minItems": 1}),
+        _way(INSTANCES, row),
+        _way(INPUTS, columns),
+    ]
+    content: Dict[str, Any] = {media_type.JSON: {"schema": {"anyOf": ways}}}
+    if service.contract.batched and service.contract.inputs:
+        content[media_type.CSV] = {"schema": {"type": "string"}}
+    return {
+        "summary": "Predict, as MLflow asks",
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": openapi.json_body(_ANSWER, "The predictions"), "default": _FAILED},
+    }
+
+
+def _way(key: str, value: Dict[str, Any]) -> Dict[str, Any]:
+    return {"type": "object", "properties": {key: value, "params": {"type": "object"}}, "required": [key]}
+
+
+_SPLIT_SCHEMA = {
+    "type": "object",
+    "properties": {"columns": {"type": "array"}, "index": {"type": "array"}, "data": {"type": "array", "minItems": 1}},
+    "required": ["data"],
+    "additionalProperties": False,
+}
+_ANSWER = {"type": "object", "properties": {"predictions": {}}, "required": ["predictions"]}
+_FAILED: Dict[str, Any] = openapi.json_body(
+    {
+        "type": "object",
+        "properties": {
+            "error_code": {"type": "string"},
+            "message": {"type": "string"},
+            "sqlstate": {"type": "string"},
+            "error_class": {"type": "string"},
+        },
+        "required": ["error_code", "message"],
+    },
+    "An error",
+)
+_FAILED["content"]["text/plain"] = {"schema": {"type": "string"}}
+_VERSION = {
+    "summary": "The release of MLflow whose protocol this is",
+    "responses": {"200": {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+}
