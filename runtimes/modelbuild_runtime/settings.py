@@ -67,6 +67,7 @@ class Settings:
     )
     management_host: str = _setting("127.0.0.1", "Address of the management port.")
     management_token: str = _setting("", "What clients of the management port must send as Authorization: Bearer.")
+    model_store: str = _setting("", "Folder that models are loaded from while the server runs.")
     workers: int = _setting(
         1,
         "Processes that serve; more than one are forked after the model is loaded.",

@@ -17,7 +17,7 @@ from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.replay import Immediate
-from modelbuild_runtime.protocols import Protocol, Statistics
+from modelbuild_runtime.protocols import Models, Protocol, Statistics
 from modelbuild_runtime.settings import Settings
 from runtime.wires import FakeTransport
 
@@ -41,6 +41,7 @@ class Service:
         self.max_elements = 100_000
         self.max_batch_size = 64
         self.environment = environment
+        self.models: Models | None = None
         self.protocols: list[Protocol] = []
         self._ready = ready
 

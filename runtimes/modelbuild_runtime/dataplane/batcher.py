@@ -88,7 +88,7 @@ class Batcher:
         self._running: Sequence[Job] = ()
         self._began = 0.0
         self._scheduled = False
-        self._work: SimpleQueue[Tuple[Sequence[Job], int]] = SimpleQueue()
+        self._work: SimpleQueue[Optional[Tuple[Sequence[Job], int]]] = SimpleQueue()
         self._thread: Optional[threading.Thread] = None
 
     @property
@@ -105,6 +105,13 @@ class Batcher:
     def stuck(self) -> bool:
         """The run of the moment has outlived every job's time: no prediction can be made until it ends."""
         return bool(self._running) and monotonic() - self._began > self._timeout
+
+    def close(self) -> None:
+        """What waits and runs is still answered; after that the thread ends."""
+        if not self.idle:
+            self._loop.call_later(_PATROL, self.close)
+        elif self._thread is not None:
+            self._work.put(None)
 
     def submit(self, job: Job) -> None:
         """Take a job; its ``answer`` or ``fail`` is called later, on the loop.
@@ -200,8 +207,8 @@ class Batcher:
 
     def _labour(self) -> None:
         """The thread: run what is handed over, one after the other."""
-        while True:
-            jobs, rows = self._work.get()
+        while (work := self._work.get()) is not None:
+            jobs, rows = work
             began = monotonic()
             outcomes = self._outcomes(jobs)
             try:

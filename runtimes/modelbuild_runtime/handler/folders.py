@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Optional
 
 logger = logging.getLogger(__name__)
 
@@ -20,19 +22,24 @@ def together(model: Path, handler: Path) -> Path:
     """
     if model == handler or all(_is_code(item) or (model / item.name).exists() for item in handler.iterdir()):
         return model
-    for place in (None, str(_MEMORY)):
-        try:
-            folder = Path(tempfile.mkdtemp(prefix="mbuild-model-", dir=place))
-            for source in (handler, model):
-                for item in source.iterdir():
-                    target = folder / item.name
-                    if not target.exists():
-                        target.symlink_to(item.resolve())
-        except OSError:
-            continue
+    folder = new_folder()
+    if folder is not None:
+        for source in (handler, model):
+            for item in source.iterdir():
+                target = folder / item.name
+                if not target.exists():
+                    target.symlink_to(item.resolve())
         return folder
     logger.warning("no folder to write to: the handler's data files are in %s, not in model_dir", os.fspath(handler))
     return model
+
+
+def new_folder() -> Optional[Path]:
+    """An empty folder to write into, in memory where there is no other; None where there is none at all."""
+    for place in (None, str(_MEMORY)):
+        with suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix="mbuild-model-", dir=place))
+    return None
 
 
 def _is_code(item: Path) -> bool:

@@ -7,8 +7,12 @@ import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
+from typing import Set
 
 from modelbuild_runtime.errors import LoadError
+
+_folders: Set[str] = set()
+"""Of the handlers that were imported: one, but where models are loaded while the server runs."""
 
 
 def import_handler(name: str, folder: Path) -> ModuleType:
@@ -21,11 +25,14 @@ def import_handler(name: str, folder: Path) -> ModuleType:
     """
     if not folder.is_dir():
         raise LoadError(f"the handler's folder {folder} is not there")
+    _forget_others(folder)
     taken = sys.modules.get(name)
     if taken is not None and Path(getattr(taken, "__file__", None) or "").parent != folder:
         raise LoadError(f"a handler cannot be called {name}: the server uses a module of that name", "Rename it.")
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    if str(folder) in _folders:
+        sys.path.remove(str(folder))
+    _folders.add(str(folder))
+    sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
         return _from_folder(name, folder)
@@ -40,6 +47,15 @@ def import_handler(name: str, folder: Path) -> ModuleType:
         raise LoadError(
             f"the handler {name} cannot be imported: {type(error).__name__}: {error} ({line_in(folder, error)})"
         ) from error
+
+
+def _forget_others(folder: Path) -> None:
+    """Modules of other models' handlers: each finds its own neighbours, also where they have the same names."""
+    others = tuple(f"{other}/" for other in _folders if other != str(folder))
+    if others:
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None) or "").startswith(others):
+                del sys.modules[name]
 
 
 def lend_to_main(module: ModuleType) -> None:

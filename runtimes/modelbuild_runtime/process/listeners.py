@@ -39,6 +39,11 @@ def listeners(settings: Settings) -> Tuple[Listener, ...]:
                 "MBUILD_MANAGEMENT_PORT is set, and MBUILD_MANAGEMENT_TOKEN is not",
                 "whoever manages models runs code here: set a token, which clients then send as Authorization: Bearer",
             )
+        if settings.workers > 1:
+            raise SettingError(
+                "MBUILD_MANAGEMENT_PORT is set, and MBUILD_WORKERS is more than 1",
+                "models are loaded into one process: use one worker, or manage none",
+            )
         found.append(
             Listener(settings.management_host, settings.management_port, MANAGEMENT, settings.management_token)
         )

@@ -35,6 +35,7 @@ class Model(NamedTuple):
     """Loaded, and warmed up."""
 
     manifest: Manifest
+    root: Path  # that the manifest's paths are relative to
     service: ModelService
     pipeline: Pipeline
     dataplane: Dataplane
@@ -58,14 +59,24 @@ def load_manifest(settings: Settings) -> Tuple[Manifest, Path]:
 
 
 def load_model(settings: Settings, threads: int, environment: Mapping[str, str]) -> Model:
-    """Load the model that the manifest names, and make its first predictions: they load what is lazy, and complete the
-    contract that protocols and clients are told.
+    """Load the model that this server is about, and make its first predictions: they load what is lazy, and complete
+    the contract that protocols and clients are told.
 
     Raises:
         LoadError: something is missing, or cannot be loaded.
     """
     packaged, root = load_manifest(settings)
-    manifest = overlaid(packaged, root, environment)
+    return open_model(overlaid(packaged, root, environment), root, settings, threads, environment)
+
+
+def open_model(
+    manifest: Manifest, root: Path, settings: Settings, threads: int, environment: Mapping[str, str]
+) -> Model:
+    """Load what a manifest names, whose paths are relative to ``root``, and make its first predictions.
+
+    Raises:
+        LoadError: something is missing, or cannot be loaded.
+    """
     pipeline = load_pipeline(manifest, root, threads)
     first = warm_up(pipeline)
     if first.error is not None:
@@ -76,7 +87,7 @@ def load_model(settings: Settings, threads: int, environment: Mapping[str, str])
     pace = Pace()
     if first.seconds:
         pace.observe(1, first.seconds)
-    return Model(manifest, service, pipeline, Dataplane(pipeline), router(service.protocols), pace)
+    return Model(manifest, root, service, pipeline, Dataplane(pipeline), router(service.protocols), pace)
 
 
 def prove(model: Model, settings: Settings) -> None:

@@ -47,7 +47,7 @@ def fitting(packaged: Path, folder: Path) -> Path:
         LoadError: there is none.
     """
     data = [entry for entry in _visible(folder) if entry.name not in _NO_DATA]
-    found = _folder_like(packaged, folder, data) if packaged.is_dir() else _file_like(packaged, data)
+    found: Optional[Path] = _folder_like(packaged, folder, data) if packaged.is_dir() else _file_like(packaged, data)
     if found is None:
         raise _unfitting(folder, data, packaged)
     return found
@@ -65,8 +65,8 @@ def _file_like(packaged: Path, data: List[Path]) -> Optional[Path]:
     files = [entry for entry in data if entry.is_file()]
     named = [entry for entry in files if entry.name == packaged.name]
     alike = [entry for entry in files if entry.suffix == packaged.suffix]
-    found = named or (alike if len(alike) == 1 else [])
-    return found[0] if found else None
+    found: List[Path] = named or (alike if len(alike) == 1 else [])
+    return next(iter(found), None)
 
 
 def _folder_like(packaged: Path, folder: Path, data: List[Path]) -> Optional[Path]:
@@ -74,7 +74,7 @@ def _folder_like(packaged: Path, folder: Path, data: List[Path]) -> Optional[Pat
     needed = {entry.name for entry in _visible(packaged)}
     folders = [entry for entry in data if entry.is_dir()]
     named = [entry for entry in folders if entry.name == packaged.name]
-    for candidate in (*named, folder, *(folders if len(folders) == 1 else ())):
+    for candidate in (*named, folder, *(folders if len(folders) == 1 else [])):
         if needed <= {entry.name for entry in _visible(candidate)}:
             return candidate
     return None

@@ -15,7 +15,7 @@ from typing import Callable, List, Optional, Sequence, Tuple
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.http.connection import Connection
-from modelbuild_runtime.http.routes import Routes
+from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.exposition import Gauge, expose
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.app import Application, closed_router
@@ -23,6 +23,7 @@ from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.listeners import MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.model import Model
+from modelbuild_runtime.process.models import Models, Open, Running, store
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.protocols import Statistics
 from modelbuild_runtime.settings import Settings
@@ -64,22 +65,16 @@ class Server:
             self._listen(bound, self._routes[listener])
         self._patrol()
 
-    def open(self, model: Model) -> None:
-        """Begin to predict."""
-        settings = self._settings
+    def open(self, model: Model, opener: Optional[Open] = None) -> None:
+        """Begin to predict. ``opener`` loads further models, where that is allowed."""
         if self._board is not None and (counted := self._board.read(self._slot)):
             self._app.metrics.add(counted)  # what the worker counted whose place this one takes
-        batcher = Batcher(
-            model.dataplane.run,
-            self._app.metrics,
-            model.pace,
-            self.loop,
-            max_rows=settings.max_batch_size,
-            max_waiting=settings.queue,
-            timeout=settings.timeout,
-        )
-        model.service.process = self
+        batcher = self._batch(model)
         self._model = model
+        place = store(self._settings, model.service.environment)
+        if opener is not None and place is not None:
+            others = self._app.others
+            model.service.models = Models(model.manifest, model.root, place, opener, self._start, others, self._forget)
         self._app.open(model.router, model.dataplane, batcher)
         for listener, routes in self._routes.items():
             routes.open(router(model.service.protocols, listener.speaks))
@@ -135,6 +130,35 @@ class Server:
         return everyone
 
     # Inside
+
+    def _batch(self, model: Model) -> Batcher:
+        """The queue of a model, whose protocols from now on can ask how the process is doing."""
+        settings = self._settings
+        model.service.process = self
+        return Batcher(
+            model.dataplane.run,
+            self._app.metrics,
+            model.pace,
+            self.loop,
+            max_rows=settings.max_batch_size,
+            max_waiting=settings.queue,
+            timeout=settings.timeout,
+        )
+
+    def _start(self, model: Model) -> Running:
+        """A further model."""
+        batcher = self._batch(model)
+        served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume)
+
+        def close() -> None:
+            self.loop.call_soon_threadsafe(batcher.close)
+
+        return Running(served, close)
+
+    def _forget(self) -> None:
+        """Other models are there: what was remembered of heads may lead elsewhere."""
+        for routes in (self._app.routes, *self._routes.values()):
+            routes.known_heads.clear()
 
     def _listen(self, sock: socket.socket, routes: Routes) -> None:
         listening = self.loop.create_server(lambda: Connection(self._app, routes), sock=sock, backlog=_BACKLOG)

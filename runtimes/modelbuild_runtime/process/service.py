@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.manifest import Example, Manifest
 from modelbuild_runtime.pipeline import Pipeline
-from modelbuild_runtime.protocols import Protocol, Statistics
+from modelbuild_runtime.protocols import Models, Protocol, Statistics
 from modelbuild_runtime.samples import LARGEST, sample_body
 from modelbuild_runtime.settings import Settings
 
@@ -41,6 +41,7 @@ class ModelService:
         self.max_elements = settings.max_elements
         self.max_batch_size = settings.max_batch_size
         self.environment = environment
+        self.models: Optional[Models] = None
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
         self._examples = manifest.examples

@@ -8,8 +8,11 @@ import os
 import resource
 import signal
 import socket
+from dataclasses import replace
+from functools import partial
 
-from modelbuild_runtime.process.model import load_model, prove
+from modelbuild_runtime.process.model import load_model, open_model, prove
+from modelbuild_runtime.process.models import is_multi_model
 from modelbuild_runtime.process.server import Background, Server, bind, bind_more
 from modelbuild_runtime.settings import Settings
 
@@ -21,6 +24,9 @@ def serve(settings: Settings, threads: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):  # process 1 of a container has no default action
         signal.signal(number, _leave)
     raise_file_limit()
+    if settings.workers > 1 and is_multi_model(os.environ):
+        logger.warning("one worker instead of %d: the models of a multi-model endpoint share it", settings.workers)
+        settings = replace(settings, workers=1)
     if settings.workers > 1:
         from modelbuild_runtime.process.workers import supervise
 
@@ -40,7 +46,7 @@ def serve_alone(settings: Settings, threads: int) -> None:
         model = load_model(settings, threads, os.environ)
         prove(model, settings)
     settle()
-    server.open(model)
+    server.open(model, partial(open_model, settings=settings, threads=threads, environment=os.environ))
     logger.info("ready on %s", address(sock))
     server.run()
 

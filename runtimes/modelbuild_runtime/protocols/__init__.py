@@ -37,6 +37,24 @@ class Statistics(NamedTuple):
     encode_ns: int = 0
 
 
+class Loaded(NamedTuple):
+    """A model that was loaded while the server runs, from a place in the folder for models."""
+
+    name: str
+    version: str
+    location: str
+
+
+class Models(Interface):
+    """Models beside the packaged one. Both verbs take long: they belong into a ``Task``. They raise ``Conflict``,
+    ``InvalidInput``, ``OutOfResources`` and ``NotFound``.
+    """
+
+    def loaded(self) -> Sequence[Loaded]: ...
+    def load(self, name: str, location: str) -> Loaded: ...
+    def unload(self, name: str) -> None: ...
+
+
 class Service(Interface):
     """What a protocol may know of the server it speaks for. ``environment`` is the process's, for a platform that
     describes itself there.
@@ -54,6 +72,7 @@ class Service(Interface):
     max_elements: int  # values in the text of one request
     max_batch_size: int  # rows that one prediction of the model takes at most
     environment: Mapping[str, str]
+    models: Optional[Models]  # None where models cannot be loaded while the server runs
 
     def live(self) -> bool: ...
     def ready(self) -> bool: ...

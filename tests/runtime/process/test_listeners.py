@@ -48,6 +48,7 @@ def test_settings():
         ({"listeners": "99999=rest"}, "is not a port and a protocol"),
         ({"listeners": "8501=soap"}, "no protocol 'soap'"),
         ({"management_port": 8081}, "MBUILD_MANAGEMENT_TOKEN is not"),
+        ({"management_port": 8081, "management_token": "t", "workers": 2}, "MBUILD_WORKERS is more than 1"),
     ],
 )
 def test_settings_that_cannot_be(settings, said):
@@ -74,11 +75,9 @@ def test_management_is_on_its_own_port_only():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ports_of_a_process(tmp_path, workers):
-    pinned, managed = free_port(), free_port()
+    pinned = free_port()
     settings = {
         "MBUILD_LISTENERS": f"{pinned}=sagemaker",
-        "MBUILD_MANAGEMENT_PORT": str(managed),
-        "MBUILD_MANAGEMENT_TOKEN": "s3cret",
         "MBUILD_WORKERS": str(workers),
     }
     with serving(tmp_path, **settings, **ONE_THREAD) as served:
@@ -88,6 +87,13 @@ def test_ports_of_a_process(tmp_path, workers):
         assert ask(pinned, "POST", "/another", b"[[1,2,3]]") == 200
         assert ask(pinned, "POST", "/predict", b"[[1,2,3]]") == 404
         assert ask(pinned, "GET", "/health/ready") == 200
+
+
+def test_the_port_of_operators_asks_for_the_token(tmp_path):
+    managed = free_port()
+    settings = {"MBUILD_MANAGEMENT_PORT": str(managed), "MBUILD_MANAGEMENT_TOKEN": "s3cret"}
+    with serving(tmp_path, **settings) as served:
+        served.until_ready()
         assert ask(managed, "GET", "/health/ready") == 401
         assert ask(managed, "GET", "/models", token="Bearer s3cret") == 200
         assert ask(managed, "POST", "/predict", b"[[1,2,3]]", token="Bearer s3cret") == 404
