@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from contract.models import MODELS
 from contract.wires import server
+from modelbuild_runtime.protocols import Prediction
 
 pytestmark = pytest.mark.parametrize("model", sorted(MODELS))
 
@@ -42,11 +43,14 @@ def test_only_other_ways_to_ask_the_same_are_not_promised(model):
 
 
 def test_every_get_that_it_describes_answers_as_it_says(model):
+    asking = {
+        route.path for one in server(model).protocols for route in one.routes if isinstance(route.endpoint, Prediction)
+    }
     for path, methods in document(model)["paths"].items():
-        if "get" in methods:
+        if "get" in methods and path not in asking:
             target = path
             for parameter in methods["get"].get("parameters", ()):
-                target = target.replace(f"{{{parameter['name']}}}", parameter["schema"]["enum"][0])
+                target = target.replace(f"{{{parameter['name']}}}", parameter["schema"].get("enum", ["any"])[0])
             response = server(model).ask("GET", target)
             promised = methods["get"]["responses"]["200"]["content"]
             assert response.status == 200

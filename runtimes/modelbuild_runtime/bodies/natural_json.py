@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from math import prod
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.bodies import flat_buffer, json_body
+from modelbuild_runtime.bodies import base64_text, flat_buffer, json_body
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, ROWS, Question, is_open, only_input
 from modelbuild_runtime.contract import Contract
@@ -181,8 +179,5 @@ def _with_bytes(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value.keys() == {"b64"} and isinstance(value["b64"], str):
-        try:
-            return base64.b64decode(value["b64"], validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidInput("what stands under 'b64' is not base64", field="b64") from error
+        return base64_text.decode(value["b64"], "what stands under 'b64'", "b64")
     return {key: _with_bytes(item) for key, item in value.items()}

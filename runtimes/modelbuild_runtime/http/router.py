@@ -71,6 +71,8 @@ class Router:
         for protocol in protocols:
             for route in protocol.routes:
                 self._add(nodes, route, protocol)
+            for prefix in protocol.prefixes:
+                self._own(prefix, protocol)
         for path in sorted(nodes, key=lambda path: (path.count("{"), -len(path))):
             self._keep(path, nodes[path])
 
@@ -86,9 +88,11 @@ class Router:
         return match
 
     def _add(self, nodes: Dict[str, _Node], route: Route, protocol: Protocol) -> None:
-        node = nodes.setdefault(route.path, _Node(_compile(route.path), {}))
+        node = nodes.setdefault(route.path, _Node(pattern(route.path), {}))
         node.methods.setdefault(route.method, []).append(_bind(route, protocol))
-        prefix = _prefix(route.path)
+        self._own(_prefix(route.path), protocol)
+
+    def _own(self, prefix: str, protocol: Protocol) -> None:
         if prefix:
             self._owners[prefix] = protocol if self._owners.get(prefix, protocol) is protocol else None
 
@@ -147,8 +151,10 @@ def _split(target: str) -> Tuple[str, str]:
     return path, query
 
 
-def _compile(path: str) -> Pattern[str]:
-    """A placeholder is a segment of the path or a part of it; the last one, with a star, all segments that are left."""
+def pattern(path: str) -> Pattern[str]:
+    """What a route's path fits, percent-encoded: a placeholder is anything but a slash, the last one with a star all
+    segments that are left.
+    """
     parts = _PLACEHOLDER.split(path)
     return re.compile("".join(re.escape(part) if i % 2 == 0 else _group(part) for i, part in enumerate(parts)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 from typing import Protocol as Interface
 
@@ -42,10 +43,18 @@ class ModelService:
         self.max_batch_size = settings.max_batch_size
         self.environment = environment
         self.models: Optional[Models] = None
+        self.slo = settings.slo
+        self.default_output = settings.default_output
+        self.apps = settings.apps
+        self.page = settings.page
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
         self._examples = manifest.examples
         self._signature = manifest.signature
+
+    def now(self) -> float:
+        """The clock by which requests are received."""
+        return monotonic()
 
     def live(self) -> bool:
         """The event loop turns, or nobody could ask."""

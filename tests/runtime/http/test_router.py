@@ -118,6 +118,18 @@ def test_what_is_unknown_belongs_to_the_protocol_with_its_prefix(target, owner):
     assert (match.owner.name if match.owner else None) == owner
 
 
+def test_a_protocol_may_own_paths_that_it_does_not_have():
+    one = protocol("one", Route("GET", "/info", answer("info")))._replace(prefixes=("train", "both"))
+    router = Router([one, protocol("two", Route("GET", "/both/x", answer("x")))])
+    owners = {path: router.find(b"GET", path).owner for path in (b"/train", b"/train/5", b"/info/x", b"/both/y")}
+    assert {path: owner and owner.name for path, owner in owners.items()} == {
+        b"/train": "one",
+        b"/train/5": "one",
+        b"/info/x": "one",
+        b"/both/y": None,
+    }
+
+
 @pytest.mark.parametrize(
     "target", ["/v2/models//infer", "/v2/models/a/b/infer", "/V2/models/m", "/v2/models/m/infer/x"]
 )
