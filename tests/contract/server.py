@@ -38,34 +38,43 @@ DATATYPES = (
 EVERY_DATATYPE = [{"name": name, "datatype": name, "shape": [-1, -1]} for name in DATATYPES]
 
 
+class Address(str):
+    """Where HTTP is spoken, as "127.0.0.1:port"; ``grpc`` is the same for gRPC."""
+
+    __slots__ = ("grpc",)
+    grpc: str
+
+
 @contextmanager
-def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo") -> Iterator[str]:
-    """Serve the echo runtime with these inputs; yields "127.0.0.1:port"."""
+def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo") -> Iterator[Address]:
+    """Serve the echo runtime with these inputs."""
     with started(_image(folder, inputs, name)) as address:
         yield address
 
 
 @contextmanager
-def started(root: Path, port: int = 0, **variables: str) -> Iterator[str]:
-    """Serve what the manifest in ``root`` names, with the server that may lie beside it; yields "127.0.0.1:port". Where
-    ``port`` is given, ``variables`` or a file tell the server of it.
+def started(root: Path, port: int = 0, **variables: str) -> Iterator[Address]:
+    """Serve what the manifest in ``root`` names, with the server that may lie beside it. Where ``port`` is given,
+    ``variables`` or a file tell the server of it.
     """
+    address = Address(f"127.0.0.1:{port or free_port()}")
+    grpc_port = free_port()
+    address.grpc = f"127.0.0.1:{grpc_port}"
     environment = {
         **os.environ,
         "PYTHONPATH": str(root / "server" if (root / "server").exists() else SOURCES.parent),
         "MBUILD_MANIFEST": str(root / "manifest.json"),
         "MBUILD_HOST": "127.0.0.1",
+        "MBUILD_GRPC_PORT": str(grpc_port),
         "MBUILD_THREADS": "1",
+        **({} if port else {"MBUILD_PORT": address.partition(":")[2]}),
         **variables,
     }
-    if not port:
-        port = free_port()
-        environment["MBUILD_PORT"] = str(port)
     log = (root / "log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)
     try:
-        _wait_until_ready(process, port, root / "log")
-        yield f"127.0.0.1:{port}"
+        _wait_until_ready(process, int(address.partition(":")[2]), root / "log")
+        yield address
     finally:
         process.terminate()
         process.wait(30)

@@ -108,7 +108,8 @@ Endpoint = Union[Prediction, Task, Callable[[HttpRequest], HttpResponse]]
 class Route(NamedTuple):
     """``path`` may hold placeholders: "/v2/models/{model}/infer", and at its end one for all segments that are left:
     "/files/{path*}". ``operation`` is its OpenAPI 3.1 operation, empty where the route is promised to nobody. ``spare``
-    is true for a path that the environment chose: the route is there unless another protocol's has that path.
+    is true for a path that the environment chose: the route is there unless another protocol's has that path. ``many``,
+    of gRPC: the client sends a stream of messages, each of which is a request; they are answered in their order.
     """
 
     method: str
@@ -117,6 +118,7 @@ class Route(NamedTuple):
     when: Optional[Callable[[HttpRequest], bool]] = None
     operation: Mapping[str, Any] = {}
     spare: bool = False
+    many: bool = False
 
 
 class Protocol(NamedTuple):
