@@ -46,16 +46,16 @@ class Address(str):
 
 
 @contextmanager
-def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo") -> Iterator[Address]:
-    """Serve the echo runtime with these inputs."""
-    with started(_image(folder, inputs, name)) as address:
+def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo", **settings: str) -> Iterator[Address]:
+    """Serve the echo runtime with these inputs. ``settings`` are environment variables."""
+    with started(_image(folder, inputs, name), **settings) as address:
         yield address
 
 
 @contextmanager
-def started(root: Path, port: int = 0, **variables: str) -> Iterator[Address]:
+def started(root: Path, port: int = 0, **settings: str) -> Iterator[Address]:
     """Serve what the manifest in ``root`` names, with the server that may lie beside it. Where ``port`` is given,
-    ``variables`` or a file tell the server of it.
+    ``settings`` or a file tell the server of it.
     """
     address = Address(f"127.0.0.1:{port or free_port()}")
     grpc_port = free_port()
@@ -68,7 +68,7 @@ def started(root: Path, port: int = 0, **variables: str) -> Iterator[Address]:
         "MBUILD_GRPC_PORT": str(grpc_port),
         "MBUILD_THREADS": "1",
         **({} if port else {"MBUILD_PORT": address.partition(":")[2]}),
-        **variables,
+        **settings,
     }
     log = (root / "log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)
