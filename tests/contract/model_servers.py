@@ -21,7 +21,7 @@ from typing import NamedTuple
 import pytest
 
 from contract.clients.environment import HERE, python_of
-from contract.server import started
+from contract.server import Address, started
 
 HANDLER = HERE / "echo_handler.py"
 MODEL = {"modelName": "echo", "modelVersion": "1.0"}
@@ -63,8 +63,8 @@ TORCHSERVE = Original(
 
 
 @contextmanager
-def serving_original(original: Original, folder: Path) -> Iterator[str]:
-    """Start the real server with the handler as a .mar; yields "127.0.0.1:port"."""
+def serving_original(original: Original, folder: Path) -> Iterator[Address]:
+    """Start the real server with the handler as a .mar."""
     java = shutil.which("java")
     if java is None:
         if os.environ.get("CI"):
@@ -75,6 +75,8 @@ def serving_original(original: Original, folder: Path) -> Iterator[str]:
     port = _free_port()
     _archive(original, folder / "store" / "echo.mar")
     ports = [_free_port() for _ in range(3)]
+    address = Address(f"127.0.0.1:{port}")
+    address.grpc = f"127.0.0.1:{ports[1]}"
     config = f"management_address=http://127.0.0.1:{_free_port()}\n" + original.config.format(*ports)
     (folder / "config.properties").write_text(CONFIG.format(port=port) + config)
     (folder / "stubs" / "torch").mkdir(parents=True)
@@ -87,15 +89,15 @@ def serving_original(original: Original, folder: Path) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         try:
             _wait_until_it_predicts(process, port, folder / "log")
-            yield f"127.0.0.1:{port}"
+            yield address
         finally:
             process.terminate()
             process.wait(30)
 
 
 @contextmanager
-def serving_ours(folder: Path) -> Iterator[str]:
-    """Our server with the same handler and the same configuration file; yields "127.0.0.1:port"."""
+def serving_ours(folder: Path) -> Iterator[Address]:
+    """Our server with the same handler and the same configuration file."""
     port = _free_port()
     (folder / "handler").mkdir()
     shutil.copy(HANDLER, folder / "handler")

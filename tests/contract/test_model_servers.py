@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from contract.clients.environment import HERE, python_of
 from contract.model_servers import MMS, TORCHSERVE, serving_original, serving_ours
+from modelbuild_runtime import grpc
 
 pytestmark = pytest.mark.slow
+
+PROTOS = Path(grpc.__file__).parent / "protos"
 
 JSON, TEXT, FORM = "application/json", "text/plain", "application/x-www-form-urlencoded"
 MULTIPART = (
@@ -323,6 +329,66 @@ def test_requests_at_once_are_all_answered(original, ours):
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _, address=address: ask(address, slow), range(8)))
         assert [(answer.status, answer.body) for answer in answers] == [(200, b"waited")] * 8
+
+
+CALLS: list[tuple[str, list[dict[str, Any]], str]] = [
+    ("Ping", [], ""),
+    ("Predictions", [{"model_name": "echo", "input": {"data": "x", "b": "\xff"}}], ""),
+    ("Predictions", [{"model_name": "echo", "model_version": "1.0", "input": {"body": '{"a": 1}'}}], ""),
+    ("Predictions", [{"model_name": "echo", "input": {}}], ""),
+    ("Predictions", [{"model_name": "none"}], "NOT_FOUND"),
+    ("Predictions", [{"model_name": "echo", "model_version": "9"}], "NOT_FOUND"),
+    ("Predictions", [{"input": {"data": "x"}}], "INVALID_ARGUMENT"),
+    ("Predictions", [{"model_name": "echo", "input": {"do": "fail"}}], ""),
+    ("Predictions", [{"model_name": "echo", "input": {"do": "tell"}}], ""),
+    ("StreamPredictions", [{"model_name": "echo", "input": {"do": "parts"}}], ""),
+    ("StreamPredictions", [{"model_name": "none"}], "NOT_FOUND"),
+]
+"""Method, messages, and the code that ours gives where TorchServe says INTERNAL for whatever the client got wrong."""
+
+
+@pytest.mark.parametrize("original", [TORCHSERVE], ids=["torchserve"], indirect=True)
+def test_the_same_answer_by_grpc(original, ours):
+    theirs, found = called(original[1].grpc, CALLS), called(ours.grpc, CALLS)
+    for (method, messages, code), one, other in zip(CALLS, theirs, found, strict=True):
+        if code:
+            assert one[0] == "INTERNAL", (method, messages)
+            one[0] = code
+        assert other == one, (method, messages)
+
+
+def test_a_failure_does_not_end_a_stream_of_predictions(ours):
+    good = {"model_name": "echo", "sequence_id": "s", "input": {"do": "parts"}}
+    messages = [good, {"model_name": "none"}, {"model_name": "echo", "input": {"do": "fail"}}, good]
+    ((code, answers),) = called(ours.grpc, [("StreamPredictions2", messages, "")])
+    assert code == "OK"
+    assert answers == [
+        ["one two three", 0, ""],
+        ["", 5, "Model not found: none"],
+        ["", 14, "Prediction failed"],
+        ["one two three", 0, ""],
+    ]
+
+
+def called(address: str, calls: list[tuple[str, list[dict[str, Any]], str]]) -> Any:
+    command = [str(python_of("torchserve_grpc")), str(HERE / "torchserve_grpc_session.py"), str(PROTOS), address]
+    messages = json.dumps([[method, fields] for method, fields, _ in calls])
+    done = subprocess.run(command, input=messages, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for code, answers in found:
+        if code == "OK":
+            answers[:] = [comparable_message(one) for one in answers]
+    return found
+
+
+def comparable_message(message: Any) -> Any:
+    """What the handler tells, without the headers that only requests of HTTP have there."""
+    if isinstance(message, list) and message[0].startswith("{"):
+        told = json.loads(message[0])
+        told.get("told", {}).clear()
+        return [told, *message[1:]]
+    return message
 
 
 def ask(address: str, case: Case) -> Answer:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from contract.wires import Server, server
+from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.errors import (
     DeadlineExceeded,
     InvalidInput,
@@ -21,7 +23,10 @@ from modelbuild_runtime.errors import (
 )
 from modelbuild_runtime.http.message import HttpRequest
 from modelbuild_runtime.protocols import Prediction
-from modelbuild_runtime.request import Response
+from modelbuild_runtime.request import Response, Rows
+from modelbuild_runtime.torchserve.calls import messages
+
+SERVICE = "/org.pytorch.serve.grpc.inference.InferenceAPIsService"
 
 UNCACHED = {
     "pragma": "no-cache",
@@ -186,6 +191,60 @@ def test_parts_are_sent_as_they_are_made():
     assert list(response.parts) == [b"two", b'{"three":3}\n']
     assert response.content_type == "text/plain"
     assert set(UNCACHED) <= {name.lower() for name, _ in response.headers}
+
+
+def by_grpc(model: str, method: str = "Predictions", **fields) -> HttpRequest:
+    message = messages.PredictionsRequest(model_name=model, **fields).SerializeToString()
+    return HttpRequest("GRPC", f"{SERVICE}/{method}", "", {}, message, {}, "an-id")
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "expected"),
+    [
+        ("iris", {"data": b"[1, 2, 3, 4]"}, {"x": [1, 2, 3, 4]}),
+        ("iris", {"body": b' {"x": [1, 2, 3, 4]}'}, {"x": [1, 2, 3, 4]}),
+        ("iris", {"x": b"[1, 2, 3, 4]"}, {"x": [1, 2, 3, 4]}),
+        ("loan", {"age": b"40", "income": b"100", "job": b"cook"}, {"age": 40, "income": 100.0, "job": "cook"}),
+        ("picture", {"image": b"\xff"}, {"image": b"\xff"}),
+    ],
+)
+def test_inputs_by_grpc_are_a_record_or_a_body(model, inputs, expected):
+    request = route(model, "GRPC", f"{SERVICE}/Predictions").decode(by_grpc(model, input=inputs))
+    payload = request.payload
+    (record,) = payload.items if isinstance(payload, Rows) else [{k: t.data[0] for k, t in payload.tensors.items()}]
+    assert (record if isinstance(record, dict) else {"x": record}) == expected
+
+
+def test_bytes_by_grpc_are_the_only_input():
+    request = route("picture", "GRPC", f"{SERVICE}/Predictions").decode(by_grpc("picture", input={"data": b"\xff"}))
+    assert request.payload.tensors["image"].data == [b"\xff"]
+
+
+def test_an_answer_by_grpc_is_what_http_has_as_a_body():
+    prediction = route("items", "GRPC", f"{SERVICE}/Predictions")
+    http = by_grpc("items", input={"data": b'{"x": 1}'})
+    answer = prediction.encode(http, prediction.decode(http), Response(1, rows=[{"a": 1}]))
+    assert messages.PredictionResponse.FromString(answer.body).prediction == b'{"a":1}'
+
+
+@pytest.mark.parametrize(("message", "words"), [(b"\xff", "no PredictionsRequest"), (b"", "model_name is required")])
+def test_messages_that_are_wrong(message, words):
+    http = HttpRequest("GRPC", f"{SERVICE}/Predictions", "", {}, message, {})
+    with pytest.raises(InvalidInput, match=words):
+        route("iris", "GRPC", f"{SERVICE}/Predictions").decode(http)
+
+
+@pytest.mark.parametrize("inputs", [{"y": b"1"}, {}, {"x": b"[1]"}, {"x": b"[1,2,3,4]", "y": b"1"}])
+def test_inputs_that_are_wrong(inputs):
+    request = route("iris", "GRPC", f"{SERVICE}/Predictions").decode(by_grpc("iris", input=inputs))
+    with pytest.raises(InvalidInput):
+        Dataplane(server("iris").pipeline).prepare(SimpleNamespace(request=request))
+
+
+def test_health_by_grpc():
+    ping = route("iris", "GRPC", f"{SERVICE}/Ping")
+    answer = messages.TorchServeHealthResponse.FromString(ping(by_grpc("iris", "Ping")).body)
+    assert json.loads(answer.health) == {"status": "Healthy"}
 
 
 def test_an_explanation_is_asked_of_a_model_that_explains():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from modelbuild_runtime.bodies import csv_body, form_body, form_question, json_body, npy_question
 from modelbuild_runtime.bodies.natural_json import NaturalJson
@@ -58,6 +58,17 @@ class BodyReader:
             question = self._json.read(body)
         else:
             question = self._readers.get(media.name, self._read_whole)(body, media)
+        return self._asked(question, http, accept)
+
+    def read_parts(self, parts: List[form_body.Part], http: HttpRequest) -> Request:
+        """Read fields that came in no form.
+
+        Raises:
+            ServerError: they do not fit.
+        """
+        return self._asked(form_question.question(parts, self._contract), http, b"")
+
+    def _asked(self, question: Question, http: HttpRequest, accept: bytes) -> Request:
         wanted = wire(question.form, accept, self._offers, question.header)
         if wanted is None:
             raise NotAcceptable(f"answers are given as {', '.join(self._offers)}", field="accept")

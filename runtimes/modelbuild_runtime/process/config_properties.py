@@ -173,6 +173,7 @@ def _address(value: str) -> Optional[Variables]:
 
 _KEYS: Mapping[str, Callable[[str], Optional[Variables]]] = {
     "inference_address": _address,
+    "grpc_inference_port": _count(f"{PREFIX}GRPC_PORT"),
     "default_workers_per_model": _count(f"{PREFIX}WORKERS"),
     "job_queue_size": _count(f"{PREFIX}QUEUE"),
     "default_response_timeout": _count(f"{PREFIX}TIMEOUT"),

@@ -23,10 +23,12 @@ from modelbuild_runtime.errors import (
     RequestTimeout,
     ServerError,
 )
+from modelbuild_runtime.grpc.status import code_of, failure
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.openapi_down import to_30
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Raw, Request, Response
+from modelbuild_runtime.torchserve.calls import Calls, told_in_stream
 
 UNCACHED = (
     ("Pragma", "no-cache"),
@@ -36,6 +38,8 @@ UNCACHED = (
 """On every response, whatever a handler says."""
 _OURS = {name.lower() for name, _ in UNCACHED}
 _VERSIONS = ("", "/{version}", "/{version}/{url_path*}")
+_SERVICE = "/org.pytorch.serve.grpc.inference.InferenceAPIsService"
+_CHAT = f"{_SERVICE}/StreamPredictions2"
 _PREFLIGHT = b"access-control-request-method"
 
 Fields = Dict[str, bytes]
@@ -60,7 +64,19 @@ def protocol(service: Service) -> Protocol:
         routes += model.predicting(path, _query_fields)
     if service.style == "torchserve":
         routes.append(model.predicting("/invocations", _query_fields)[0]._replace(when=_always))
-    return Protocol("torchserve", "Multi-Model-Server and TorchServe", tuple(routes), model.error)
+    return Protocol("torchserve", "Multi-Model-Server and TorchServe", (*routes, *_calls(service, model)), model.error)
+
+
+def _calls(service: Service, model: _Model) -> List[Route]:
+    """TorchServe's service of gRPC."""
+    calls = Calls(service, model.check)
+    stream = Prediction(calls.read_to_stream, calls.write)
+    return [
+        Route("GRPC", f"{_SERVICE}/Ping", calls.ping),
+        Route("GRPC", f"{_SERVICE}/Predictions", Prediction(calls.read, calls.write)),
+        Route("GRPC", f"{_SERVICE}/StreamPredictions", stream),
+        Route("GRPC", _CHAT, Prediction(calls.read, calls.write), many=True),
+    ]
 
 
 class _Model:
@@ -94,26 +110,28 @@ class _Model:
 
     def described(self, http: HttpRequest) -> HttpResponse:
         """The routes of this model alone."""
-        self._check(http.params)
+        self.check(http.params)
         document = self._service.openapi()
         paths = {path: said for path, said in document["paths"].items() if path.startswith("/predictions/")}
         info = {"title": f"RESTful API for: {self._service.model_name}", "version": "1.0.0"}
         tags = [tag for tag in document["tags"] if tag["name"] == "torchserve"]
         return _json(200, to_30({**document, "info": info, "tags": tags, "paths": paths}))
 
-    def error(self, _http: HttpRequest, error: ServerError) -> HttpResponse:
+    def error(self, http: HttpRequest, error: ServerError) -> HttpResponse:
         """The errors of both servers, in their words where clients may know those."""
         status, kind, message = self._told(error)
+        if http.method == "GRPC":
+            return told_in_stream(status, message) if http.path == _CHAT else failure(status, code_of(status), message)
         return _json(status, {"code": status, "type": kind, "message": message})
 
     def _read(self, http: HttpRequest, extra: Extra) -> Request:
-        self._check(http.params)
+        self.check(http.params)
         service = self._service
         if not service.takes_raw:
             return self._reader.read(http)
         headers, fields = extra(http)
         if not http.params and "model_name" in fields:  # the path says no model
-            self._check({"model": fields["model_name"].decode("utf-8", "replace") or service.model_name})
+            self.check({"model": fields["model_name"].decode("utf-8", "replace") or service.model_name})
         raw = raw_body(http.body, http.headers.get(b"content-type", b""))
         if fields:
             types = {**dict.fromkeys(fields, ""), **raw.types} if raw.types else {}
@@ -129,7 +147,7 @@ class _Model:
     def _write(self, _http: HttpRequest, request: Request, response: Response) -> HttpResponse:
         return _uncached(self._writer.write(request.wire, response))
 
-    def _check(self, params: Mapping[str, str]) -> None:
+    def check(self, params: Mapping[str, str]) -> None:
         service = self._service
         name = params.get("model", service.model_name)
         if name != service.model_name:

@@ -41,6 +41,7 @@ def image(folder: Path, *, style: str = "torchserve", beside: str = "handler", t
         ("inference_address=http://0.0.0.0:9090", {"MBUILD_HOST": "0.0.0.0", "MBUILD_PORT": "9090"}),
         ("inference_address=http://[::1]:9090/", {"MBUILD_HOST": "::1", "MBUILD_PORT": "9090"}),
         ("inference_address=http://localhost", {"MBUILD_HOST": "localhost"}),
+        ("grpc_inference_port=7070", {"MBUILD_GRPC_PORT": "7070"}),
         ("default_workers_per_model=3", {"MBUILD_WORKERS": "3"}),
         ("default_workers_per_model=0", {}),
         ("job_queue_size=5", {"MBUILD_QUEUE": "5"}),
