@@ -72,7 +72,7 @@ class Calls:
         return _answered(messages.PredictionResponse(prediction=body))
 
     def _natural(self, http: HttpRequest, fields: Dict[str, bytes]) -> Request:
-        """Inputs by name are a record; one of another name ("data") is a body: JSON, or the bytes that the model takes."""
+        """Inputs by name are a record; one of another name ("data") is a body: JSON, or what a model of bytes takes."""
         if len(fields) == 1:
             ((name, value),) = fields.items()
             if name not in self._names:
@@ -96,7 +96,7 @@ def _parsed(http: HttpRequest) -> Any:
 
     try:
         return messages.PredictionsRequest.FromString(bytes(http.body))
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput("the message is no PredictionsRequest") from error
 
 
