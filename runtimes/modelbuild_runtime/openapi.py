@@ -101,11 +101,13 @@ def answers(service: Service) -> Dict[str, Any]:
 
 def _operation(service: Service, protocol: Protocol, route: Route) -> Dict[str, Any]:
     known = {"model": service.model_name, "version": service.model_version}
+    said = {parameter["name"] for parameter in route.operation.get("parameters", ()) if parameter["in"] == "path"}
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "enum": [known[name]]}}
         if name in known
         else {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PLACEHOLDER.findall(route.path)
+        if name not in said
     ]
     operation = {"tags": [protocol.name], "operationId": _identity(protocol, route), **route.operation}
     if parameters:
