@@ -96,5 +96,5 @@ def test_what_predict_sends_is_answered_whole_and_what_stream_raw_predict_passes
     assert request.stream == streams
     if streams:
         answer = prediction.encode(http, request, Response(1, parts=iter(["a"])))
-        expected = b"data: a\n\n" if accept == b"text/event-stream" else b'"a"\n'
+        expected = b'data: "a"\n\n' if accept == b"text/event-stream" else b'"a"\n'
         assert b"".join(answer.parts or ()) == expected

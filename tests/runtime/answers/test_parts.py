@@ -15,7 +15,13 @@ PARTS = ["a", "two\nlines", b"bytes", {"n": 1}, math.nan]
         ("application/jsonlines", [b'"a"\n', b'"two\\nlines"\n', b'"bytes"\n', b'{"n":1}\n', b"NaN\n"]),
         (
             "text/event-stream",
-            [b"data: a\n\n", b"data: two\ndata: lines\n\n", b"data: bytes\n\n", b'data: {"n":1}\n\n', b"data: NaN\n\n"],
+            [
+                b'data: "a"\n\n',
+                b'data: "two\\nlines"\n\n',
+                b'data: "bytes"\n\n',
+                b'data: {"n":1}\n\n',
+                b"data: null\n\n",
+            ],
         ),
         ("text/plain", [b"a", b"two\nlines", b"bytes", b'{"n":1}\n', b"NaN\n"]),
         ("", [b"a", b"two\nlines", b"bytes", b'{"n":1}\n', b"NaN\n"]),
@@ -23,10 +29,6 @@ PARTS = ["a", "two\nlines", b"bytes", {"n": 1}, math.nan]
 )
 def test_each_part_has_its_media_type_s_form(kind, expected):
     assert list(encode(iter(PARTS), kind)) == expected
-
-
-def test_an_empty_text_is_an_event_too():
-    assert list(encode(iter([""]), "text/event-stream")) == [b"data: \n\n"]
 
 
 def test_a_part_is_made_when_it_is_asked_for():
