@@ -33,6 +33,7 @@ class ModelService:
         self.model_name = manifest.model.name
         self.model_version = manifest.model.version
         self.platform = manifest.runtime.name
+        self.style = manifest.handler.style if manifest.handler is not None else ""
         self.contract: Contract = pipeline.contract
         self.takes_raw = pipeline.wants == "raw"
         self.streams = getattr(pipeline, "streams", False)
