@@ -25,12 +25,13 @@ def test_it_is_valid(model):
 
 def test_it_has_every_route_and_no_other(model):
     described = {(method.upper(), path) for path, methods in document(model)["paths"].items() for method in methods}
-    assert described == {(route.method, route.path) for one in server(model).protocols for route in one.routes}
+    routes = {(route.method, route.path) for one in server(model).protocols for route in one.routes}
+    assert described == {(method, path) for method, path in routes if method != "GRPC"}
 
 
 def test_every_get_that_it_describes_answers_as_it_says(model):
     for path, methods in document(model)["paths"].items():
-        if "get" in methods:
+        if "get" in methods and "200" in methods["get"]["responses"]:
             target = path
             for parameter in methods["get"].get("parameters", ()):
                 target = target.replace(f"{{{parameter['name']}}}", parameter["schema"]["enum"][0])
