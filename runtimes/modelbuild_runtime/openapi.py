@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, Mapping, Sequence
+from typing import Any, Dict, Iterable, Mapping, Sequence, Tuple
 
 from modelbuild_runtime import schema
+from modelbuild_runtime.answers.answer import offers
+from modelbuild_runtime.http import media_type
 from modelbuild_runtime.protocols import Protocol, Route, Service
 
 PROBLEM = "application/problem+json"
@@ -61,13 +63,51 @@ def json_body(body: Mapping[str, Any], description: str = "Success") -> Dict[str
     return {"description": description, "content": {"application/json": {"schema": dict(body)}}}
 
 
+def offered(service: Service) -> Tuple[str, ...]:
+    """The media types of the answers of POST /predict, and of every route that answers as it does."""
+    return offers(service.contract, streams=service.streams and not service.takes_raw)
+
+
+def questions(service: Service) -> Dict[str, Any]:
+    """The bodies that POST /predict, and every route that takes the same, reads: by media type."""
+    if service.takes_raw:
+        return {"*/*": {"schema": {}}}
+    contract = service.contract
+    examples = {f"example{at}": {"value": example.request} for at, example in enumerate(service.examples(), 1)}
+    form = {"schema": {"$ref": "#/components/schemas/Record"}}
+    content: Dict[str, Any] = {
+        media_type.JSON: {"schema": schema.question(contract)},
+        media_type.MULTIPART: form,
+        media_type.URLENCODED: form,
+        media_type.NPY: {"schema": {"contentMediaType": media_type.NPY}},
+    }
+    if examples:
+        content[media_type.JSON]["examples"] = examples
+    if contract.batched:
+        content[media_type.CSV] = {"schema": {"type": "string"}}
+        content[media_type.JSON_LINES] = {"schema": {"type": "string"}}
+    return content
+
+
+def answers(service: Service) -> Dict[str, Any]:
+    """The response with a prediction in any of the media types that POST /predict answers in."""
+    if service.takes_raw:
+        return {"description": "What the handler answers", "content": {"*/*": {"schema": {}}}}
+    written: Dict[str, Any] = {name: {"schema": {"type": "string"}} for name in offered(service)}
+    written[media_type.JSON] = {"schema": schema.answer(service.contract)}
+    written[media_type.NPY] = {"schema": {"contentMediaType": media_type.NPY}}
+    return {"description": "The prediction", "content": written}
+
+
 def _operation(service: Service, protocol: Protocol, route: Route) -> Dict[str, Any]:
     known = {"model": service.model_name, "version": service.model_version}
+    said = {parameter["name"] for parameter in route.operation.get("parameters", ()) if parameter["in"] == "path"}
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "enum": [known[name]]}}
         if name in known
         else {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PLACEHOLDER.findall(route.path)
+        if name not in said
     ]
     operation = {"tags": [protocol.name], "operationId": _identity(protocol, route), **route.operation}
     if parameters:

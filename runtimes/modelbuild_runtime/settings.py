@@ -109,6 +109,15 @@ class Settings:
             Name("SCORING_TIMEOUT_MS", 0.001),
         ),
     )
+    slo: float = _setting(
+        0.0, "Seconds after which Clipper's clients get the default output; 0 is the timeout alone.", most=_DAY
+    )
+    default_output: str = _setting(
+        "", "What Clipper's clients get in place of a prediction that is late: JSON or text."
+    )
+    apps: str = _setting(
+        "", "Names that Clipper's clients may call the model, with commas; NAME:bytes where they send base64."
+    )
     grace: float = _setting(25.0, "Seconds that running requests have to finish after SIGTERM.", most=_DAY)
     keep_alive: float = _setting(
         620.0, "Seconds an idle connection is kept; longer than load balancers keep theirs.", least=1, most=_DAY
@@ -124,6 +133,7 @@ class Settings:
     )
     log_format: str = _setting("text", "One line of text or one JSON object a message.", choices=("text", "json"))
     access_log: bool = _setting(False, "Log a line for each request.")
+    page: bool = _setting(True, "Answer browsers at / with a page to try the model.")
 
 
 def variables() -> Dict[str, str]:

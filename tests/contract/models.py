@@ -10,6 +10,8 @@ import numpy as np
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.parts import whole
 from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.handler.mms_context import Context
+from modelbuild_runtime.handler.torchserve import TorchServePipeline
 from modelbuild_runtime.request import Parts, RawAnswer
 from modelbuild_runtime.signature import TensorSpec
 
@@ -138,8 +140,29 @@ def story() -> ColumnsPipeline:
     )
 
 
-MODELS = {"iris": iris, "loan": loan, "picture": picture, "matrix": matrix, "items": items, "raw": raw}
+def mar() -> TorchServePipeline:
+    """A handler of TorchServe that tells what it was given; a body {"raise": ...} makes it fail."""
+
+    def handle(data: list[dict[str, Any]], context: Context) -> list[Any]:
+        return [_told(row, context) for row in data]
+
+    return TorchServePipeline(handle, Context("mar", "/model", {}), streams=True)
+
+
+MODELS = {"iris": iris, "loan": loan, "picture": picture, "matrix": matrix, "items": items, "raw": raw, "mar": mar}
 MODELS["story"] = story
+
+
+def _told(row: dict[str, Any], context: Context) -> Any:
+    body = row.get("body")
+    if isinstance(body, dict) and "raise" in body:
+        raise {"ValueError": ValueError, "MemoryError": MemoryError}[body["raise"]]("a secret of the handler")
+    if isinstance(body, dict) and "parts" in body:
+        for part in body["parts"]:
+            context.give({0: part})
+        return "."
+    told = {name: context.get_request_header(0, name) for name in ("explain", "url_path")}
+    return {"given": {name: repr(value) for name, value in row.items()}, **told}
 
 
 def _words(prompt: Any, parameters: Mapping[str, Any] | None) -> Iterator[str]:

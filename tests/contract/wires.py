@@ -8,6 +8,7 @@ from typing import Any
 
 from contract.models import MODELS
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.handler.torchserve import TorchServePipeline
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.manifest import Example
 from modelbuild_runtime.openapi import document
@@ -27,10 +28,13 @@ EXAMPLES = {"iris": {"x": [1, 2, 3, 4]}, "loan": {"age": 40, "income": 100, "job
 class Service:
     """What protocols are told of one of ``MODELS``."""
 
+    page = True
+
     def __init__(self, name: str, pipeline: Pipeline, *, ready: bool, environment: Mapping[str, str]) -> None:
         self.model_name = name
         self.model_version = "1"
         self.platform = "onnx"
+        self.style = "torchserve" if isinstance(pipeline, TorchServePipeline) else ""
         self.contract = pipeline.contract
         self.takes_raw = pipeline.wants == "raw"
         self.streams = getattr(pipeline, "streams", False)
@@ -40,8 +44,14 @@ class Service:
         self.max_batch_size = 64
         self.environment = environment
         self.models: Models | None = None
+        self.slo = 0.0
+        self.default_output = "-1"
+        self.apps = "hello, pictures:bytes"
         self.protocols: list[Protocol] = []
         self._ready = ready
+
+    def now(self) -> float:
+        return 0.0  # no golden may hang on how long it took
 
     def live(self) -> bool:
         return self._ready

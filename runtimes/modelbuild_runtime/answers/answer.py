@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -31,15 +31,16 @@ class AnswerWriter:
         self._named = named
         self._tokens = tokens
 
-    def write(self, wire: Wire, response: Response) -> HttpResponse:
-        """The response in the media type and the shape that were chosen when the question was read.
+    def write(self, wire: Optional[Wire], response: Response) -> HttpResponse:
+        """The response in the media type and the shape that were chosen when the question was read; a handler that
+        decodes by itself encodes by itself too, and there is no ``wire`` then.
 
         Raises:
             ServerError: that media type cannot hold it.
         """
         if response.raw is not None:
             return HttpResponse(response.status, response.raw, response.content_type, response.headers)
-        if response.parts is not None:
+        if response.parts is not None or wire is None:
             return parts.answer(response, wire.media.name if wire else "")
         kind = wire.media.name
         if kind == media_type.JSON:

@@ -15,7 +15,6 @@ from modelbuild_runtime.request import Response
 STREAMED = (media_type.JSON_LINES, media_type.EVENT_STREAM)
 """The media types that parts have a form in; in any other, text and bytes go out one after the other."""
 EVENTS_TYPE = f"{media_type.EVENT_STREAM}; charset=utf-8"
-_BYTES = "application/octet-stream"
 
 
 def answer(response: Response, kind: str) -> HttpResponse:
@@ -23,7 +22,7 @@ def answer(response: Response, kind: str) -> HttpResponse:
     parts: Iterator[Any] = response.parts or iter(())
     if response.content_type:
         return HttpResponse(response.status, b"", response.content_type, response.headers, encode(parts, ""))
-    content_type = EVENTS_TYPE if kind == media_type.EVENT_STREAM else kind or _BYTES
+    content_type = EVENTS_TYPE if kind == media_type.EVENT_STREAM else kind or media_type.BYTES
     headers = (*response.headers, ("cache-control", "no-cache"))
     return HttpResponse(response.status, b"", content_type, headers, encode(parts, kind))
 

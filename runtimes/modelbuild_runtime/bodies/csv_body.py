@@ -24,7 +24,7 @@ class Table(NamedTuple):
     header: bool
 
 
-def read(body: Union[bytes, bytearray], contract: Contract, header: str = "") -> Table:
+def read(body: Union[bytes, bytearray], contract: Contract, header: str = "", *, separator: str = ",") -> Table:
     """Read a table. ``header`` is present, absent, or "": present if the first line says just the contract's names.
 
     Raises:
@@ -32,13 +32,13 @@ def read(body: Union[bytes, bytearray], contract: Contract, header: str = "") ->
     """
     if header not in ("", "present", "absent"):
         raise InvalidInput(f"the Content-Type says header={header!r}: it may be present or absent", field="header")
-    plain = _plain_numbers(body, contract) if header != "present" else None
+    plain = _plain_numbers(body, contract) if header != "present" and separator == "," else None
     if plain is not None:
         return Table(plain, header=False)
-    lines = _lines(body)
+    lines = cells(body, separator)
     names = [text.strip() for text in lines[0]]
     known = [spec.name for spec in contract.inputs]
-    headed = header == "present" or (not header and _names_columns(names, contract))
+    headed = header == "present" or (not header and names_columns(names, contract))
     if headed:
         lines = lines[1:]
     if not lines:
@@ -70,7 +70,7 @@ def has_header(start: Union[bytes, bytearray], contract: Contract) -> bool:
         names = next(csv.reader([line.decode("utf-8-sig")], strict=True), [])
     except (UnicodeDecodeError, csv.Error):
         return False
-    return _names_columns([name.strip() for name in names], contract)
+    return names_columns([name.strip() for name in names], contract)
 
 
 def _plain_numbers(body: Union[bytes, bytearray], contract: Contract) -> Optional[Columns]:
@@ -87,11 +87,16 @@ def _plain_numbers(body: Union[bytes, bytearray], contract: Contract) -> Optiona
     return Columns({spec.name: Tensor(spec.datatype, _row_shape(spec, *shape), flat)})
 
 
-def _lines(body: Union[bytes, bytearray]) -> List[List[str]]:
+def cells(body: Union[bytes, bytearray], separator: str = ",") -> List[List[str]]:
+    """The cells of every line that is not empty; at least one line.
+
+    Raises:
+        InvalidInput: it is not CSV, not UTF-8, or empty.
+    """
     try:
         text = bytes(body).decode("utf-8-sig")
         csv.field_size_limit(MAX_CELL)
-        lines = [line for line in csv.reader(StringIO(text, newline=""), strict=True) if line]
+        lines = [line for line in csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True) if line]
     except UnicodeDecodeError as error:
         raise InvalidInput("the CSV is not UTF-8") from error
     except csv.Error as error:
@@ -113,7 +118,7 @@ def _check_widths(lines: Sequence[List[str]], width: int, first: int) -> None:
             )
 
 
-def _names_columns(names: Sequence[str], contract: Contract) -> bool:
+def names_columns(names: Sequence[str], contract: Contract) -> bool:
     """Whether a line says just the contract's names, of which those may be missing that may be left out."""
     required = [spec.name for spec in contract.inputs if not spec.optional]
     return bool(contract.inputs) and set(required) <= set(names) <= {spec.name for spec in contract.inputs}

@@ -47,7 +47,13 @@ class ScoringBody:
         if self._open and any(key in value for key in LLM_KEYS):
             return Question(Rows([value]), RECORD)
         payload, form = self._payload(value)
-        return Question(payload, form, _parameters(value))
+        return Question(payload, form, parameters(value))
+
+    def data(self, value: Any, field: str) -> Payload:
+        """What Azure ML puts around a model of MLflow: a frame in the orientation "split", or inputs."""
+        if isinstance(value, dict) and "data" in value and value.keys() <= {"columns", "index", "data"}:
+            return frames.split(value, self._contract, field)
+        return self._inputs(value)
 
     def _payload(self, value: Mapping[str, Any]) -> Tuple[Payload, str]:
         found = [key for key in KEYS if key in value]
@@ -82,7 +88,7 @@ class ScoringBody:
         return self._json.columns(data)
 
 
-def _parameters(value: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
+def parameters(value: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
     """``params``, or as the containers of Hugging Face on SageMaker call them, ``parameters``."""
     for key in ("params", "parameters"):
         found = value.get(key)

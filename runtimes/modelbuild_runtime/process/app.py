@@ -110,7 +110,7 @@ class Application:
         match = head.match
         identity = self._ids.of(head.request_id)
         http = HttpRequest(head.method, match.path, match.query, head.headers, b"", {}, identity, monotonic())
-        owner = match.routes[0].protocol if match.routes else match.owner
+        owner = match.routes[-1].protocol if match.routes else match.owner  # who takes the rest
         exchange = Exchange(self, connection, http, identity, http.received, False, "1.1", False, owner, self._served)
         connection.pending.append(exchange)
         self.refuse(exchange, error)

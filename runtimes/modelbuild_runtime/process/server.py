@@ -148,6 +148,7 @@ class Server:
     def _start(self, model: Model) -> Running:
         """A further model."""
         batcher = self._batch(model)
+        model.service.models = self._model.service.models if self._model is not None else None
         served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume)
 
         def close() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 from typing import Protocol as Interface
 
@@ -32,6 +33,7 @@ class ModelService:
         self.model_name = manifest.model.name
         self.model_version = manifest.model.version
         self.platform = manifest.runtime.name
+        self.style = manifest.handler.style if manifest.handler is not None else ""
         self.contract: Contract = pipeline.contract
         self.takes_raw = pipeline.wants == "raw"
         self.streams = getattr(pipeline, "streams", False)
@@ -41,10 +43,18 @@ class ModelService:
         self.max_batch_size = settings.max_batch_size
         self.environment = environment
         self.models: Optional[Models] = None
+        self.slo = settings.slo
+        self.default_output = settings.default_output
+        self.apps = settings.apps
+        self.page = settings.page
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
         self._examples = manifest.examples
         self._signature = manifest.signature
+
+    def now(self) -> float:
+        """The clock by which requests are received."""
+        return monotonic()
 
     def live(self) -> bool:
         """The event loop turns, or nobody could ask."""

@@ -63,6 +63,7 @@ class Service(Interface):
     model_name: str
     model_version: str
     platform: str  # the runtime's name, "onnx"
+    style: str  # of the handler: "functions", "torchserve" or "sagemaker", empty without one
     contract: Contract
     takes_raw: bool  # the handler decodes bodies by itself
     streams: bool  # the handler answers in parts where a request asks for that
@@ -72,7 +73,12 @@ class Service(Interface):
     max_batch_size: int  # rows that one prediction of the model takes at most
     environment: Mapping[str, str]
     models: Optional[Models]  # None where models cannot be loaded while the server runs
+    slo: float  # seconds that an application of Clipper waits, 0 for no limit of its own
+    default_output: str  # what such an application gets instead
+    apps: str  # the names of such applications, beside the model's
+    page: bool  # a browser that asks for / gets a page
 
+    def now(self) -> float: ...  # the clock of ``HttpRequest.received``
     def live(self) -> bool: ...
     def ready(self) -> bool: ...
     def metrics(self) -> bytes: ...  # Prometheus text format 0.0.4
@@ -100,7 +106,9 @@ Endpoint = Union[Prediction, Task, Callable[[HttpRequest], HttpResponse]]
 
 
 class Route(NamedTuple):
-    """``path`` may hold placeholders: "/v2/models/{model}/infer". ``operation`` is its OpenAPI 3.1 operation. ``many``,
+    """``path`` may hold placeholders: "/v2/models/{model}/infer", and at its end one for all segments that are left:
+    "/files/{path*}". ``operation`` is its OpenAPI 3.1 operation, empty where the route is promised to nobody. ``spare``
+    is true for a path that the environment chose: the route is there unless another protocol's has that path. ``many``,
     of gRPC: the client sends a stream of messages, each of which is a request; they are answered in their order.
     """
 
@@ -109,12 +117,14 @@ class Route(NamedTuple):
     endpoint: Endpoint
     when: Optional[Callable[[HttpRequest], bool]] = None
     operation: Mapping[str, Any] = {}
+    spare: bool = False
     many: bool = False
 
 
 class Protocol(NamedTuple):
     """``error`` puts any error of these routes into the protocol's own shape and status. ``listener`` is empty for what
-    clients ask, "management" for what only operators may, on a port of its own.
+    clients ask, "management" for what only operators may, on a port of its own. ``prefixes`` are first segments of
+    paths without a route here that are the protocol's all the same: it says in its own shape that they are not there.
     """
 
     name: str
@@ -122,3 +132,4 @@ class Protocol(NamedTuple):
     routes: Sequence[Route]
     error: Callable[[HttpRequest, ServerError], HttpResponse]
     listener: str = ""
+    prefixes: Sequence[str] = ()

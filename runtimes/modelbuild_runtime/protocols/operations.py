@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping
 
 import msgspec
 
 from modelbuild_runtime import openapi
 from modelbuild_runtime.errors import NotReady
+from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.protocols import Protocol, Route, Service
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.page.page import Page
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LINKS = {
@@ -21,6 +26,8 @@ LINKS = {
     "metrics": "/metrics",
 }
 
+_VARY = (("Vary", "Accept"),)
+
 Answer = Callable[[HttpRequest], HttpResponse]
 
 
@@ -28,7 +35,7 @@ def protocol(service: Service) -> Protocol:
     """Routes that belong to the server as such."""
     ready = _ready(service)
     routes = (
-        Route("GET", "/", _index(service), operation=_said("What is served here")),
+        Route("GET", "/", _index(service), operation=_indexed(service)),
         Route("GET", "/contract", _contract(service), operation=_said("What the model takes and gives, with examples")),
         Route("GET", "/health", ready, operation=_checked("Ready to predict")),
         Route("GET", "/health/ready", ready, operation=_checked("Ready to predict")),
@@ -46,7 +53,27 @@ _LARGEST = 1_000_000
 
 def _index(service: Service) -> Answer:
     body = {"name": service.model_name, "version": service.model_version, "status": "alive", "links": LINKS}
-    return _constant(body)
+    facts = HttpResponse(200, msgspec.json.encode(body), headers=_VARY)
+    page = _page(service)
+
+    def answer(http: HttpRequest) -> HttpResponse:
+        wanted = media_type.choose(http.headers.get(b"accept", b""), (media_type.JSON, media_type.HTML))
+        html = service.page and wanted is not None and wanted.name == media_type.HTML
+        return page().answer(http) if html else facts
+
+    return answer
+
+
+def _page(service: Service) -> Callable[[], Page]:
+    """The page, made when a browser first asks for it, and kept."""
+
+    @lru_cache(maxsize=1)
+    def made() -> Page:
+        from modelbuild_runtime.page.page import make_page
+
+        return make_page(service)
+
+    return made
 
 
 def _contract(service: Service) -> Answer:
@@ -90,13 +117,11 @@ def _openapi(service: Service) -> Answer:
     return answer
 
 
-def _constant(body: Any) -> Answer:
-    encoded = msgspec.json.encode(body)
-
-    def answer(_http: HttpRequest) -> HttpResponse:
-        return HttpResponse(200, encoded)
-
-    return answer
+def _indexed(service: Service) -> Mapping[str, Any]:
+    said = _said("What is served here")
+    if service.page:
+        said["responses"]["200"]["content"][media_type.HTML] = {"schema": {"type": "string"}}
+    return said
 
 
 def _said(summary: str) -> Mapping[str, Any]:

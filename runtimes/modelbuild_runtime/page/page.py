@@ -1,0 +1,99 @@
+"""The page as responses: style, script and what the model takes and gives are all in it.
+
+The content-security policy names style and script by their hashes. What comes from the model can be neither: it stands
+in a block of data and in the title, escaped, and the script makes text of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import re
+from pathlib import Path
+from typing import Any, Dict, NamedTuple
+
+import msgspec
+
+from modelbuild_runtime import schema
+from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.protocols import Service
+
+HERE = Path(__file__).parent
+TYPE = "text/html; charset=utf-8"
+SCRIPTS = ("values.js", "form.js", "snippets.js", "answer.js", "page.js")
+"""One module in the browser, so that the order matters."""
+
+_SLOT = re.compile(r"\{\{(\w+)\}\}")
+_UNSEEN = re.compile(r"^ *//.*\n|^ +", re.MULTILINE)
+_IN_HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+
+
+class Page(NamedTuple):
+    """The page for one model, as it is and packed, for browsers, which all unpack it."""
+
+    plain: HttpResponse
+    packed: HttpResponse
+
+    def answer(self, http: HttpRequest) -> HttpResponse:
+        """The one that the client can read."""
+        accepted = http.headers.get(b"accept-encoding", b"").strip()
+        return self.packed if accepted and media_type.choose(accepted, ("gzip",)) else self.plain
+
+
+def make_page(service: Service) -> Page:
+    """Put the page together."""
+    style = _source("page.css")
+    script = "".join(map(_source, SCRIPTS))
+    content = {"title": html.escape(service.model_name), "style": style, "script": script, "data": _data(service)}
+    body = _SLOT.sub(lambda slot: content[slot[1]], _source("page.html"))
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    headers = (
+        ("Content-Security-Policy", policy),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cache-Control", "no-cache"),
+        ("Vary", "Accept, Accept-Encoding"),
+    )
+    packed = gzip.compress(body.encode(), mtime=0)
+    return Page(
+        HttpResponse(200, body.encode(), TYPE, headers),
+        HttpResponse(200, packed, TYPE, (*headers, ("Content-Encoding", "gzip"))),
+    )
+
+
+def _source(name: str) -> str:
+    """A file without what only its readers need: comments of whole lines, and indentation."""
+    return _UNSEEN.sub("", (HERE / name).read_text(encoding="utf-8"))
+
+
+def _data(service: Service) -> str:
+    """What the script is told, in JSON that HTML cannot mistake for markup."""
+    contract = service.contract
+    examples = [
+        {"name": example.name, "request": msgspec.json.encode(example.request).decode()}
+        for example in service.examples()
+    ]
+    told: Dict[str, Any] = {
+        "name": service.model_name,
+        "version": service.model_version,
+        "platform": service.platform,
+        "inputs": contract.inputs,
+        "outputs": contract.outputs,
+        "open": contract.open,
+        "batched": contract.batched,
+        "raw": service.takes_raw,
+        "typed": bool(contract.record),
+        "record": schema.record(contract),
+        "examples": examples,
+    }
+    return re.sub("[<>&]", lambda found: _IN_HTML[found[0]], msgspec.json.encode(told).decode())
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
