@@ -31,6 +31,10 @@ TOLD_AS_TEXT = {("mlflow", errors.UnsupportedMediaType)}
 every_protocol = pytest.mark.parametrize("name", names())
 
 
+def speaks_only_grpc(name: str) -> bool:
+    return all(route.method == "GRPC" for route in spoken(name).routes)
+
+
 def spoken(name: str, model: str = "iris") -> protocols.Protocol:
     return next(protocol for protocol in server(model).protocols if protocol.name == name)
 
@@ -68,6 +72,8 @@ def test_every_route_that_predicts_has_a_golden(name):
 @every_protocol
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
 def test_an_error_is_json_with_a_fitting_status(name, error):
+    if speaks_only_grpc(name):
+        pytest.skip("no HTTP")
     http = HttpRequest("POST", "/", "", {}, b"", {}, "an-id")
     response = spoken(name).error(http, error("the message", field="a field", retry_after=2))
     assert response.status >= 400
@@ -80,11 +86,24 @@ def test_an_error_is_json_with_a_fitting_status(name, error):
 
 
 @every_protocol
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_an_error_of_grpc_is_a_code_and_a_message(name, error):
+    for route in spoken(name).routes:
+        if route.method == "GRPC" and not route.many:  # an error may be one of many answers
+            http = HttpRequest("GRPC", route.path, "", {}, b"", {}, "an-id")
+            response = spoken(name).error(http, error("the message", field="a field", retry_after=2))
+            told = dict(response.headers)
+            assert response.content_type == "application/grpc"
+            assert 1 <= int(told["grpc-status"]) <= 16
+            assert "the message" in told["grpc-message"]
+
+
+@every_protocol
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_a_server_that_is_not_ready_says_so(name, model):
     waiting = Server(model, ready=False)
     for route in next(protocol for protocol in waiting.protocols if protocol.name == name).routes:
-        if re.search(r"ready|health$|startup|ping", route.path):
+        if route.method != "GRPC" and re.search(r"ready|health$|startup|ping", route.path):
             target = route.path.replace("{model}", model).replace("{version}", "1")
             assert waiting.ask(route.method, target).status == 503, route.path
             assert server(model).ask(route.method, target).status == 200, route.path
