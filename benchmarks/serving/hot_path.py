@@ -102,9 +102,11 @@ class Server:
         self.app = Application(settings, router)
         self.turns = Turns()
         limits = {"max_rows": settings.max_batch_size, "max_waiting": settings.queue, "timeout": settings.timeout}
-        batcher = Batcher(self.dataplane.run, self.app.metrics, Steady(), self.turns, **limits)
+        observer = self.app.metrics.of("w1")
+        observer.marks = pipeline.marks
+        batcher = Batcher(self.dataplane.run, observer, Steady(), self.turns, **limits)
         self.queue = Held() if hold else batcher
-        self.app.open(router, self.dataplane, self.queue)
+        self.app.open(router, self.dataplane, self.queue, "w1")
 
     def connect(self, count):
         connections = [Connection(self.app) for _ in range(count)]

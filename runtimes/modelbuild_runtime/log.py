@@ -1,11 +1,13 @@
-"""The log: text or JSON lines on stderr. A request's id stands in each line that is about a request."""
+"""The log: text or JSON lines on stderr. A request's id stands in each line that is about a request, and so does the
+trace that it belongs to; ``fields`` of a line are fields of its object, or name=value behind the text.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
-from typing import Any, Dict, TextIO
+from typing import Any, Dict, Iterator, Mapping, TextIO
 
 import msgspec
 
@@ -14,10 +16,12 @@ logger = logging.getLogger("modelbuild_runtime")
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 """What could begin a line of its own, or speak to a terminal: much of what is logged was said by a client."""
+_SAID = ("method", "path", "status")
+"""Fields that the message of the access log begins with."""
 
 
 class TextFormatter(logging.Formatter):
-    """``2026-01-31T12:00:00.123Z INFO message [request id]``."""
+    """``2026-01-31T12:00:00.123Z INFO message name=value [request id]``."""
 
     converter = staticmethod(time.gmtime)  # times in UTC
 
@@ -25,7 +29,9 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the standard library's name
-        text = super().formatMessage(record).translate(_ESCAPED)
+        text = super().formatMessage(record)
+        said = {name: value for name, value in _fields(record).items() if name not in _SAID}
+        text = " ".join((text, *_pairs(said))).translate(_ESCAPED)
         request = getattr(record, "request", "")
         return f"{text} [{request}]" if request else text
 
@@ -43,7 +49,8 @@ class JsonFormatter(logging.Formatter):
         }
         request = getattr(record, "request", "")
         if request:
-            line["request_id"] = request
+            line["request_id"] = str(request)
+        line.update(_fields(record))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()
@@ -55,3 +62,26 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logger.setLevel(level.upper())
+
+
+def _fields(record: logging.LogRecord) -> Dict[str, Any]:
+    """What a line says by name: its own fields, and the trace that its request belongs to."""
+    fields: Dict[str, Any] = dict(getattr(record, "fields", ()))
+    trace = getattr(getattr(record, "request", None), "trace", None)
+    if trace is not None:
+        fields["trace_id"] = trace.trace_id
+        if trace.span_id:
+            fields["span_id"] = trace.span_id
+    return fields
+
+
+def _pairs(fields: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _pairs({f"{name}.{key}": inner for key, inner in value.items()})
+        elif isinstance(value, float):
+            yield f"{name}={value:.6f}"
+        elif isinstance(value, str) and (not value or " " in value or '"' in value):
+            yield f"{name}={msgspec.json.encode(value).decode()}"
+        else:
+            yield f"{name}={value}"

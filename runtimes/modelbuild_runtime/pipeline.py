@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from pathlib import Path
+from time import monotonic
 from typing import Any, Dict, List, Mapping, Optional, Protocol, Union
 
 import numpy as np
@@ -21,6 +22,7 @@ from modelbuild_runtime.handler.module import import_handler, lend_to_main
 from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
 from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
 from modelbuild_runtime.manifest import Handler, Manifest
+from modelbuild_runtime.metrics.marks import Marks
 from modelbuild_runtime.signature import Signature, TensorSpec
 from modelbuild_runtime.tensor import NUMPY
 
@@ -37,7 +39,7 @@ class Pipeline(Protocol):
     which takes the rows of one request: only rows of equal keys are joined. ``guessed`` is true where the datatypes of
     the contract are what a model of data frames showed, and nobody declared. Where it ``streams``, it has ``stream``,
     which is ``run`` for one row and may return ``Parts``; where it ``explains``, ``explain``, which is ``run`` with an
-    explanation a row.
+    explanation a row. ``marks`` tell its stages apart, where it makes them.
     """
 
     contract: Contract
@@ -65,6 +67,7 @@ class ModelPipeline:
 
     def __init__(self, engine: Engine, signature: Signature) -> None:
         self._predict = engine.predict
+        self.marks = Marks()
         batched = row_counted(engine, signature)
         self.contract = Contract(signature.inputs, signature.outputs, open=not signature.inputs, batched=batched)
         self.batchable = batched
@@ -82,7 +85,10 @@ class ModelPipeline:
     ) -> Dict[str, np.ndarray]:
         if self.contract.batched and any(array.shape[:1] == (0,) for array in inputs.values()):
             return empty(self.contract)
-        return self._predict(inputs)
+        self.marks.began = monotonic()
+        outputs = self._predict(inputs)
+        self.marks.ended = monotonic()
+        return outputs
 
 
 def load_pipeline(manifest: Manifest, root: Path, threads: int = 1) -> Pipeline:

@@ -49,6 +49,22 @@ def test_json_has_one_object_a_line():
     assert "ValueError: why" in second["exception"]
 
 
+def logged(style, **extra):
+    stream = io.StringIO()
+    log.configure("info", style, stream)
+    logging.getLogger("modelbuild_runtime.access").info("GET %s 200", "/a", extra=extra)
+    (line,) = stream.getvalue().splitlines()
+    return line
+
+
+def test_fields_of_a_line():
+    fields = {"path": "/a", "seconds": 0.5, "model": "my model", "stages": {"queue": 0.0001}, "rows": 2}
+    text = logged("text", request="abc", fields=fields)
+    assert text.endswith('INFO GET /a 200 seconds=0.500000 model="my model" stages.queue=0.000100 rows=2 [abc]')
+    found = json.loads(logged("json", request="abc", fields=fields))
+    assert {name: found[name] for name in fields} == fields
+
+
 def test_what_a_client_says_begins_no_line_of_its_own_and_speaks_to_no_terminal():
     stream = io.StringIO()
     log.configure("info", "text", stream)

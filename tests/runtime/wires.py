@@ -83,7 +83,7 @@ class Client:
         router = Router([fake_protocol(*routes)])
         self.app = Application(Settings(**settings), router)
         self.queue = Held(dataplane)
-        self.app.open(router, dataplane, self.queue if hold else Immediate(dataplane))
+        self.app.open(router, dataplane, self.queue if hold else Immediate(dataplane), "m")
         self._connect()
 
     def _connect(self) -> None:

@@ -49,6 +49,7 @@ class Job(Protocol):
     deadline: float
     queued: float
     cancelled: bool
+    ran: Any  # the observer's
 
     def again(self) -> Request: ...  # decoded anew, for a second run
     def answer(self, response: Response) -> None: ...
@@ -95,6 +96,11 @@ class Batcher:
     def waiting(self) -> int:
         """Jobs in the queue."""
         return len(self._waiting)
+
+    @property
+    def age(self) -> float:
+        """Seconds for which the oldest job in the queue has waited."""
+        return monotonic() - self._waiting[0].queued if self._waiting else 0.0
 
     @property
     def idle(self) -> bool:

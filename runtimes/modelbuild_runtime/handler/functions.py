@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from pathlib import Path
+from time import monotonic
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Union
 
@@ -20,6 +21,7 @@ from modelbuild_runtime.handler.explaining import explained, of_features
 from modelbuild_runtime.handler.leave import Leave, leave
 from modelbuild_runtime.handler.shaping import Shaper
 from modelbuild_runtime.handler.streaming import Generate, StreamingPipeline, check, yields
+from modelbuild_runtime.metrics.marks import Marks
 from modelbuild_runtime.signature import Signature
 
 Parts = Optional[Mapping[str, Any]]
@@ -89,6 +91,7 @@ class FunctionsPipeline:
         self._predict = predict
         self._leave = end
         self._explain = explain
+        self.marks = Marks()
         self.explains = explain is not None
         self.contract = Contract(start.inputs, end.outputs, start.open, end.batched, start.schema)
         self.batchable = end.batched
@@ -98,7 +101,10 @@ class FunctionsPipeline:
         if not count:
             return []
         taken = self._entry.enter(inputs)
-        outputs = self._predict(self._features(taken, parameters), parameters)
+        features = self._features(taken, parameters)
+        self.marks.began = monotonic()
+        outputs = self._predict(features, parameters)
+        self.marks.ended = monotonic()
         return self._leave.answer(outputs, taken, count, parameters)
 
     def explain(self, inputs: Any, parameters: Parts = None) -> List[Any]:
@@ -106,7 +112,10 @@ class FunctionsPipeline:
         if not count or self._explain is None:
             return []
         features = self._features(self._entry.enter(inputs), parameters)
-        return explained(self._explain(features, parameters), count)
+        self.marks.began = monotonic()
+        found = self._explain(features, parameters)
+        self.marks.ended = monotonic()
+        return explained(found, count)
 
 
 def functions_pipeline(

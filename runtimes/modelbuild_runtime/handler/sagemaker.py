@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic
 from types import ModuleType
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -16,6 +17,7 @@ from modelbuild_runtime.handler.functions import Model
 from modelbuild_runtime.handler.mms_context import Context
 from modelbuild_runtime.handler.shaping import Shaper
 from modelbuild_runtime.manifest import Manifest
+from modelbuild_runtime.metrics.marks import Marks
 from modelbuild_runtime.request import Parts, RawAnswer, RawItem
 
 STEPS = ("input_fn", "predict_fn", "output_fn")
@@ -25,11 +27,13 @@ ARITY = {"model_fn": 1, "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transfo
 class Functions(NamedTuple):
     """``transform`` takes the model, a body, its content type and what is accepted; it returns a body and its type.
     ``context`` is what functions that take one more argument get: the request's headers, and those of the answer.
+    ``marks`` are made around predict_fn.
     """
 
     model: Any
     transform: Callable[[Any, Any, str, str], Any]
     context: Context
+    marks: Marks
 
 
 class SageMakerPipeline:
@@ -41,6 +45,7 @@ class SageMakerPipeline:
 
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
+        self.marks = functions.marks
         self.contract = Contract(open=True, batched=False)
 
     def convert(self, items: List[Any]) -> List[Any]:
@@ -77,7 +82,7 @@ class SageMakerPipeline:
         """The answer with its body as the handler made it."""
         content_type = item.content_type or bodies.JSON
         accept = item.accept if item.accept not in {"", "*/*"} else bodies.JSON
-        model, transform, context = self._functions
+        model, transform, context, _ = self._functions
         context.begin([item])
         try:
             result = transform(model, _body(item, content_type), content_type, accept)
@@ -112,7 +117,8 @@ def sagemaker_pipeline(
         raise
     except Exception as error:
         raise LoadError(f"model_fn of the handler failed: {type(error).__name__}: {error}") from error
-    return SageMakerPipeline(Functions(model, _transform(found, predict, context), context))
+    marks = Marks()
+    return SageMakerPipeline(Functions(model, _transform(found, predict, context, marks), context, marks))
 
 
 Function = Callable[..., Any]
@@ -152,7 +158,7 @@ def _predict(data: Any, model: Any) -> Any:
 
 
 def _transform(
-    found: Mapping[str, Function], predict: Callable[[Any, Any], Any], context: Context
+    found: Mapping[str, Function], predict: Callable[[Any, Any], Any], context: Context, marks: Marks
 ) -> Callable[[Any, Any, str, str], Any]:
     if "transform_fn" in found:
         whole = found["transform_fn"]
@@ -162,7 +168,11 @@ def _transform(
     write: Function = found.get("output_fn", lambda prediction, accept, _context: bodies.write(prediction, accept))
 
     def transform(model: Any, body: Any, content_type: str, accept: str) -> Any:
-        return write(call(read(body, content_type, context), model, context), accept, context)
+        data = read(body, content_type, context)
+        marks.began = monotonic()
+        prediction = call(data, model, context)
+        marks.ended = monotonic()
+        return write(prediction, accept, context)
 
     return transform
 

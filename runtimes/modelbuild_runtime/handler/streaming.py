@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from time import monotonic
 from typing import Any, Callable, Iterator, List, Mapping, Optional
 
 import numpy as np
@@ -13,6 +14,7 @@ from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.handler.annotations import Takes
 from modelbuild_runtime.handler.answers import plain
 from modelbuild_runtime.handler.entry import Entry
+from modelbuild_runtime.metrics.marks import Marks
 from modelbuild_runtime.request import Parts
 from modelbuild_runtime.signature import TensorSpec
 
@@ -37,15 +39,20 @@ class StreamingPipeline:
         self._enter = start.enter
         self._features = features
         self._generate = generate
+        self.marks = Marks()
         outputs = (TensorSpec("output", "BYTES", (-1,)),)
         self.contract = Contract(start.inputs, outputs, start.open, batched=True, record=start.schema)
 
     def run(self, inputs: Any, parameters: Parameters = None) -> List[Any]:
         features = self._features(self._enter(inputs), parameters)
-        return plain([whole(self._generate(item, parameters)) for item in features])
+        self.marks.began = monotonic()
+        found = [whole(self._generate(item, parameters)) for item in features]
+        self.marks.ended = monotonic()
+        return plain(found)
 
     def stream(self, inputs: List[Any], parameters: Parameters = None) -> Parts:
         (item,) = self._features(self._enter(inputs), parameters)
+        self.marks.began = monotonic()
         return Parts(_plain(self._generate(item, parameters)))
 
 

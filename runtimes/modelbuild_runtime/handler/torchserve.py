@@ -10,6 +10,7 @@ import sys
 import threading
 from itertools import chain
 from pathlib import Path
+from time import monotonic
 from types import ModuleType
 from typing import Any, Callable, Dict, Generator, Iterator, List, Mapping, Optional, Sequence, Union
 
@@ -22,6 +23,7 @@ from modelbuild_runtime.handler.folders import together
 from modelbuild_runtime.handler.mms_context import Context, field_types
 from modelbuild_runtime.handler.pushed_parts import Pushed
 from modelbuild_runtime.manifest import Manifest
+from modelbuild_runtime.metrics.marks import Marks
 from modelbuild_runtime.request import Parts, RawAnswer, RawItem
 
 FOREIGN = Path(__file__).parent / "foreign"
@@ -58,6 +60,7 @@ class TorchServePipeline:
         self.streams = streams
         self.contract = Contract(open=True, batched=False)
         self.batchable = batch_size > 1
+        self.marks = Marks()
 
     def convert(self, items: List[Any]) -> List[Any]:
         return items
@@ -107,10 +110,13 @@ class TorchServePipeline:
         context.begin(items)
         if take is not None:
             context.request_processor[0].take = take
+        data = [decoded(item) if self._decodes else _bytes(item) for item in items]
+        self.marks.began = monotonic()
         try:
-            results = self._handle([decoded(item) if self._decodes else _bytes(item) for item in items], context)
+            results = self._handle(data, context)
         except Exception as error:
             raise _as_told(error) from error
+        self.marks.ended = monotonic()
         if not isinstance(results, (list, tuple)):
             raise _no_answer(
                 "Invalid model predict output", f"handle returned a {type(results).__name__}, not a list of answers"

@@ -47,6 +47,8 @@ class Exchange(msgspec.Struct, eq=False):
     key: Any = None
     deadline: float = 0.0
     queued: float = 0.0
+    ran: Any = None
+    encoding: float = 0.0  # when that began, where requests are described one by one
 
     def again(self) -> Request:
         """The request decoded anew: what was decoded before may have been changed by the handler."""

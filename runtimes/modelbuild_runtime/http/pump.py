@@ -45,6 +45,7 @@ class PartJob(msgspec.Struct, eq=False):
     deadline: float = 0.0
     queued: float = 0.0
     cancelled: bool = False
+    ran: Any = None
 
     def again(self) -> Request:
         return self.request

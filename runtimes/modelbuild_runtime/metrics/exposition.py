@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping, Sequence, Tuple
+from typing import Any, Iterable, Iterator, Mapping, Sequence, Tuple
 
 from modelbuild_runtime.metrics.histogram import Histogram
 from modelbuild_runtime.metrics.metrics import Metrics
 
-Gauge = Tuple[str, str, float]
-"""Name, help and value."""
+GAUGES = {
+    "ready": "1 while predictions are answered.",
+    "in_flight": "Requests that have no response yet.",
+    "waiting": "Requests in the queue.",
+    "queue_age_seconds": "How long the oldest request in the queue has waited.",
+    "connections": "Open connections.",
+    "workers": "Processes that serve.",
+}
+"""Those of which each has one; those of ``OF_MODELS`` have one a model."""
+OF_MODELS = ("waiting", "queue_age_seconds")
 
 
-def expose(metrics: Metrics, gauges: Sequence[Gauge], model: Mapping[str, str]) -> bytes:
+def expose(metrics: Metrics, model: Mapping[str, str]) -> bytes:
     """All metrics of this process, the process' own included. The library is imported here: it takes 40 ms once."""
     from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 
     registry = CollectorRegistry()
-    registry.register(_Collector(metrics, gauges, model))  # type: ignore[arg-type]  # its families, as objects
+    registry.register(_Collector(metrics, model))  # type: ignore[arg-type]  # its families, as objects
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
@@ -27,44 +35,71 @@ def expose(metrics: Metrics, gauges: Sequence[Gauge], model: Mapping[str, str]) 
 class _Collector:
     """Shaped as the library wants it."""
 
-    def __init__(self, metrics: Metrics, gauges: Sequence[Gauge], model: Mapping[str, str]) -> None:
+    def __init__(self, metrics: Metrics, model: Mapping[str, str]) -> None:
         self._metrics = metrics
-        self._gauges = gauges
         self._model = model
 
     def collect(self) -> Iterator[object]:
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+        from prometheus_client.core import InfoMetricFamily
 
-        metrics = self._metrics
-        requests = CounterMetricFamily("mbuild_requests", "Responses sent.", labels=("protocol", "status"))
-        for (protocol, status), count in sorted(metrics.requests.items()):
-            requests.add_metric((protocol, str(status)), count)
-        yield requests
-        shed = CounterMetricFamily("mbuild_shed", "Requests turned away or given up.", labels=("reason",))
-        for reason, count in metrics.shed_requests.items():
-            shed.add_metric((reason,), count)
-        yield shed
-        predictions = CounterMetricFamily("mbuild_predictions", "Predictions made or failed.", labels=("outcome",))
-        predictions.add_metric(("succeeded",), metrics.succeeded[0])
-        predictions.add_metric(("failed",), metrics.failed[0])
-        yield predictions
+        yield from self._counters()
         yield from self._histograms()
-        for name, text, value in self._gauges:
-            yield GaugeMetricFamily(name, text, value)
+        yield from self._gauges()
         yield InfoMetricFamily("mbuild_model", "What is served.", dict(self._model))
 
+    def _counters(self) -> Iterator[object]:
+        models = sorted(self._metrics.models.items())
+        requests = [((*key[:2], str(key[2])), count) for key, count in sorted(self._metrics.requests.items())]
+        yield _counter("requests", "Responses sent.", ("protocol", "model", "status"), requests)
+        shed = [((name, reason), count) for name, model in models for reason, count in model.shed_requests.items()]
+        yield _counter("shed", "Requests turned away or given up.", ("model", "reason"), shed)
+        cache = [((name, outcome), count) for name, model in models for outcome, count in model.cache.items()]
+        yield _counter("cache", "What the response cache did for requests.", ("model", "outcome"), cache)
+        made = [
+            ((name, outcome), sums[0])
+            for name, model in models
+            for outcome, sums in (("succeeded", model.succeeded), ("failed", model.failed))
+            if name
+        ]
+        yield _counter("predictions", "Predictions made or failed.", ("model", "outcome"), made)
+
     def _histograms(self) -> Iterator[object]:
-        metrics = self._metrics
-        yield _family("mbuild_request_seconds", "From the request's last byte to its response.", {"": metrics.duration})
-        yield _family("mbuild_stage_seconds", "Time by stage.", metrics.stages, "stage")
-        yield _family("mbuild_batch_rows", "Rows of one run of the model.", {"": metrics.batch_rows})
-        yield _family("mbuild_batch_requests", "Requests joined in one run of the model.", {"": metrics.batch_requests})
+        models = [(name, model) for name, model in sorted(self._metrics.models.items()) if name]
+        durations = sorted(self._metrics.durations.items())
+        text = "From the request's last byte to its response."
+        yield _histogram("request_seconds", text, ("protocol", "model"), durations)
+        stages = [((name, stage), found) for name, model in models for stage, found in model.stages.items()]
+        yield _histogram("stage_seconds", "Time by stage.", ("model", "stage"), stages)
+        rows = [((name,), model.batch_rows) for name, model in models]
+        yield _histogram("batch_rows", "Rows of one run of the model.", ("model",), rows)
+        requests = [((name,), model.batch_requests) for name, model in models]
+        yield _histogram("batch_requests", "Requests joined in one run of the model.", ("model",), requests)
+
+    def _gauges(self) -> Iterator[object]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        for name, text in GAUGES.items():
+            labels = ("model",) if name in OF_MODELS else ()
+            family = GaugeMetricFamily(f"mbuild_{name}", text, labels=labels)
+            for (of, model), gauge in sorted(self._metrics.gauges.items()):
+                if of == name:
+                    family.add_metric((model,) if labels else (), gauge.value)
+            yield family
 
 
-def _family(name: str, text: str, histograms: Mapping[str, Histogram], label: str = "") -> object:
+def _counter(name: str, text: str, labels: Sequence[str], samples: Iterable[Tuple[Any, float]]) -> object:
+    from prometheus_client.core import CounterMetricFamily
+
+    family = CounterMetricFamily(f"mbuild_{name}", text, labels=labels)
+    for values, count in samples:
+        family.add_metric(values, count)
+    return family
+
+
+def _histogram(name: str, text: str, labels: Sequence[str], samples: Iterable[Tuple[Any, Histogram]]) -> object:
     from prometheus_client.core import HistogramMetricFamily
 
-    family = HistogramMetricFamily(name, text, labels=(label,) if label else ())
-    for value, histogram in histograms.items():
-        family.add_metric((value,) if label else (), list(histogram.cumulative()), histogram.total)
+    family = HistogramMetricFamily(f"mbuild_{name}", text, labels=labels)
+    for values, histogram in samples:
+        family.add_metric(values, list(histogram.cumulative()), histogram.total)
     return family

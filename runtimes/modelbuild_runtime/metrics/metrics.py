@@ -5,144 +5,115 @@ Workers add up: each leaves its numbers on a board that all can read, so that a 
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import msgspec
 
-from modelbuild_runtime.dataplane.batcher import Job
-from modelbuild_runtime.metrics.histogram import ROWS, Histogram
-from modelbuild_runtime.protocols import Statistics
+from modelbuild_runtime.metrics.histogram import Histogram
+from modelbuild_runtime.metrics.model_metrics import ModelMetrics
 
-STAGES = ("queue", "decode", "predict", "encode")
-_KEPT = 256
-"""Runs that are noted before they are counted."""
+MORE = "(more)"
+"""The label of models beyond those that have one of their own."""
+_MOST_MODELS = 100
+"""Models that have one: each is some hundred numbers to whoever keeps metrics."""
+
+Key = Tuple[str, str]
 
 
-_Run = Tuple[int, int, float, float, float]
-"""Requests, rows, and seconds in the queue, before it and in the model."""
+class Gauge(NamedTuple):
+    """A number of this moment, of one model or of none. Workers' are added, or the largest counts."""
+
+    value: float
+    largest: bool = False
+
+
+class _Line:
+    """Responses of one protocol and model with one status: how many, and where their seconds are counted."""
+
+    __slots__ = ("count", "duration", "sums")
+
+    def __init__(self, duration: Histogram, sums: List[float]) -> None:
+        self.count = 0
+        self.duration = duration
+        self.sums = sums
 
 
 class Metrics:
-    """Counters of one process, or of several added up. Only the event loop's thread writes them."""
+    """Counters of one process, or of several added up. Only the event loop's thread writes them. ``gauges`` are by
+    name and model.
+    """
 
-    def __init__(self) -> None:
-        self.requests: Dict[Tuple[str, int], int] = {}
-        self.duration = Histogram()
-        self._stages: Dict[str, Histogram] = {stage: Histogram() for stage in STAGES}
-        self._batch_rows = Histogram(ROWS)
-        self._batch_requests = Histogram(ROWS)
-        self._noted: List[_Run] = []
-        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0}
-        self.succeeded: List[float] = [0, 0.0]  # how many predictions, and their seconds
-        self.failed: List[float] = [0, 0.0]
-        self.last = 0.0
+    def __init__(self, *, detailed: bool = False) -> None:
+        self.durations: Dict[Key, Histogram] = {}
+        self.models: Dict[str, ModelMetrics] = {}
+        self.gauges: Dict[Key, Gauge] = {}
+        self._detailed = detailed
+        self._lines: Dict[Tuple[str, str, int], _Line] = {}
 
-    def response(self, protocol: str, status: int, seconds: float, predicted: bool) -> None:
-        """A response leaves; ``predicted`` where it was asked for a prediction."""
-        key = (protocol, status)
-        self.requests[key] = self.requests.get(key, 0) + 1
-        duration = self.duration
+    def of(self, model: str) -> ModelMetrics:
+        """One model's numbers; "" has what is known of no model."""
+        found = self.models.get(model)
+        if found is None:
+            if len(self.models) >= _MOST_MODELS and model != MORE:
+                return self.of(MORE)
+            found = self.models[model] = ModelMetrics(model, detailed=self._detailed)
+        return found
+
+    def response(self, protocol: str, model: str, status: int, seconds: float) -> None:
+        """A response leaves; ``model`` where a prediction of it was asked for, else ""."""
+        line = self._lines.get((protocol, model, status)) or self._line(protocol, model, status)
+        line.count += 1
+        duration, sums = line.duration, line.sums
         duration.counts[bisect_left(duration.edges, seconds)] += 1
         duration.total += seconds
-        if predicted:
-            sums = self.succeeded if status < 400 else self.failed
-            sums[0] += 1
-            sums[1] += seconds
+        sums[0] += 1
+        sums[1] += seconds
 
-    def run(self, jobs: Sequence[Job], rows: int, began: float, seconds: float) -> None:
-        """The model ran. Jobs of one run count with their mean times in the queue and before it: sums are exact."""
-        queued = received = 0.0
-        for job in jobs:
-            queued += job.queued
-            received += job.received
-        count = len(jobs)
-        # Counted later, many at once: between two predictions the code that counts would be out of the processor's
-        # caches each time, and would take several times as long.
-        self._noted.append((count, rows, began - queued / count, (queued - received) / count, seconds))
-        if len(self._noted) >= _KEPT:
-            self._count()
-
-    def answered(self, jobs: int, seconds: float) -> None:
-        """The answers of one run were encoded and written."""
-        self._stages["encode"].observe(seconds / jobs, jobs)
-        self.last = time.time()
-
-    def shed(self, reason: str) -> None:
+    def shed(self, reason: str, model: str = "") -> None:
         """A request was turned away, or given up."""
-        self.shed_requests[reason] += 1
+        self.of(model).shed(reason)
 
-    def statistics(self) -> Statistics:
-        """The sums that protocols report."""
-        nanoseconds = {stage: int(histogram.total * 1e9) for stage, histogram in self.stages.items()}
-        return Statistics(
-            succeeded=int(self.succeeded[0]),
-            failed=int(self.failed[0]),
-            rows=int(self.batch_rows.total),
-            batches=sum(self.batch_rows.counts),
-            last=int(self.last * 1000),
-            succeeded_ns=int(self.succeeded[1] * 1e9),
-            failed_ns=int(self.failed[1] * 1e9),
-            queue_ns=nanoseconds["queue"],
-            decode_ns=nanoseconds["decode"],
-            predict_ns=nanoseconds["predict"],
-            encode_ns=nanoseconds["encode"],
-        )
+    @property
+    def requests(self) -> Dict[Tuple[str, str, int], int]:
+        """Responses by protocol, model and status."""
+        return {key: line.count for key, line in self._lines.items()}
 
     def dump(self) -> bytes:
         """All numbers, for another process."""
         return msgspec.msgpack.encode(
             {
-                "requests": [(*key, count) for key, count in self.requests.items()],
-                "histograms": [(histogram.counts, histogram.total) for histogram in self._histograms()],
-                "shed": self.shed_requests,
-                "sums": (self.succeeded, self.failed),
-                "last": self.last,
+                "requests": [(*key, line.count) for key, line in self._lines.items()],
+                "durations": [(*key, found.counts, found.total) for key, found in self.durations.items()],
+                "models": {name: model.dump() for name, model in self.models.items()},
+                "gauges": [(*key, gauge) for key, gauge in self.gauges.items()],
             }
         )
 
-    def add(self, dumped: bytes) -> None:
-        """Add another's numbers to these."""
+    def add(self, dumped: bytes, *, gauges: bool = True) -> None:
+        """Add another's numbers to these, its ``gauges`` too where it still runs."""
         other: Dict[str, Any] = msgspec.msgpack.decode(dumped)
-        for protocol, status, count in other["requests"]:
-            self.requests[protocol, status] = self.requests.get((protocol, status), 0) + count
-        for histogram, (counts, total) in zip(self._histograms(), other["histograms"]):
-            histogram.add(counts, total)
-        for reason, count in other["shed"].items():
-            self.shed_requests[reason] += count
-        for mine, theirs in zip((self.succeeded, self.failed), other["sums"]):
-            mine[:] = [one + two for one, two in zip(mine, theirs)]
-        self.last = max(self.last, other["last"])
+        for protocol, model, status, count in other["requests"]:
+            self._line(protocol, model, status).count += count
+        for protocol, model, counts, total in other["durations"]:
+            self._duration((protocol, model)).add(counts, total)
+        for name, numbers in other["models"].items():
+            self.of(name).add(numbers)
+        for name, model, (value, largest) in other["gauges"] if gauges else ():
+            mine = self.gauges.get((name, model), Gauge(0.0)).value
+            self.gauges[name, model] = Gauge(max(mine, value) if largest else mine + value, largest)
 
-    @property
-    def stages(self) -> Dict[str, Histogram]:
-        """Seconds by stage."""
-        self._count()
-        return self._stages
+    def _line(self, protocol: str, model: str, status: int) -> _Line:
+        of_model = self.of(model)
+        key = (protocol, of_model.name, status)
+        line = self._lines.get(key)
+        if line is None:
+            sums = [0, 0.0] if not model else of_model.succeeded if status < 400 else of_model.failed
+            line = self._lines[key] = _Line(self._duration(key[:2]), sums)
+        return line
 
-    @property
-    def batch_rows(self) -> Histogram:
-        """Rows of the runs."""
-        self._count()
-        return self._batch_rows
-
-    @property
-    def batch_requests(self) -> Histogram:
-        """Requests of the runs."""
-        self._count()
-        return self._batch_requests
-
-    def _count(self) -> None:
-        """Put what was noted where it belongs."""
-        stages = self._stages
-        for count, rows, queue, decode, predict in self._noted:
-            stages["queue"].observe(queue, count)
-            stages["decode"].observe(decode, count)
-            stages["predict"].observe(predict)
-            self._batch_rows.observe(rows)
-            self._batch_requests.observe(count)
-        self._noted.clear()
-
-    def _histograms(self) -> Iterator[Histogram]:
-        yield from (self.duration, *self.stages.values(), self.batch_rows, self.batch_requests)
+    def _duration(self, key: Key) -> Histogram:
+        found = self.durations.get(key)
+        if found is None:
+            found = self.durations[key] = Histogram()
+        return found

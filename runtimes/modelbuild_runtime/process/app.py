@@ -33,13 +33,13 @@ from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.http.router import Bound, Match, Router
 from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.metrics import Metrics
+from modelbuild_runtime.process import access
 from modelbuild_runtime.process.beside import LARGE, Then, Work, at_once, is_large, kept
 from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
-access_logger = logging.getLogger("modelbuild_runtime.access")
 
 
 class Queue(Protocol):
@@ -57,7 +57,8 @@ class Application:
 
     def __init__(self, settings: Settings, router: Router) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self._detailed = settings.access_log
+        self.metrics = Metrics(detailed=self._detailed)
         self.connections: Set[Connection] = set()
         self.others: Dict[str, Served] = {}
         self.routes = Routes(router, self.others)
@@ -69,14 +70,13 @@ class Application:
         self._ids = RequestIds()
         self._limits = Limits(settings.max_body, settings.max_elements)
         self._count = self.metrics.response
-        self._logs_access = settings.access_log
         self._new_id = self._ids.new
         self._opened = False
         self._served = Served(router, _closed, _closed, _closed)
 
-    def open(self, router: Router, dataplane: Dataplane, queue: Queue) -> None:
-        """Begin to predict."""
-        self._served = Served(router, dataplane.prepare, queue.submit, queue.resume)
+    def open(self, router: Router, dataplane: Dataplane, queue: Queue, name: str = "") -> None:
+        """Begin to predict with the model of that name."""
+        self._served = Served(router, dataplane.prepare, queue.submit, queue.resume, name)
         self._opened = True
         self.routes.open(router)
 
@@ -118,6 +118,8 @@ class Application:
 
     def encode(self, exchange: Exchange, response: Response) -> None:
         """A prediction was made: put it into the protocol's shape, and send it."""
+        if self._detailed:
+            exchange.encoding = monotonic()
         if is_large(response):
             self.beside(partial(self._encode_large, exchange, kept(response)))
             return
@@ -253,9 +255,11 @@ class Application:
         seconds = monotonic() - exchange.received
         bound = exchange.bound
         if bound is not None:
-            self._count(bound.name, response.status, seconds, bound.predicts)
+            self._count(bound.name, exchange.served.name if bound.predicts else "", response.status, seconds)
         else:
-            self._count(exchange.protocol.name if exchange.protocol else "", response.status, seconds, False)
+            self._count(exchange.protocol.name if exchange.protocol else "", "", response.status, seconds)
+        if self._detailed:
+            self._tell(exchange, response, seconds)
         accepted = exchange.http.headers.get(b"accept-encoding")
         coding = coding_for(accepted, response) if accepted is not None else None
         if coding is None or exchange.http.method == "GRPC":
@@ -263,8 +267,11 @@ class Application:
         else:
             slow = len(response.body) >= SLOW
             (self.beside if slow else at_once)(partial(self._compress, exchange, response, coding))
-        if self._logs_access:
-            _log_access(exchange.http, response, seconds)
+
+    def _tell(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
+        """Somebody wants to know of each request."""
+        if self.settings.access_log:
+            access.log(exchange, response, seconds)
 
     def _compress(self, exchange: Exchange, response: HttpResponse, coding: str) -> Then:
         try:
@@ -287,15 +294,3 @@ def closed_router() -> Router:
         return HttpResponse(200, b'{"status":"ok"}')
 
     return Router((WireProtocol("", "loading", (Route("GET", "/health/live", alive),), problem),))
-
-
-def _log_access(http: HttpRequest, response: HttpResponse, seconds: float) -> None:
-    access_logger.info(
-        "%s %s %d %d bytes %.1f ms",
-        http.method,
-        http.path,
-        response.status,
-        len(response.body),
-        seconds * 1000,
-        extra={"request": http.id},
-    )

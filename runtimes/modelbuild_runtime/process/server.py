@@ -10,14 +10,15 @@ import signal
 import socket
 import threading
 from time import monotonic
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.routes import Routes, Served
-from modelbuild_runtime.metrics.exposition import Gauge, expose
-from modelbuild_runtime.metrics.metrics import Metrics
+from modelbuild_runtime.metrics.exposition import expose
+from modelbuild_runtime.metrics.marks import Marks
+from modelbuild_runtime.metrics.metrics import Gauge, Metrics
 from modelbuild_runtime.process.app import Application, closed_router
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
@@ -49,6 +50,7 @@ class Server:
         self._app = Application(settings, closed_router())
         self._app.beside = Beside(self.loop).do
         self._batcher: Optional[Batcher] = None
+        self._queues: Dict[str, Batcher] = {}
         self._model: Optional[Model] = None
         self._routes = {listener: self._closed(listener) for listener in listeners(settings)}
         self._listening: List[asyncio.AbstractServer] = []
@@ -66,14 +68,14 @@ class Server:
     def open(self, model: Model, opener: Optional[Open] = None) -> None:
         """Begin to predict. ``opener`` loads further models, where that is allowed."""
         if self._board is not None and (counted := self._board.read(self._slot)):
-            self._app.metrics.add(counted)  # what the worker counted whose place this one takes
+            self._app.metrics.add(counted, gauges=False)  # what the worker counted whose place this one takes
         batcher = self._batch(model)
         self._model = model
         place = store(self._settings, model.service.environment)
         if opener is not None and place is not None:
             others = self._app.others
             model.service.models = Models(model.manifest, model.root, place, opener, self._start, others, self._forget)
-        self._app.open(model.router, model.dataplane, batcher)
+        self._app.open(model.router, model.dataplane, batcher, model.manifest.model.name)
         for listener, routes in self._routes.items():
             routes.open(router(model.service.protocols, listener.speaks))
         self._batcher = batcher
@@ -98,27 +100,23 @@ class Server:
         return self._batcher is not None and not self._app.draining and not self._batcher.stuck
 
     def metrics(self) -> bytes:
-        """Prometheus' text; counters are of all workers, gauges of the one that was asked."""
-        batcher = self._batcher
-        gauges: Tuple[Gauge, ...] = (
-            ("mbuild_ready", "1 while predictions are answered.", float(self.ready())),
-            ("mbuild_in_flight", "Requests that have no response yet.", self._app.in_flight),
-            ("mbuild_waiting", "Requests in the queue.", batcher.waiting if batcher else 0),
-            ("mbuild_connections", "Open connections.", len(self._app.connections)),
-            ("mbuild_workers", "Processes that serve.", self._settings.workers),
-        )
+        """Prometheus' text, of all workers; ready is who was asked."""
+        everyone = self._counted()
+        everyone.gauges["ready", ""] = Gauge(float(self.ready()))
+        everyone.gauges["workers", ""] = Gauge(self._settings.workers)
         labels = {}
         if self._model is not None:
             manifest = self._model.manifest
             labels = {"name": manifest.model.name, "version": manifest.model.version, "runtime": manifest.runtime.name}
-        return expose(self._counted(), gauges, labels)
+        return expose(everyone, labels)
 
-    def statistics(self) -> Statistics:
-        """The sums that protocols report, of all workers."""
-        return self._counted().statistics()
+    def statistics(self, model: str) -> Statistics:
+        """The sums that protocols report of a model, of all workers."""
+        return self._counted().of(model).statistics()
 
     def _counted(self) -> Metrics:
         own = self._app.metrics
+        self._gauge(own)
         if self._board is None:
             return own
         everyone = Metrics()
@@ -126,6 +124,16 @@ class Server:
         for note in self._board.others(self._slot):
             everyone.add(note)
         return everyone
+
+    def _gauge(self, metrics: Metrics) -> None:
+        """How things are at this moment."""
+        gauges = metrics.gauges
+        gauges.clear()
+        gauges["in_flight", ""] = Gauge(self._app.in_flight)
+        gauges["connections", ""] = Gauge(len(self._app.connections))
+        for model, batcher in tuple(self._queues.items()):  # a model may be loading in another thread
+            gauges["waiting", model] = Gauge(batcher.waiting)
+            gauges["queue_age_seconds", model] = Gauge(batcher.age, largest=True)
 
     # Inside
 
@@ -138,23 +146,29 @@ class Server:
         """The queue of a model, whose protocols from now on can ask how the process is doing."""
         settings = self._settings
         model.service.process = self
-        return Batcher(
+        name = model.manifest.model.name
+        observer = self._app.metrics.of(name)
+        observer.marks = getattr(model.pipeline, "marks", None) or Marks()
+        self._queues[name] = batcher = Batcher(
             model.dataplane.run,
-            self._app.metrics,
+            observer,
             model.pace,
             self.loop,
             max_rows=settings.max_batch_size,
             max_waiting=settings.queue,
             timeout=settings.timeout,
         )
+        return batcher
 
     def _start(self, model: Model) -> Running:
         """A further model."""
         batcher = self._batch(model)
         model.service.models = self._model.service.models if self._model is not None else None
-        served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume)
+        name = model.manifest.model.name
+        served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume, name)
 
         def close() -> None:
+            self._queues.pop(name, None)
             self.loop.call_soon_threadsafe(batcher.close)
 
         return Running(served, close)
@@ -187,6 +201,7 @@ class Server:
 
     def _post(self) -> None:
         if self._board is not None:
+            self._gauge(self._app.metrics)
             self._board.write(self._slot, self._app.metrics.dump())
 
     def _end(self, *_: object) -> None:

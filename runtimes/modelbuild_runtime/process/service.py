@@ -19,7 +19,7 @@ class Process(Interface):
 
     def ready(self) -> bool: ...
     def metrics(self) -> bytes: ...
-    def statistics(self) -> Statistics: ...
+    def statistics(self, model: str) -> Statistics: ...
 
 
 class ModelService:
@@ -70,7 +70,7 @@ class ModelService:
 
     def statistics(self) -> Statistics:
         """Sums since the start."""
-        return self.process.statistics() if self.process is not None else Statistics()
+        return self.process.statistics(self.model_name) if self.process is not None else Statistics()
 
     def openapi(self) -> Dict[str, Any]:
         """The OpenAPI document of all routes, made when asked for."""

@@ -189,7 +189,7 @@ def test_answers_in_parts():
     broken = client.call(b"fail", path="/fake.Service/Parts")
     assert broken.messages == [b"0", b"1"]
     assert (broken.status, broken.words) == (3, "no third")
-    assert client.app.metrics.requests["fake", 200] == 2  # each once, as it began
+    assert client.app.metrics.requests["fake", "", 200] == 2  # each once, as it began
     stream = client.open(path="/fake.Service/Lists")
     client.send(stream, message(b"a") + message(b"b"), end=True)
     assert client.answer(stream).messages == [b"0", b"1", b"2"] * 2
@@ -238,7 +238,7 @@ def test_a_deadline_ends_the_call_and_the_wait_for_it(method):
         assert (answer.status, answer.words) == (4, "the deadline passed before the answer was there")
         assert client.app.in_flight == 0
         assert all(job.cancelled for job in client.queue.jobs)
-        assert client.app.metrics.shed_requests["deadline"] == 1
+        assert client.app.metrics.of("").shed_requests["deadline"] == 1
 
     asyncio.run(ask())
 

@@ -104,7 +104,7 @@ class Client:
         self.app = Application(Settings(**settings), router if opened else Router([]))
         self.queue = Held(dataplane)
         if opened:
-            self.app.open(router, dataplane, self.queue if hold else Immediate(dataplane))
+            self.app.open(router, dataplane, self.queue if hold else Immediate(dataplane), "m")
         self._connect()
 
     def another(self) -> Client:

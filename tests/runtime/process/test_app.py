@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from modelbuild_runtime.errors import InvalidInput, NotAcceptable, Overloaded
@@ -12,6 +13,7 @@ from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.process.app import Application, closed_router
 from modelbuild_runtime.protocols import Prediction, Route
+from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings
 from runtime.fakes import decode, encode
 from runtime.wires import Client, FakeTransport, parse, request
@@ -149,18 +151,52 @@ def test_what_was_remembered_while_loading_is_forgotten():
 
 def test_counters_know_protocol_and_status():
     client = Client().send(request(), request(b"[]"), get(b"/nothing"), get(b"/health/ready"))
-    assert client.app.metrics.requests == {("fake", 200): 2, ("fake", 400): 1, ("", 404): 1}
-    assert (client.app.metrics.succeeded[0], client.app.metrics.failed[0]) == (1, 1)
+    metrics = client.app.metrics
+    counted = {("fake", "m", 200): 1, ("fake", "m", 400): 1, ("", "", 404): 1, ("fake", "", 200): 1}
+    assert metrics.requests == counted
+    assert (metrics.of("m").succeeded[0], metrics.of("m").failed[0]) == (1, 1)
 
 
 def test_the_access_log_is_off_unless_asked_for(caplog):
     with caplog.at_level(logging.INFO):
         Client().send(request())
         assert caplog.records == []
-        Client(access_log=True).send(request(b"[[1,2,3]]", b"X-Request-Id: abc"))
-    (record,) = caplog.records
-    assert record.getMessage().startswith("POST /predict 200 11 bytes ")
-    assert record.request == "abc"
+        Client(access_log=True).send(request(b"[[1,2,3]]", b"X-Request-Id: abc"), get(b"/nothing"))
+    predicted, refused = caplog.records
+    assert predicted.getMessage() == "POST /predict 200"
+    assert predicted.request == "abc"
+    assert predicted.fields.pop("seconds") > 0
+    assert predicted.fields == {
+        "method": "POST",
+        "path": "/predict",
+        "status": 200,
+        "protocol": "fake",
+        "route": "/predict",
+        "model": "m",
+        "request_bytes": 9,
+        "response_bytes": 11,
+    }
+    assert refused.fields["status"] == 404
+    assert "route" not in refused.fields
+
+
+def test_the_access_log_says_where_the_time_went(caplog):
+    client = Client(access_log=True, hold=True)
+    with caplog.at_level(logging.INFO):
+        client.send(request(b"[[1,2,3],[4,5,6]]"), request())
+        (first, second), of_model = client.queue.jobs, client.app.metrics.of("m")
+        for job in (first, second):
+            job.queued = job.received + 1
+        of_model.marks.began, of_model.marks.ended = first.queued + 5, first.queued + 7
+        of_model.run([first, second], 3, first.queued + 2, 9.0)
+        first.answer(Response(2, {"y": np.zeros(2)}))
+        second.fail(InvalidInput("no"))
+    told = caplog.records[0].fields
+    encode = told["stages"].pop("encode")
+    assert 0 <= encode < 1
+    assert told["stages"] == {"decode": 1, "queue": 2, "preprocess": 3, "predict": 2, "postprocess": 4}
+    assert (told["rows"], told["batch_requests"], told["batch_rows"]) == (2, 2, 3)
+    assert caplog.records[1].fields["stages"]["encode"] == 0
 
 
 def test_the_same_head_is_parsed_once_and_means_the_same():

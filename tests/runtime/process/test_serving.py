@@ -112,7 +112,7 @@ def test_many_clients_get_their_own_answers(tmp_path):
             asked = {i: InBackground(served, [[i, 0, 0]]) for i in range(30) if i not in {13, 14}}
             assert {i: one.wait() for i, one in asked.items()} == {i: (200, b'{"y":[%d.0]}' % i) for i in asked}
         text = served.get("/metrics")[1].decode()
-        assert 'mbuild_predictions_total{outcome="succeeded"} 84.0' in text
+        assert 'mbuild_predictions_total{model="fake",outcome="succeeded"} 84.0' in text
 
 
 def test_a_client_that_goes_away_disturbs_nobody(tmp_path):

@@ -31,7 +31,7 @@ def test_workers_share_a_port_and_add_up_their_counters(tmp_path):
             assert served.get("/predict", [[i + 20, 0, 0]]) == (200, b'{"y":[%d.0]}' % (i + 20))
 
         def counted() -> bool:
-            return b'mbuild_predictions_total{outcome="succeeded"} 20.0' in served.get("/metrics")[1]
+            return b'mbuild_predictions_total{model="fake",outcome="succeeded"} 20.0' in served.get("/metrics")[1]
 
         served.until(counted)
         served.until(counted)
