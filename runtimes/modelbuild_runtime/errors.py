@@ -97,6 +97,13 @@ class ExpectationFailed(ServerError):  # noqa: N818
     code = "expectation_failed"
 
 
+class Quarantined(ServerError):  # noqa: N818
+    """The request was in flight each time that processes of this server died: it is not run again."""
+
+    status = 422
+    code = "quarantined"
+
+
 class Overloaded(ServerError):  # noqa: N818
     """The queue is full; ``retry_after`` says in how many seconds to come back."""
 

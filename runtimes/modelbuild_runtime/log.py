@@ -16,8 +16,8 @@ logger = logging.getLogger("modelbuild_runtime")
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 """What could begin a line of its own, or speak to a terminal: much of what is logged was said by a client."""
-_SAID = ("method", "path", "status")
-"""Fields that the message of the access log begins with."""
+_SAID = ("method", "path", "status", "worker", "cause", "request_ids")
+"""Fields that the messages which have them say in words."""
 
 
 class TextFormatter(logging.Formatter):

@@ -34,6 +34,8 @@ class Stream:
     still send. ``ended``: it sends no more. ``closing``: nothing more is taken from it. ``over``: nobody waits.
     """
 
+    number = 0  # of a connection that nobody else keeps: a client of gRPC is told by its end
+
     __slots__ = (
         "_answers",
         "_call",

@@ -31,7 +31,9 @@ _LEAST_RATE = 1024.0
 
 
 class Connection(asyncio.Protocol):
-    """``pending`` are the requests whose responses are not yet written, oldest first."""
+    """``pending`` are the requests whose responses are not yet written, oldest first. ``number`` is that by which
+    another process knows the connection, 0 where none does.
+    """
 
     __slots__ = (
         "_app",
@@ -49,6 +51,7 @@ class Connection(asyncio.Protocol):
         "_unread",
         "_wants_continue",
         "_write_paused",
+        "number",
         "pending",
     )
 
@@ -69,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._lingering = False
         self._wants_continue = False
         self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
+        self.number = 0
         self.pending: Deque[Exchange] = deque()
 
     # asyncio's callbacks
@@ -78,6 +82,9 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("socket")
         if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            keeper = self._app.witness.connections if self._app.witness is not None else None
+            if keeper is not None and transport.get_extra_info("sslcontext") is None:
+                self.number = keeper.opened(peer)
         self._app.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -107,6 +114,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Optional[Exception]) -> None:
         self._finished = True
+        if self.number and self._app.witness is not None and self._app.witness.connections is not None:
+            self._app.witness.connections.closed(self.number)
         self._app.connections.discard(self)
         self._forget()
         self._count_unread(0)
@@ -165,6 +174,11 @@ class Connection(asyncio.Protocol):
                 return
         self._since = self._app.now
         self._after()
+
+    @property
+    def unsent(self) -> bool:
+        """Whether something that was written has not left yet."""
+        return self._transport.get_write_buffer_size() > 0
 
     # Answers in parts
 

@@ -48,6 +48,8 @@ class Exchange(msgspec.Struct, eq=False):
     deadline: float = 0.0
     queued: float = 0.0
     ran: Any = None
+    place: int = -1  # the witness's
+    fingerprint: int = 0
     encoding: float = 0.0  # when that began, where requests are described one by one
 
     def again(self) -> Request:

@@ -21,15 +21,21 @@ def phrase(status: int) -> str:
 
 def problem(http: HttpRequest, error: ServerError) -> HttpResponse:
     """The error in words for people (``title``, ``detail``) and programs (``code``, ``field``)."""
+    body = problem_body(error.status, error.message, error.code, http.id, error.field)
+    return HttpResponse(error.status, body, "application/problem+json")
+
+
+def problem_body(status: int, detail: str, code: str, identity: str, field: str = "") -> bytes:
+    """The document itself."""
     body: Dict[str, Any] = {
         "type": "about:blank",
-        "title": phrase(error.status),
-        "status": error.status,
-        "detail": error.message,
-        "code": error.code,
+        "title": phrase(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
     }
-    if error.field:
-        body["field"] = error.field
-    if http.id:
-        body["request_id"] = http.id
-    return HttpResponse(error.status, msgspec.json.encode(body), "application/problem+json")
+    if field:
+        body["field"] = field
+    if identity:
+        body["request_id"] = identity
+    return msgspec.json.encode(body)

@@ -55,6 +55,8 @@ class _Collector:
         yield _counter("shed", "Requests turned away or given up.", ("model", "reason"), shed)
         cache = [((name, outcome), count) for name, model in models for outcome, count in model.cache.items()]
         yield _counter("cache", "What the response cache did for requests.", ("model", "outcome"), cache)
+        deaths = [((cause,), count) for cause, count in sorted(self._metrics.deaths.items())]
+        yield _counter("worker_deaths", "Workers that ended when they should not have.", ("cause",), deaths)
         made = [
             ((name, outcome), sums[0])
             for name, model in models

@@ -41,13 +41,14 @@ class _Line:
 
 class Metrics:
     """Counters of one process, or of several added up. Only the event loop's thread writes them. ``gauges`` are by
-    name and model.
+    name and model, ``deaths`` of workers by their cause.
     """
 
     def __init__(self, *, detailed: bool = False) -> None:
         self.durations: Dict[Key, Histogram] = {}
         self.models: Dict[str, ModelMetrics] = {}
         self.gauges: Dict[Key, Gauge] = {}
+        self.deaths: Dict[str, int] = {}
         self._detailed = detailed
         self._lines: Dict[Tuple[str, str, int], _Line] = {}
 
@@ -86,6 +87,7 @@ class Metrics:
                 "requests": [(*key, line.count) for key, line in self._lines.items()],
                 "durations": [(*key, found.counts, found.total) for key, found in self.durations.items()],
                 "models": {name: model.dump() for name, model in self.models.items()},
+                "deaths": self.deaths,
                 "gauges": [(*key, gauge) for key, gauge in self.gauges.items()],
             }
         )
@@ -99,6 +101,8 @@ class Metrics:
             self._duration((protocol, model)).add(counts, total)
         for name, numbers in other["models"].items():
             self.of(name).add(numbers)
+        for cause, count in other["deaths"].items():
+            self.deaths[cause] = self.deaths.get(cause, 0) + count
         for name, model, (value, largest) in other["gauges"] if gauges else ():
             mine = self.gauges.get((name, model), Gauge(0.0)).value
             self.gauges[name, model] = Gauge(max(mine, value) if largest else mine + value, largest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from time import monotonic
-from typing import Callable, Dict, Protocol, Set, Tuple, Union
+from typing import Callable, Dict, Optional, Protocol, Set, Tuple, Union
 
 from modelbuild_runtime.dataplane.batcher import Job
 from modelbuild_runtime.dataplane.dataplane import Dataplane
@@ -36,6 +36,7 @@ from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import access
 from modelbuild_runtime.process.beside import LARGE, Then, Work, at_once, is_large, kept
 from modelbuild_runtime.process.memory import room
+from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings
 
@@ -52,7 +53,7 @@ class Queue(Protocol):
 class Application:
     """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM;
     ``held`` are the bytes of large bodies that were not answered, and of answers not read yet, ``max_held`` the most
-    that they may be; ``beside`` does what would keep the loop for long.
+    that they may be; ``beside`` does what would keep the loop for long, ``witness`` notes what is in flight.
     """
 
     def __init__(self, settings: Settings, router: Router) -> None:
@@ -71,12 +72,14 @@ class Application:
         self._limits = Limits(settings.max_body, settings.max_elements)
         self._count = self.metrics.response
         self._new_id = self._ids.new
+        self.witness: Optional[Witness] = None
         self._opened = False
         self._served = Served(router, _closed, _closed, _closed)
 
     def open(self, router: Router, dataplane: Dataplane, queue: Queue, name: str = "") -> None:
         """Begin to predict with the model of that name."""
-        self._served = Served(router, dataplane.prepare, queue.submit, queue.resume, name)
+        submit = queue.submit if self.witness is None else self.witness.submitting(queue.submit)
+        self._served = Served(router, dataplane.prepare, submit, queue.resume, name)
         self._opened = True
         self.routes.open(router)
 
@@ -94,6 +97,8 @@ class Application:
         try:
             exchange.bound = bound = match.only or self._choose(match, http)
             exchange.protocol = bound.protocol
+            if self.witness is not None:
+                self.witness.enter(exchange)
             if len(body) > SMALL or head.content_encoding is not None or bound.slow:
                 self._accept_large(exchange, head)
                 return
@@ -151,6 +156,8 @@ class Application:
         self.now = now = monotonic()
         for connection in tuple(self.connections):
             connection.patrol(now)
+        if self.witness is not None:
+            self.witness.sweep()
 
     def drain(self) -> None:
         """Finish what has begun; close what is idle."""
@@ -258,6 +265,8 @@ class Application:
             self._count(bound.name, exchange.served.name if bound.predicts else "", response.status, seconds)
         else:
             self._count(exchange.protocol.name if exchange.protocol else "", "", response.status, seconds)
+        if exchange.place >= 0:
+            self.witness.leave(exchange)  # type: ignore[union-attr]  # who gave it the place
         if self._detailed:
             self._tell(exchange, response, seconds)
         accepted = exchange.http.headers.get(b"accept-encoding")

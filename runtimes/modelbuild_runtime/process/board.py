@@ -1,4 +1,6 @@
-"""A board on which each worker leaves a note that all workers can read: memory shared since before they were forked."""
+"""What workers leave for each other and for their supervisor, in memory shared since before they were forked: a note
+that all can read, and what each is doing.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,22 @@ import struct
 import zlib
 from typing import Iterator
 
+from modelbuild_runtime.process.flights import Flights
+from modelbuild_runtime.process.quarantine import Quarantine
+
 SLOT = 1 << 16
 _HEADER = struct.Struct("<II")
 
 
 class Board:
-    """One slot a worker. A note that is read while it is being written fails its checksum, and is left out."""
+    """One slot a worker. A note that is read while it is being written fails its checksum, and is left out. ``flights``
+    are of each slot, the ``quarantine`` is everybody's.
+    """
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
+        self.flights = [Flights() for _ in range(slots)]
+        self.quarantine = Quarantine()
         self._memory = mmap.mmap(-1, slots * SLOT)
 
     def write(self, slot: int, note: bytes) -> None:

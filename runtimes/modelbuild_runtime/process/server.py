@@ -22,10 +22,12 @@ from modelbuild_runtime.metrics.metrics import Gauge, Metrics
 from modelbuild_runtime.process.app import Application, closed_router
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
+from modelbuild_runtime.process.keeping import Entrusting
 from modelbuild_runtime.process.listeners import GRPC, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.models import Models, Open, Running, store
 from modelbuild_runtime.process.watchdog import Watchdog
+from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.protocols import Statistics
 from modelbuild_runtime.settings import Settings
 
@@ -39,16 +41,24 @@ _OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
 
 class Server:
     """Owns the event loop, the application and the batcher of one process; on ``board`` are the other workers' numbers,
-    and in ``slot`` of it its own.
+    and in ``slot`` of it its own; ``connections`` are entrusted to the supervisor.
     """
 
-    def __init__(self, settings: Settings, board: Optional[Board] = None, slot: int = 0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        board: Optional[Board] = None,
+        slot: int = 0,
+        connections: Optional[Entrusting] = None,
+    ) -> None:
         self.loop = new_loop()
         self._settings = settings
         self._board = board
         self._slot = slot
         self._app = Application(settings, closed_router())
         self._app.beside = Beside(self.loop).do
+        if board is not None:
+            self._app.witness = Witness(board.flights[slot], board.quarantine, connections)
         self._batcher: Optional[Batcher] = None
         self._queues: Dict[str, Batcher] = {}
         self._model: Optional[Model] = None
@@ -149,8 +159,9 @@ class Server:
         name = model.manifest.model.name
         observer = self._app.metrics.of(name)
         observer.marks = getattr(model.pipeline, "marks", None) or Marks()
+        witness = self._app.witness
         self._queues[name] = batcher = Batcher(
-            model.dataplane.run,
+            model.dataplane.run if witness is None else witness.running(model.dataplane.run),
             observer,
             model.pace,
             self.loop,

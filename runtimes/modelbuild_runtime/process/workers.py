@@ -1,5 +1,5 @@
 """Several processes on one port: a supervisor loads the model, forks workers that share its memory, replaces those that
-die, and hands on the signal to stop.
+die, says what died with them, answers in their place, and hands on the signal to stop.
 
 Forking is safe only while one thread runs. Where loading has started more (a thread pool of the framework), the
 supervisor starts itself anew without loading, and each worker loads a copy of its own.
@@ -8,8 +8,10 @@ supervisor starts itself anew without loading, and each worker loads a copy of i
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,10 @@ from time import monotonic
 from typing import Dict, Optional
 
 from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.metrics.metrics import Metrics
+from modelbuild_runtime.process import deaths
 from modelbuild_runtime.process.board import Board
+from modelbuild_runtime.process.keeping import WAKES, Entrusting, Keeper, Lingering
 from modelbuild_runtime.process.model import Model, load_model, prove
 from modelbuild_runtime.process.server import Server, bind, bind_more
 from modelbuild_runtime.process.serving import address, settle
@@ -26,12 +31,15 @@ from modelbuild_runtime.settings import Settings
 logger = logging.getLogger(__name__)
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
-_WATCHED = (*_STOP, signal.SIGCHLD)
+_WATCHED = (*_STOP, signal.SIGCHLD, WAKES)
 _SPARE = 2.5
 """Seconds beyond the grace period after which a worker is killed."""
 _SETTLED = 10.0
 """A worker that lived for so many seconds did not fail at its start."""
 _MOST_FAILURES = 5
+_QUARANTINED = "this request was there at a second death: it is quarantined, and answered 422 until the server restarts"
+_LINGER = 2.0
+"""Seconds that clients of a dead worker have to read what they are told."""
 
 
 def supervise(settings: Settings, threads: int) -> int:
@@ -54,10 +62,14 @@ class _Supervisor:
         self._settings = settings
         self._threads = threads
         self._model = model
-        self._board = Board(settings.workers)
+        self._board = Board(settings.workers + 1)  # the last slot is the supervisor's
+        self._metrics = Metrics()
         self._slots: Dict[int, int] = {}
         self._born: Dict[int, float] = {}
         self._due: Dict[int, float] = dict.fromkeys(range(settings.workers), 0.0)
+        self._keepers: Dict[int, Keeper] = {}
+        self._lingering = Lingering(_LINGER)
+        self._killed = deaths.killed()
         self._failures = 0
         self._kill_at = 0.0
         self._status = 0
@@ -71,7 +83,10 @@ class _Supervisor:
             received = signal.sigtimedwait(_WATCHED, 0.1 if self._due else 1.0)
             if received is not None and received.si_signo in _STOP:
                 self._stop()
+            for keeper in self._keepers.values():
+                keeper.hear()
             self._reap()
+            self._lingering.close(monotonic())
             if self._kill_at and monotonic() > self._kill_at:
                 self._kill()
 
@@ -79,12 +94,23 @@ class _Supervisor:
         now = monotonic()
         for slot in [slot for slot, due in self._due.items() if due <= now]:
             del self._due[slot]
+            self._keepers[slot] = keeper = Keeper()
+            keeper.wake(os.getpid())
             pid = os.fork()
             if pid == 0:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-                os._exit(_work(self._settings, self._threads, self._model, self._board, slot))
+                os._exit(self._become_worker(slot, keeper.other))
+            keeper.other.close()
             self._slots[pid] = slot
             self._born[pid] = now
+
+    def _become_worker(self, slot: int, channel: socket.socket) -> int:
+        """In the new process: let go of what is the supervisor's, and work."""
+        connections = Entrusting(channel.dup())
+        for keeper in self._keepers.values():
+            keeper.close()
+        self._lingering.close(math.inf)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+        return _work(self._settings, self._threads, self._model, self._board, slot, connections)
 
     def _reap(self) -> None:
         """Bury all that died: workers, and as process 1 of a container also the orphans of others."""
@@ -101,9 +127,12 @@ class _Supervisor:
     def _bury(self, pid: int, status: int) -> None:
         slot, now = self._slots.pop(pid), monotonic()
         lived = now - self._born.pop(pid)
+        keeper = self._keepers.pop(slot)
+        if not self._kill_at or status:
+            self._tell(slot, pid, lived, deaths.cause_of(status, self._killed), keeper)
+        keeper.close()
         if self._kill_at:
             return
-        logger.error("worker %d (process %d) died after %.1f s: %s", slot, pid, lived, _cause(status))
         self._failures = self._failures + 1 if lived < _SETTLED else 0
         if self._failures >= _MOST_FAILURES:
             logger.error("workers die as soon as they start: giving up")
@@ -111,6 +140,29 @@ class _Supervisor:
             self._stop()
         else:
             self._due[slot] = now + (0.1 * 2**self._failures if self._failures > 1 else 0.0)
+
+    def _tell(self, slot: int, pid: int, lived: float, cause: deaths.Cause, keeper: Keeper) -> None:
+        """Say why a worker died, and answer whoever it had not."""
+        flights = self._board.flights[slot]
+        lost = flights.read()
+        message = "worker %d (process %d) died after %.1f s: %s; %s"
+        fields = {"worker": slot, "cause": cause.word, "request_ids": [flight.id for flight in lost]}
+        told = (slot, pid, lived, cause.text, deaths.named(lost))
+        logger.error(message, *told, extra={"fields": fields})
+        self._killed = deaths.killed()
+        self._metrics.deaths[cause.word] = self._metrics.deaths.get(cause.word, 0) + 1
+        self._board.write(self._settings.workers, self._metrics.dump())
+        suspects = {flight.fingerprint for flight in lost} - {0}
+        for found in self._board.quarantine.died(suspects, flights.alone):
+            for flight in lost:
+                if flight.fingerprint == found:
+                    logger.error(_QUARANTINED, extra={"request": flight.id})
+        flights.wipe()
+        keeper.hear()
+        for flight in lost:
+            sock = keeper.answer(flight.connection, flight.id) if flight.answerable else None
+            if sock is not None:
+                self._lingering.add(sock, monotonic())
 
     def _stop(self) -> None:
         self._due.clear()
@@ -144,7 +196,9 @@ def running_threads(tasks: Path = Path("/proc/self/task")) -> int:
         return 2
 
 
-def _work(settings: Settings, threads: int, model: Optional[Model], board: Board, slot: int) -> int:
+def _work(
+    settings: Settings, threads: int, model: Optional[Model], board: Board, slot: int, connections: Entrusting
+) -> int:
     """A worker's life. Returns its exit status."""
     try:
         _reseed()
@@ -152,7 +206,7 @@ def _work(settings: Settings, threads: int, model: Optional[Model], board: Board
             model = load_model(settings, threads, os.environ)
             settle()
         prove(model, settings)
-        server = Server(settings, board, slot)
+        server = Server(settings, board, slot, connections)
         server.open(model)
         server.listen(bind(settings, shared=True), bind_more(settings, shared=True))
         logger.info("worker %d is ready", slot)
@@ -173,9 +227,3 @@ def _reseed() -> None:
     import numpy as np
 
     np.random.seed()  # noqa: NPY002  # handlers use the global generator
-
-
-def _cause(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"exit status {os.WEXITSTATUS(status)}"

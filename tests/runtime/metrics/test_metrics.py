@@ -100,8 +100,10 @@ def test_what_was_turned_away_for_a_new_reason_is_counted_under_it():
     metrics = Metrics()
     metrics.shed("memory")
     metrics.of("m").cached("hit")
+    metrics.deaths["memory"] = 1
     found = families(metrics)
     assert found["mbuild_shed"]["mbuild_shed_total", "", "memory"] == 1
+    assert found["mbuild_worker_deaths"]["mbuild_worker_deaths_total", "memory"] == 1
     assert found["mbuild_cache"]["mbuild_cache_total", "m", "hit"] == 1
 
 

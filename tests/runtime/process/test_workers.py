@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import re
+import socket
 import time
+from contextlib import closing
 
 from modelbuild_runtime.process.workers import running_threads
 from runtime.processes import InBackground, Served, run, serving
@@ -48,13 +52,60 @@ def test_a_worker_that_dies_is_replaced_and_its_counts_stay(tmp_path):
             served.get("/predict", [[1, 0, 0]])
         time.sleep(1.5)  # each worker leaves its numbers on the board once a second
         assert b'outcome="succeeded"} 10.0' in served.get("/metrics")[1]
-        lost = InBackground(served, [[13, 0, 0]]).wait()
-        assert isinstance(lost, Exception)
+        assert served.get("/predict", [[13, 0, 0]])[0] == 502
         served.until(lambda: "died after" in served.log.read_text())
         assert len(pids(served, 2) - before) == 1
         served.until(lambda: b'outcome="succeeded"} 10.0' in served.get("/metrics")[1])
     log = served.log.read_text()
-    assert re.search(r"worker [01] \(process \d+\) died after [\d.]+ s: killed by SIGKILL", log)
+    assert re.search(
+        r"worker [01] \(process \d+\) died after [\d.]+ s: killed by SIGKILL \(Killed\); in flight: \w+\n", log
+    )
+
+
+def test_whoever_a_dead_worker_had_not_answered_is_told(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, MBUILD_LOG_FORMAT="json", **ONE_THREAD) as served:
+        pids(served, 2)
+        with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)) as connection:
+            connection.request("POST", "/predict", "[[1,0,0]]")
+            assert connection.getresponse().read() == b'{"y":[1.0]}'
+            connection.request("POST", "/predict", "[[13,1,0]]", {"x-request-id": "the-last-one"})
+            response = connection.getresponse()
+            told = json.loads(response.read())
+            assert response.will_close
+        assert (response.status, response.headers["x-request-id"]) == (502, "the-last-one")
+        assert (told["code"], told["request_id"]) == ("worker_died", "the-last-one")
+        served.until(lambda: b'mbuild_worker_deaths_total{cause="signal"} 1.0' in served.get("/metrics")[1])
+    (line,) = [json.loads(line) for line in served.log.read_text().splitlines() if "died after" in line]
+    assert (line["request_ids"], line["cause"]) == (["the-last-one"], "signal")
+
+
+def test_a_request_that_ends_workers_twice_is_not_run_again(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
+        before = pids(served, 2)
+        for _ in range(2):
+            assert served.get("/predict", [[13, 0, 0]])[0] == 502
+            assert len(pids(served, 2) - before) > 0
+        after = pids(served, 2)
+        for _ in range(6):
+            status, body = served.get("/predict", [[13, 0, 0]])
+            assert (status, json.loads(body)["fake"]) == (422, REFUSED)
+        assert served.get("/predict", [[1, 0, 0]])[0] == 200
+        assert pids(served, 2) == after
+        assert served.get("/predict", [[13, 0, 1]])[0] == 502  # another
+    assert "it is quarantined" in served.log.read_text()
+
+
+REFUSED = "this request has ended this server's processes twice, and is not run again"
+
+
+def test_a_connection_ends_for_the_client_when_the_worker_closes_it(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
+        pids(served, 2)
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", served.port), 5) as sock:
+                sock.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                while sock.recv(4096):
+                    pass
 
 
 def test_sigterm_drains_all_workers(tmp_path):
