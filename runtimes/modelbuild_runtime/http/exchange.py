@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 class Exchange(msgspec.Struct, eq=False):
     """``protocol`` is the one whose shape errors take, None for our own. ``served`` is the
-    model it asks. ``data`` are the bytes of the response, once
+    model it asks. ``id`` is the request's, and may know its trace. ``data`` are the bytes of the response, once
     there is one; ``rest`` is a large body that goes after them, ``pump`` sends one that comes in parts. ``cancelled``:
     nobody waits for it any more. The rest is the batcher's: see ``Job``.
     """

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Dict, Optional
 import msgspec
 
 from modelbuild_runtime.http.router import Match
+from modelbuild_runtime.trace.context import TRACEPARENT
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.routes import Served
 
 _MOST = 256
 _LONGEST = 2048
-_PASSING = (b"x-request-id", b"traceparent", b"x-b3-traceid", b"x-amzn-trace-id", b"expect", b"upgrade")
+_PASSING = (b"x-request-id", TRACEPARENT, b"x-b3-traceid", b"x-amzn-trace-id", b"expect", b"upgrade")
 """Fields by which a head differs from the next one, or that want more than an answer."""
 
 
@@ -34,6 +35,7 @@ class Head(msgspec.Struct, eq=False):
     content_encoding: Optional[bytes]
     content_type: bytes
     length: int
+    traced: bool  # the client says which trace the request belongs to
     served: Optional[Served]  # the model, where it is not the one that this server is about
 
 
@@ -59,6 +61,7 @@ def make_head(
         get(b"content-encoding"),
         get(b"content-type", b""),
         int(get(b"content-length", b"0") or b"0"),
+        TRACEPARENT in headers,
         served,
     )
 

@@ -57,6 +57,8 @@ class _Collector:
         yield _counter("cache", "What the response cache did for requests.", ("model", "outcome"), cache)
         deaths = [((cause,), count) for cause, count in sorted(self._metrics.deaths.items())]
         yield _counter("worker_deaths", "Workers that ended when they should not have.", ("cause",), deaths)
+        spans = [((outcome,), count) for outcome, count in sorted(self._metrics.spans.items())]
+        yield _counter("traced_requests", "Requests whose spans were sent, or were not.", ("outcome",), spans)
         made = [
             ((name, outcome), sums[0])
             for name, model in models

@@ -41,7 +41,8 @@ class _Line:
 
 class Metrics:
     """Counters of one process, or of several added up. Only the event loop's thread writes them. ``gauges`` are by
-    name and model, ``deaths`` of workers by their cause.
+    name and model, ``deaths`` are of workers by cause, ``spans`` of requests by what became of them.
+    ``detailed``: see ``ModelMetrics``.
     """
 
     def __init__(self, *, detailed: bool = False) -> None:
@@ -49,7 +50,8 @@ class Metrics:
         self.models: Dict[str, ModelMetrics] = {}
         self.gauges: Dict[Key, Gauge] = {}
         self.deaths: Dict[str, int] = {}
-        self._detailed = detailed
+        self.spans: Dict[str, int] = {}
+        self.detailed = detailed
         self._lines: Dict[Tuple[str, str, int], _Line] = {}
 
     def of(self, model: str) -> ModelMetrics:
@@ -58,7 +60,7 @@ class Metrics:
         if found is None:
             if len(self.models) >= _MOST_MODELS and model != MORE:
                 return self.of(MORE)
-            found = self.models[model] = ModelMetrics(model, detailed=self._detailed)
+            found = self.models[model] = ModelMetrics(model, detailed=self.detailed)
         return found
 
     def response(self, protocol: str, model: str, status: int, seconds: float) -> None:
@@ -88,6 +90,7 @@ class Metrics:
                 "durations": [(*key, found.counts, found.total) for key, found in self.durations.items()],
                 "models": {name: model.dump() for name, model in self.models.items()},
                 "deaths": self.deaths,
+                "spans": self.spans,
                 "gauges": [(*key, gauge) for key, gauge in self.gauges.items()],
             }
         )
@@ -101,11 +104,12 @@ class Metrics:
             self._duration((protocol, model)).add(counts, total)
         for name, numbers in other["models"].items():
             self.of(name).add(numbers)
-        for cause, count in other["deaths"].items():
-            self.deaths[cause] = self.deaths.get(cause, 0) + count
+        for mine, theirs in ((self.deaths, other["deaths"]), (self.spans, other["spans"])):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
         for name, model, (value, largest) in other["gauges"] if gauges else ():
-            mine = self.gauges.get((name, model), Gauge(0.0)).value
-            self.gauges[name, model] = Gauge(max(mine, value) if largest else mine + value, largest)
+            before = self.gauges.get((name, model), Gauge(0.0)).value
+            self.gauges[name, model] = Gauge(max(before, value) if largest else before + value, largest)
 
     def _line(self, protocol: str, model: str, status: int) -> _Line:
         of_model = self.of(model)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from time import monotonic
-from typing import Callable, Dict, Optional, Protocol, Set, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Protocol, Set, Tuple, Union
 
 from modelbuild_runtime.dataplane.batcher import Job
 from modelbuild_runtime.dataplane.dataplane import Dataplane
@@ -39,6 +39,10 @@ from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings
+from modelbuild_runtime.trace.context import known
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.trace.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +57,8 @@ class Queue(Protocol):
 class Application:
     """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM;
     ``held`` are the bytes of large bodies that were not answered, and of answers not read yet, ``max_held`` the most
-    that they may be; ``beside`` does what would keep the loop for long, ``witness`` notes what is in flight.
+    that they may be; ``beside`` does what would keep the loop for long, ``witness`` notes what is in flight,
+    ``tracer`` makes spans.
     """
 
     def __init__(self, settings: Settings, router: Router) -> None:
@@ -73,6 +78,7 @@ class Application:
         self._count = self.metrics.response
         self._new_id = self._ids.new
         self.witness: Optional[Witness] = None
+        self.tracer: Optional[Tracer] = None
         self._opened = False
         self._served = Served(router, _closed, _closed, _closed)
 
@@ -83,12 +89,19 @@ class Application:
         self._opened = True
         self.routes.open(router)
 
+    def trace(self, tracer: Tracer) -> None:
+        """Make spans, of what is asked from now on."""
+        self.tracer = tracer
+        self.metrics.detailed = self._detailed = True
+
     def accept(self, connection: Connection, head: Head, body: Union[bytes, bytearray]) -> None:
         """A whole request has arrived."""
         received = monotonic()
         match = head.match
         identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
         http = HttpRequest(head.method, match.path, match.query, head.headers, body, match.params, identity, received)
+        if head.traced or self.tracer is not None:
+            identity, http.headers = (known if self.tracer is None else self.tracer.begin)(identity, http.headers)
         served = head.served or self._served
         exchange = Exchange(
             self, connection, http, identity, received, head.keep_alive, head.version, head.plain, match.owner, served
@@ -142,7 +155,7 @@ class Application:
         try:
             response = shape(http, error)
         except Exception:
-            logger.exception("the error cannot be encoded", extra={"request": http.id})
+            logger.exception("the error cannot be encoded", extra={"request": exchange.id})
             response = problem(http, error)
         names = {name.lower() for name, _ in response.headers}
         if error.retry_after and "retry-after" not in names:
@@ -231,14 +244,16 @@ class Application:
         if isinstance(error, RecursionError):
             error = TooLarge("the body is nested too deeply")
         if not isinstance(error, ServerError):
-            logger.error("request failed: %s %s", http.method, http.path, exc_info=error, extra={"request": http.id})
+            logger.error(
+                "request failed: %s %s", http.method, http.path, exc_info=error, extra={"request": exchange.id}
+            )
             error = ServerError(f"the server failed; its log says why, under request id {http.id}")
         self.refuse(exchange, error, allowed)
 
     def _fail_to_encode(self, exchange: Exchange, error: BaseException) -> None:
         http = exchange.http
         if not isinstance(error, ServerError):
-            logger.error("the answer cannot be encoded", exc_info=error, extra={"request": http.id})
+            logger.error("the answer cannot be encoded", exc_info=error, extra={"request": exchange.id})
             message = f"the model's answer cannot be encoded; the server's log says why, under request id {http.id}"
             error = PredictionFailed(message)
         self.refuse(exchange, error)
@@ -281,6 +296,8 @@ class Application:
         """Somebody wants to know of each request."""
         if self.settings.access_log:
             access.log(exchange, response, seconds)
+        if self.tracer is not None:
+            self.tracer.end(exchange, response, seconds)
 
     def _compress(self, exchange: Exchange, response: HttpResponse, coding: str) -> Then:
         try:

@@ -30,6 +30,7 @@ from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.protocols import Statistics
 from modelbuild_runtime.settings import Settings
+from modelbuild_runtime.trace.context import SWITCHES
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Server:
         """Begin to predict. ``opener`` loads further models, where that is allowed."""
         if self._board is not None and (counted := self._board.read(self._slot)):
             self._app.metrics.add(counted, gauges=False)  # what the worker counted whose place this one takes
+        self._trace(model)
         batcher = self._batch(model)
         self._model = model
         place = store(self._settings, model.service.environment)
@@ -99,6 +101,8 @@ class Server:
         if self._app.in_flight:
             logger.warning("%d requests did not finish within MBUILD_GRACE", self._app.in_flight)
         self._post()
+        if self._app.tracer is not None:
+            self._app.tracer.close()
         if self._batcher is not None and not self._batcher.idle:  # native code cannot be told to stop
             logging.shutdown()
             os._exit(0)
@@ -170,6 +174,16 @@ class Server:
             timeout=settings.timeout,
         )
         return batcher
+
+    def _trace(self, model: Model) -> None:
+        """Make spans where the environment says whom they are for. Otherwise nothing of that is imported."""
+        environment, named = model.service.environment, model.manifest.model
+        if any(environment.get(name) for name in SWITCHES):
+            from modelbuild_runtime.trace.tracer import make_tracer
+
+            tracer = make_tracer(environment, named.name, named.version, self._app.metrics.spans)
+            if tracer is not None:
+                self._app.trace(tracer)
 
     def _start(self, model: Model) -> Running:
         """A further model."""

@@ -1,0 +1,105 @@
+"""Makes a span of each request that is sampled."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from random import Random
+from typing import Dict, Mapping, Optional, Tuple
+
+from modelbuild_runtime.http.exchange import Exchange
+from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.trace.context import Trace, TracedId, known, trace_of, traced_headers, traced_id
+from modelbuild_runtime.trace.exporter import Exporter
+from modelbuild_runtime.trace.sampling import Sampler
+from modelbuild_runtime.trace.settings import read
+from modelbuild_runtime.trace.span import Finished
+
+logger = logging.getLogger(__name__)
+
+_LAST = 2.0
+"""Seconds at the end in which what is left is sent."""
+
+
+class Tracer:
+    """One a process, made after it was forked: two with the same random numbers would make the same ids."""
+
+    def __init__(self, sampler: Sampler, exporter: Exporter) -> None:
+        self._sampler = sampler
+        self._exporter = exporter
+        self._random = Random(os.urandom(16))  # noqa: S311  # ids, not secrets
+
+    def begin(self, identity: str, headers: Dict[bytes, bytes]) -> Tuple[str, Dict[bytes, bytes]]:
+        """A request's id, which knows the trace from now on, and its header fields as the handler is to see them."""
+        parent = trace_of(headers)
+        number = self._random.getrandbits(128) if parent is None else int(parent.trace_id, 16)
+        if not self._sampler.samples(number, parent):
+            return (identity, headers) if parent is None else known(identity, headers)
+        span_id = f"{self._random.getrandbits(64) or 1:016x}"
+        if parent is None:
+            trace = Trace(f"{number or 1:032x}", "", span_id, True)
+        else:
+            trace = Trace(parent.trace_id, parent.parent_id, span_id, True, parent.state)
+        return traced_id(identity, trace), traced_headers(headers, trace)
+
+    def end(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
+        """Its answer leaves."""
+        identity = exchange.id
+        if not isinstance(identity, TracedId) or not identity.trace.span_id:
+            return
+        http, bound = exchange.http, exchange.bound
+        self._exporter.add(
+            Finished(
+                identity.trace,
+                str(identity),
+                http.method,
+                http.path,
+                bound.route.path if bound is not None else "",
+                bound.name if bound is not None else exchange.protocol.name if exchange.protocol else "",
+                exchange.served.name if bound is not None and bound.predicts else "",
+                response.status,
+                _grpc_status(response) if http.method == "GRPC" else -1,
+                len(http.body),
+                len(response.body),
+                http.headers.get(b"user-agent", b"").decode("latin-1"),
+                exchange.count,
+                exchange.received,
+                exchange.queued,
+                exchange.ran,
+                exchange.encoding,
+                exchange.received + seconds,
+                time.time_ns(),
+            )
+        )
+
+    def close(self) -> None:
+        """The process ends."""
+        self._exporter.close(_LAST)
+
+
+def make_tracer(environment: Mapping[str, str], model: str, version: str, counts: Dict[str, int]) -> Optional[Tracer]:
+    """What the environment asks for; None for nothing, or nothing that works."""
+    settings = read(environment)
+    if settings is None:
+        return None
+    resource = {
+        "service.name": model,
+        "service.version": version,
+        "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
+        "telemetry.sdk.name": "mbuild",
+        "telemetry.sdk.language": "python",
+        **settings.resource,
+    }
+    try:
+        exporter = Exporter(settings, resource, counts)
+    except (OSError, ValueError) as error:  # certificates
+        logger.warning("no traces are sent: %s", error)
+        return None
+    logger.info("traces are sent to %s", settings.endpoint)
+    return Tracer(settings.sampler, exporter)
+
+
+def _grpc_status(response: HttpResponse) -> int:
+    return next((int(value) for name, value in response.headers if name == "grpc-status"), 0)
