@@ -17,7 +17,7 @@ from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.replay import Immediate
-from modelbuild_runtime.protocols import Models, Protocol, Statistics
+from modelbuild_runtime.protocols import Models, Protocol, Statistics, Summary
 from modelbuild_runtime.settings import Settings
 from runtime.wires import FakeTransport
 
@@ -64,6 +64,9 @@ class Service:
 
     def statistics(self) -> Statistics:
         return STATISTICS
+
+    def summary(self) -> Summary:
+        return Summary(12.5, 3, 1, (0.001, 0.01), (2, 1, 1), 1, 0, 0.0)
 
     def openapi(self) -> dict[str, Any]:
         return document(self, self.protocols)

@@ -50,6 +50,7 @@ def page(driver, address) -> Iterator[Callable[..., Page]]:
 
     def show(model: str, **settings: str) -> Page:
         hold()
+        driver.get("about:blank")  # the page before asks how its server is doing until it is left
         driver.get_log("browser")
         driver.get_log("performance")
         opened.append(Page(driver, address(model, **settings)))

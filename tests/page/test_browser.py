@@ -313,3 +313,20 @@ def _light(colour):
 def _contrast(one, other):
     lighter, darker = sorted((_light(one), _light(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_what_the_server_does_is_shown_while_somebody_looks(page):
+    iris = page("iris")
+    iris.until(lambda: iris.id("live").is_displayed())
+    iris.script(
+        "window.asking = setInterval(() => fetch('predict', {method: 'POST', body: '[[5.1, 3.5, 1.4, 0.2]]', "
+        "headers: {'Content-Type': 'application/json'}}), 50)"
+    )
+    try:
+        iris.until(lambda: float(iris.id("rate").text) > 2 and iris.id("median").text.endswith(("µs", "ms")))
+        assert iris.id("slow").text.endswith(("µs", "ms"))
+        assert iris.id("failed").text == "0"
+        assert len(iris.id("rate-line").get_attribute("points").split()) > 1
+        assert iris.css("#live svg")[0].get_attribute("aria-hidden") == "true"
+    finally:
+        iris.script("clearInterval(window.asking)")

@@ -12,11 +12,13 @@ import msgspec
 
 from modelbuild_runtime.metrics.histogram import Histogram
 from modelbuild_runtime.metrics.model_metrics import ModelMetrics
+from modelbuild_runtime.protocols import Summary
 
 MORE = "(more)"
 """The label of models beyond those that have one of their own."""
 _MOST_MODELS = 100
 """Models that have one: each is some hundred numbers to whoever keeps metrics."""
+_SUMMED = ("in_flight", "waiting", "queue_age_seconds")
 
 Key = Tuple[str, str]
 
@@ -81,6 +83,25 @@ class Metrics:
     def requests(self) -> Dict[Tuple[str, str, int], int]:
         """Responses by protocol, model and status."""
         return {key: line.count for key, line in self._lines.items()}
+
+    def summary(self, now: float) -> Summary:
+        """What two of can be compared."""
+        total = Histogram()
+        for (_, model), found in self.durations.items():
+            if model:
+                total.add(found.counts, found.total)
+        gauges = {name: [gauge.value for (of, _), gauge in self.gauges.items() if of == name] for name in _SUMMED}
+        models = self.models.values()
+        return Summary(
+            now,
+            int(sum(model.succeeded[0] for model in models)),
+            int(sum(model.failed[0] for model in models)),
+            total.edges,
+            total.counts,
+            int(sum(gauges["in_flight"])),
+            int(sum(gauges["waiting"])),
+            max(gauges["queue_age_seconds"], default=0.0),
+        )
 
     def dump(self) -> bytes:
         """All numbers, for another process."""

@@ -23,7 +23,7 @@ from modelbuild_runtime.protocols import Service
 
 HERE = Path(__file__).parent
 TYPE = "text/html; charset=utf-8"
-SCRIPTS = ("values.js", "form.js", "snippets.js", "answer.js", "page.js")
+SCRIPTS = ("values.js", "form.js", "snippets.js", "answer.js", "page.js", "live.js")
 """One module in the browser, so that the order matters."""
 
 _SLOT = re.compile(r"\{\{(\w+)\}\}")

@@ -28,7 +28,7 @@ from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.models import Models, Open, Running, store
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.process.witness import Witness
-from modelbuild_runtime.protocols import Statistics
+from modelbuild_runtime.protocols import Statistics, Summary
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import SWITCHES
 
@@ -127,6 +127,10 @@ class Server:
     def statistics(self, model: str) -> Statistics:
         """The sums that protocols report of a model, of all workers."""
         return self._counted().of(model).statistics()
+
+    def summary(self) -> Summary:
+        """How it goes, in all workers."""
+        return self._counted().summary(monotonic())
 
     def _counted(self) -> Metrics:
         own = self._app.metrics

@@ -9,7 +9,7 @@ from typing import Protocol as Interface
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.manifest import Example, Manifest
 from modelbuild_runtime.pipeline import Pipeline
-from modelbuild_runtime.protocols import Models, Protocol, Statistics
+from modelbuild_runtime.protocols import Models, Protocol, Statistics, Summary
 from modelbuild_runtime.samples import LARGEST, sample_body
 from modelbuild_runtime.settings import Settings
 
@@ -20,6 +20,7 @@ class Process(Interface):
     def ready(self) -> bool: ...
     def metrics(self) -> bytes: ...
     def statistics(self, model: str) -> Statistics: ...
+    def summary(self) -> Summary: ...
 
 
 class ModelService:
@@ -71,6 +72,10 @@ class ModelService:
     def statistics(self) -> Statistics:
         """Sums since the start."""
         return self.process.statistics(self.model_name) if self.process is not None else Statistics()
+
+    def summary(self) -> Summary:
+        """How it goes."""
+        return self.process.summary() if self.process is not None else Summary(0.0, 0, 0, (), (0,), 0, 0, 0.0)
 
     def openapi(self) -> Dict[str, Any]:
         """The OpenAPI document of all routes, made when asked for."""

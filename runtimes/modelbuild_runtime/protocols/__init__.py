@@ -37,6 +37,22 @@ class Statistics(NamedTuple):
     encode_ns: int = 0
 
 
+class Summary(NamedTuple):
+    """Predictions since the start, of all models and protocols, and how many are there at this moment. ``at`` is in
+    seconds; two summaries tell a rate. ``counts`` are by the seconds that they took: up to each of ``edges``, and
+    above.
+    """
+
+    at: float
+    succeeded: int
+    failed: int
+    edges: Sequence[float]
+    counts: Sequence[int]
+    in_flight: int
+    waiting: int
+    queue_age_seconds: float
+
+
 class Loaded(NamedTuple):
     """A model that was loaded while the server runs, from a place in the folder for models."""
 
@@ -83,6 +99,7 @@ class Service(Interface):
     def ready(self) -> bool: ...
     def metrics(self) -> bytes: ...  # Prometheus text format 0.0.4
     def statistics(self) -> Statistics: ...
+    def summary(self) -> Summary: ...
     def openapi(self) -> Dict[str, Any]: ...
     def examples(self, largest: int = ...) -> Sequence[Example]: ...  # for POST /predict, of at most so many values
 

@@ -12,7 +12,7 @@ from modelbuild_runtime.errors import NotReady
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.problem import problem
-from modelbuild_runtime.protocols import Protocol, Route, Service
+from modelbuild_runtime.protocols import Protocol, Route, Service, Summary
 
 if TYPE_CHECKING:
     from modelbuild_runtime.page.page import Page
@@ -42,6 +42,7 @@ def protocol(service: Service) -> Protocol:
         Route("GET", "/health/startup", ready, operation=_checked("Started")),
         Route("GET", "/health/live", _live(service), operation=_checked("Alive, if not ready")),
         Route("GET", "/metrics", _metrics(service), operation=_METRICS),
+        Route("GET", "/metrics/summary", _summary(service), operation=_SUMMARY),
         Route("GET", "/openapi.json", _openapi(service), operation=_said("This document")),
     )
     return Protocol("operations", "Operating the server", routes, problem)
@@ -110,6 +111,14 @@ def _metrics(service: Service) -> Answer:
     return answer
 
 
+def _summary(service: Service) -> Answer:
+    def answer(_http: HttpRequest) -> HttpResponse:
+        body = msgspec.json.encode(service.summary()._asdict())
+        return HttpResponse(200, body, headers=(("Cache-Control", "no-store"),))
+
+    return answer
+
+
 def _openapi(service: Service) -> Answer:
     def answer(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, msgspec.json.encode(service.openapi()))
@@ -136,4 +145,29 @@ def _checked(summary: str) -> Mapping[str, Any]:
 _METRICS = {
     "summary": "Metrics for Prometheus",
     "responses": {"200": {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+}
+
+_COUNT = {"type": "integer", "minimum": 0}
+_SECONDS = {"type": "number", "minimum": 0}
+_SUMMARY = {
+    "summary": "Metrics that the page shows",
+    "description": "Predictions since the start, and how many took how long. Two answers tell a rate.",
+    "responses": {
+        "200": openapi.json_body(
+            {
+                "type": "object",
+                "properties": {
+                    "at": _SECONDS,
+                    "succeeded": _COUNT,
+                    "failed": _COUNT,
+                    "edges": {"type": "array", "items": _SECONDS},
+                    "counts": {"type": "array", "items": _COUNT},
+                    "in_flight": _COUNT,
+                    "waiting": _COUNT,
+                    "queue_age_seconds": _SECONDS,
+                },
+                "required": [*Summary._fields],
+            }
+        )
+    },
 }
