@@ -35,6 +35,7 @@ class Stream:
     """
 
     number = 0  # of a connection that nobody else keeps: a client of gRPC is told by its end
+    unsent = int
 
     __slots__ = (
         "_answers",

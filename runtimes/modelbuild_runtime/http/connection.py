@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Deque, Iterator, Optional, Union
+from typing import TYPE_CHECKING, Callable, Deque, Iterator, Optional, Union
 
 from modelbuild_runtime.errors import RequestTimeout, ServerError
 from modelbuild_runtime.http.exchange import Exchange
@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         "_write_paused",
         "number",
         "pending",
+        "unsent",
     )
 
     def __init__(self, app: Application, routes: Optional[Routes] = None) -> None:
@@ -73,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._wants_continue = False
         self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
         self.number = 0
+        self.unsent: Callable[[], int] = int  # bytes that were written and have not left, of one that has a number
         self.pending: Deque[Exchange] = deque()
 
     # asyncio's callbacks
@@ -85,6 +87,7 @@ class Connection(asyncio.Protocol):
             keeper = self._app.witness.connections if self._app.witness is not None else None
             if keeper is not None and transport.get_extra_info("sslcontext") is None:
                 self.number = keeper.opened(peer)
+                self.unsent = self._transport.get_write_buffer_size
         self._app.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -174,11 +177,6 @@ class Connection(asyncio.Protocol):
                 return
         self._since = self._app.now
         self._after()
-
-    @property
-    def unsent(self) -> bool:
-        """Whether something that was written has not left yet."""
-        return self._transport.get_write_buffer_size() > 0
 
     # Answers in parts
 

@@ -60,9 +60,9 @@ class _Collector:
         spans = [((outcome,), count) for outcome, count in sorted(self._metrics.spans.items())]
         yield _counter("traced_requests", "Requests whose spans were sent, or were not.", ("outcome",), spans)
         made = [
-            ((name, outcome), sums[0])
-            for name, model in models
-            for outcome, sums in (("succeeded", model.succeeded), ("failed", model.failed))
+            ((name, outcome), getattr(self._metrics.outcomes(name), outcome))
+            for name, _ in models
+            for outcome in ("succeeded", "failed")
             if name
         ]
         yield _counter("predictions", "Predictions made or failed.", ("model", "outcome"), made)

@@ -6,18 +6,19 @@ Workers add up: each leaves its numbers on a board that all can read, so that a 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Tuple
 
 import msgspec
 
-from modelbuild_runtime.metrics.histogram import Histogram
+from modelbuild_runtime.metrics.histogram import SECONDS, Histogram
 from modelbuild_runtime.metrics.model_metrics import ModelMetrics
-from modelbuild_runtime.protocols import Summary
+from modelbuild_runtime.protocols import Statistics, Summary
 
 MORE = "(more)"
 """The label of models beyond those that have one of their own."""
 _MOST_MODELS = 100
 """Models that have one: each is some hundred numbers to whoever keeps metrics."""
+_BAD = 400
 _SUMMED = ("in_flight", "waiting", "queue_age_seconds")
 
 Key = Tuple[str, str]
@@ -30,15 +31,13 @@ class Gauge(NamedTuple):
     largest: bool = False
 
 
-class _Line:
-    """Responses of one protocol and model with one status: how many, and where their seconds are counted."""
+class Outcomes(NamedTuple):
+    """How many predictions of a model succeeded and failed, and their seconds."""
 
-    __slots__ = ("count", "duration", "sums")
-
-    def __init__(self, duration: Histogram, sums: List[float]) -> None:
-        self.count = 0
-        self.duration = duration
-        self.sums = sums
+    succeeded: int
+    succeeded_seconds: float
+    failed: int
+    failed_seconds: float
 
 
 class Metrics:
@@ -48,13 +47,12 @@ class Metrics:
     """
 
     def __init__(self, *, detailed: bool = False) -> None:
-        self.durations: Dict[Key, Histogram] = {}
         self.models: Dict[str, ModelMetrics] = {}
         self.gauges: Dict[Key, Gauge] = {}
         self.deaths: Dict[str, int] = {}
         self.spans: Dict[str, int] = {}
         self.detailed = detailed
-        self._lines: Dict[Tuple[str, str, int], _Line] = {}
+        self._answers: Dict[Tuple[str, str, int], Histogram] = {}
 
     def of(self, model: str) -> ModelMetrics:
         """One model's numbers; "" has what is known of no model."""
@@ -67,13 +65,9 @@ class Metrics:
 
     def response(self, protocol: str, model: str, status: int, seconds: float) -> None:
         """A response leaves; ``model`` where a prediction of it was asked for, else ""."""
-        line = self._lines.get((protocol, model, status)) or self._line(protocol, model, status)
-        line.count += 1
-        duration, sums = line.duration, line.sums
-        duration.counts[bisect_left(duration.edges, seconds)] += 1
-        duration.total += seconds
-        sums[0] += 1
-        sums[1] += seconds
+        found = self._answers.get((protocol, model, status)) or self._of_answers(protocol, model, status)
+        found.counts[bisect_left(SECONDS, seconds)] += 1
+        found.total += seconds
 
     def shed(self, reason: str, model: str = "") -> None:
         """A request was turned away, or given up."""
@@ -82,7 +76,36 @@ class Metrics:
     @property
     def requests(self) -> Dict[Tuple[str, str, int], int]:
         """Responses by protocol, model and status."""
-        return {key: line.count for key, line in self._lines.items()}
+        return {key: sum(found.counts) for key, found in self._answers.items()}
+
+    @property
+    def durations(self) -> Dict[Key, Histogram]:
+        """Seconds by protocol and model."""
+        result: Dict[Key, Histogram] = {}
+        for (protocol, model, _), found in self._answers.items():
+            result.setdefault((protocol, model), Histogram()).add(found.counts, found.total)
+        return result
+
+    def outcomes(self, name: str) -> Outcomes:
+        """What became of the predictions of a model."""
+        sums = [0, 0.0, 0, 0.0]
+        for (_, model, status), found in self._answers.items():
+            if model == name:
+                place = 0 if status < _BAD else 2
+                sums[place] += sum(found.counts)
+                sums[place + 1] += found.total
+        return Outcomes(int(sums[0]), sums[1], int(sums[2]), sums[3])
+
+    def statistics(self, name: str) -> Statistics:
+        """The sums that protocols report of a model."""
+        of_model = self.of(name)
+        outcomes = self.outcomes(of_model.name)
+        return of_model.statistics()._replace(
+            succeeded=outcomes.succeeded,
+            failed=outcomes.failed,
+            succeeded_ns=int(outcomes.succeeded_seconds * 1e9),
+            failed_ns=int(outcomes.failed_seconds * 1e9),
+        )
 
     def summary(self, now: float) -> Summary:
         """What two of can be compared."""
@@ -91,11 +114,11 @@ class Metrics:
             if model:
                 total.add(found.counts, found.total)
         gauges = {name: [gauge.value for (of, _), gauge in self.gauges.items() if of == name] for name in _SUMMED}
-        models = self.models.values()
+        outcomes = [self.outcomes(name) for name in self.models if name]
         return Summary(
             now,
-            int(sum(model.succeeded[0] for model in models)),
-            int(sum(model.failed[0] for model in models)),
+            sum(one.succeeded for one in outcomes),
+            sum(one.failed for one in outcomes),
             total.edges,
             total.counts,
             int(sum(gauges["in_flight"])),
@@ -107,8 +130,7 @@ class Metrics:
         """All numbers, for another process."""
         return msgspec.msgpack.encode(
             {
-                "requests": [(*key, line.count) for key, line in self._lines.items()],
-                "durations": [(*key, found.counts, found.total) for key, found in self.durations.items()],
+                "answers": [(*key, found.counts, found.total) for key, found in self._answers.items()],
                 "models": {name: model.dump() for name, model in self.models.items()},
                 "deaths": self.deaths,
                 "spans": self.spans,
@@ -119,10 +141,8 @@ class Metrics:
     def add(self, dumped: bytes, *, gauges: bool = True) -> None:
         """Add another's numbers to these, its ``gauges`` too where it still runs."""
         other: Dict[str, Any] = msgspec.msgpack.decode(dumped)
-        for protocol, model, status, count in other["requests"]:
-            self._line(protocol, model, status).count += count
-        for protocol, model, counts, total in other["durations"]:
-            self._duration((protocol, model)).add(counts, total)
+        for protocol, model, status, counts, total in other["answers"]:
+            self._of_answers(protocol, model, status).add(counts, total)
         for name, numbers in other["models"].items():
             self.of(name).add(numbers)
         for mine, theirs in ((self.deaths, other["deaths"]), (self.spans, other["spans"])):
@@ -132,17 +152,5 @@ class Metrics:
             before = self.gauges.get((name, model), Gauge(0.0)).value
             self.gauges[name, model] = Gauge(max(before, value) if largest else before + value, largest)
 
-    def _line(self, protocol: str, model: str, status: int) -> _Line:
-        of_model = self.of(model)
-        key = (protocol, of_model.name, status)
-        line = self._lines.get(key)
-        if line is None:
-            sums = [0, 0.0] if not model else of_model.succeeded if status < 400 else of_model.failed
-            line = self._lines[key] = _Line(self._duration(key[:2]), sums)
-        return line
-
-    def _duration(self, key: Key) -> Histogram:
-        found = self.durations.get(key)
-        if found is None:
-            found = self.durations[key] = Histogram()
-        return found
+    def _of_answers(self, protocol: str, model: str, status: int) -> Histogram:
+        return self._answers.setdefault((protocol, self.of(model).name, status), Histogram())

@@ -28,8 +28,6 @@ class ModelMetrics:
         self.marks = Marks()
         self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0}
         self.cache: Dict[str, int] = {}
-        self.succeeded: List[float] = [0, 0.0]  # how many predictions, and their seconds
-        self.failed: List[float] = [0, 0.0]
         self.last = 0.0
         self._detailed = detailed
         self._stages: Dict[str, Histogram] = {stage: Histogram() for stage in STAGES}
@@ -80,16 +78,12 @@ class ModelMetrics:
         self.cache[outcome] = self.cache.get(outcome, 0) + 1
 
     def statistics(self) -> Statistics:
-        """The sums that protocols report."""
+        """The sums of the runs."""
         nanoseconds = {stage: int(histogram.total * 1e9) for stage, histogram in self.stages.items()}
         return Statistics(
-            succeeded=int(self.succeeded[0]),
-            failed=int(self.failed[0]),
             rows=int(self.batch_rows.total),
             batches=sum(self.batch_rows.counts),
             last=int(self.last * 1000),
-            succeeded_ns=int(self.succeeded[1] * 1e9),
-            failed_ns=int(self.failed[1] * 1e9),
             queue_ns=nanoseconds["queue"],
             decode_ns=nanoseconds["decode"],
             predict_ns=nanoseconds["preprocess"] + nanoseconds["predict"] + nanoseconds["postprocess"],
@@ -102,7 +96,6 @@ class ModelMetrics:
             "histograms": [(histogram.counts, histogram.total) for histogram in self._histograms()],
             "shed": self.shed_requests,
             "cache": self.cache,
-            "sums": (self.succeeded, self.failed),
             "last": self.last,
         }
 
@@ -113,8 +106,6 @@ class ModelMetrics:
         for mine, theirs in ((self.shed_requests, other["shed"]), (self.cache, other["cache"])):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
-        for sums, others in zip((self.succeeded, self.failed), other["sums"]):
-            sums[:] = [one + two for one, two in zip(sums, others)]
         self.last = max(self.last, other["last"])
 
     @property

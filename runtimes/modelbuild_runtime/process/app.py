@@ -39,7 +39,7 @@ from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings
-from modelbuild_runtime.trace.context import known
+from modelbuild_runtime.trace.context import TracedId, known
 
 if TYPE_CHECKING:
     from modelbuild_runtime.trace.tracer import Tracer
@@ -63,7 +63,7 @@ class Application:
 
     def __init__(self, settings: Settings, router: Router) -> None:
         self.settings = settings
-        self._detailed = settings.access_log
+        self._logs_access = self._detailed = settings.access_log
         self.metrics = Metrics(detailed=self._detailed)
         self.connections: Set[Connection] = set()
         self.others: Dict[str, Served] = {}
@@ -84,8 +84,7 @@ class Application:
 
     def open(self, router: Router, dataplane: Dataplane, queue: Queue, name: str = "") -> None:
         """Begin to predict with the model of that name."""
-        submit = queue.submit if self.witness is None else self.witness.submitting(queue.submit)
-        self._served = Served(router, dataplane.prepare, submit, queue.resume, name)
+        self._served = Served(router, dataplane.prepare, queue.submit, queue.resume, name)
         self._opened = True
         self.routes.open(router)
 
@@ -282,7 +281,7 @@ class Application:
             self._count(exchange.protocol.name if exchange.protocol else "", "", response.status, seconds)
         if exchange.place >= 0:
             self.witness.leave(exchange)  # type: ignore[union-attr]  # who gave it the place
-        if self._detailed:
+        if self._logs_access or exchange.id.__class__ is TracedId:
             self._tell(exchange, response, seconds)
         accepted = exchange.http.headers.get(b"accept-encoding")
         coding = coding_for(accepted, response) if accepted is not None else None
@@ -294,7 +293,7 @@ class Application:
 
     def _tell(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
         """Somebody wants to know of each request."""
-        if self.settings.access_log:
+        if self._logs_access:
             access.log(exchange, response, seconds)
         if self.tracer is not None:
             self.tracer.end(exchange, response, seconds)

@@ -29,30 +29,30 @@ class Flight(NamedTuple):
 
 
 class Flights:
-    """The table of one worker. Only it writes, and only whoever buries it reads."""
+    """The table of one worker. Only it writes, and only whoever buries it reads. A 0 in ``memory`` at one of the
+    ``places`` clears that.
+    """
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _ALONE.size + PLACES * _ENTRY.size)
+        self.memory = mmap.mmap(-1, _ALONE.size + PLACES * _ENTRY.size)
         self.places = [_ALONE.size + at * _ENTRY.size for at in range(PLACES)]
-        self.write: Callable[[int, int, bool, int, int, int, bytes], None] = partial(_ENTRY.pack_into, self._memory)
+        self.write: Callable[[int, int, bool, int, int, int, bytes], None] = partial(_ENTRY.pack_into, self.memory)
         """At a place: 1 for a request that is taken, and the rest of its entry. Made without a step in Python."""
-        self.clear: Callable[[int, int], None] = self._memory.__setitem__
-        """A place, and 0."""
 
     @property
     def alone(self) -> int:
         """The fingerprint of a suspect that is being run, 0 while there is none."""
-        found: int = _ALONE.unpack_from(self._memory)[0]
+        found: int = _ALONE.unpack_from(self.memory)[0]
         return found
 
     @alone.setter
     def alone(self, found: int) -> None:
-        _ALONE.pack_into(self._memory, 0, found)
+        _ALONE.pack_into(self.memory, 0, found)
 
     def read(self) -> List[Flight]:
         """All that are taken."""
         found = []
-        for taken, answerable, length, connection, fingerprint, name in _ENTRY.iter_unpack(self._memory[_ALONE.size :]):
+        for taken, answerable, length, connection, fingerprint, name in _ENTRY.iter_unpack(self.memory[_ALONE.size :]):
             if taken == 1:
                 identity = name[: min(length, _LONGEST)].decode("ascii", "replace")
                 found.append(Flight(identity, fingerprint, connection, bool(answerable)))
@@ -60,4 +60,4 @@ class Flights:
 
     def wipe(self) -> None:
         """Another worker takes this place."""
-        self._memory[:] = bytes(len(self._memory))
+        self.memory[:] = bytes(len(self.memory))

@@ -13,7 +13,7 @@ from typing import Dict, List, Set, Tuple, Union
 
 _MOST = 256
 """Suspects, and as many convicts, that are remembered; the oldest are forgotten."""
-_WHOLE = 1 << 14
+WHOLE = 1 << 14
 """Bytes up to which a body is hashed in full. Of longer ones it is both ends, and every so many bytes between."""
 _HEADER = struct.Struct("<III")  # version, suspects, convicts
 _ONE = struct.Struct("<qI")  # fingerprint, deaths
@@ -22,9 +22,9 @@ _ONE = struct.Struct("<qI")  # fingerprint, deaths
 def fingerprint(path: str, body: Union[bytes, bytearray]) -> int:
     """What tells a request from others; 0 for one without a body, which can hardly be to blame."""
     size = len(body)
-    if size <= _WHOLE:
+    if size <= WHOLE:
         return hash((path, body if body.__class__ is bytes else bytes(body))) if size else 0
-    parts = (body[: _WHOLE // 4], body[:: size // (_WHOLE // 4)], body[-_WHOLE // 4 :])
+    parts = (body[: WHOLE // 4], body[:: size // (WHOLE // 4)], body[-WHOLE // 4 :])
     return hash((path, size, *map(bytes, parts)))
 
 

@@ -126,7 +126,7 @@ class Server:
 
     def statistics(self, model: str) -> Statistics:
         """The sums that protocols report of a model, of all workers."""
-        return self._counted().of(model).statistics()
+        return self._counted().statistics(model)
 
     def summary(self) -> Summary:
         """How it goes, in all workers."""

@@ -4,12 +4,12 @@ it runs alone, and its connections.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
-from modelbuild_runtime.dataplane.batcher import ALONE, Job, Outcome
+from modelbuild_runtime.dataplane.batcher import Job, Outcome
 from modelbuild_runtime.errors import Quarantined
 from modelbuild_runtime.process.flights import PLACES
-from modelbuild_runtime.process.quarantine import fingerprint
+from modelbuild_runtime.process.quarantine import WHOLE, fingerprint
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.exchange import Exchange
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from modelbuild_runtime.process.quarantine import Quarantine
 
 Run = Callable[[Sequence[Job]], List[Outcome]]
-Submit = Callable[[Job], None]
 
 
 class Witness:
@@ -27,7 +26,7 @@ class Witness:
     def __init__(self, flights: Flights, quarantine: Quarantine, connections: Optional[Entrusting] = None) -> None:
         self.connections = connections
         self._flights = flights
-        self._write, self._clear, self._places = flights.write, flights.clear, flights.places
+        self._write, self._memory, self._places = flights.write, flights.memory, flights.places
         self._quarantine = quarantine
         self._free = list(range(PLACES))
         self._holders: List[Optional[Exchange]] = [None] * PLACES
@@ -43,7 +42,13 @@ class Witness:
             Quarantined: it has ended workers before.
         """
         http, quarantine = exchange.http, self._quarantine
-        exchange.fingerprint = found = fingerprint(http.path, http.body)
+        body = http.body
+        found = (
+            hash((http.path, body))
+            if body.__class__ is bytes and 0 < len(body) <= WHOLE
+            else fingerprint(http.path, body)
+        )
+        exchange.fingerprint = found
         if quarantine.versions[0] != quarantine.version:
             quarantine.look()
         if found in quarantine.convicts:
@@ -58,7 +63,7 @@ class Witness:
         number = connection.number
         # Somebody else can answer where nothing that was written before can still be on its way, as it may where a
         # client sends requests before it has read answers.
-        answerable = number > 0 and len(connection.pending) == 1 and not connection.unsent and http.method != "HEAD"
+        answerable = number > 0 and len(connection.pending) == 1 and not connection.unsent() and http.method != "HEAD"
         self._write(self._places[place], 1, answerable, len(identity), number, found, identity)
 
     def leave(self, exchange: Exchange) -> None:
@@ -69,7 +74,7 @@ class Witness:
         place = exchange.place
         exchange.place = -1
         self._holders[place] = None
-        self._clear(self._places[place], 0)
+        self._memory[self._places[place]] = 0
         self._free.append(place)
 
     def sweep(self) -> None:
@@ -81,35 +86,28 @@ class Witness:
         if self.connections is not None:
             self.connections.tell()
 
-    def submitting(self, submit: Submit) -> Submit:
-        """A queue that runs suspects alone."""
-
-        def submitted(job: Job) -> None:
-            if self._quarantine.suspects and self._suspected(job):
-                job.key = ALONE
-            submit(job)
-
-        return submitted
-
     def running(self, run: Run) -> Run:
-        """Runs that are told of, if a suspect is in them: such a run is of nothing else."""
+        """Runs in which a suspect is by itself, which is written down meanwhile."""
 
         def ran(jobs: Sequence[Job]) -> List[Outcome]:
             self._running = jobs
-            suspect = self._suspected(jobs[0]) if self._quarantine.suspects and len(jobs) == 1 else 0
-            if suspect:
-                self._flights.alone = suspect
             try:
-                return run(jobs)
+                return self._apart(run, jobs) if self._quarantine.suspects else run(jobs)
             finally:
                 self._running = ()
-                if suspect:
-                    self._flights.alone = 0
-                    self._quarantine.clear(suspect)
 
         return ran
 
-    def _suspected(self, job: Job) -> int:
-        """The fingerprint of a suspect, 0 for any other."""
-        found: int = getattr(job, "fingerprint", 0)  # parts of an answer have none
-        return found if found in self._quarantine.suspects else 0
+    def _apart(self, run: Run, jobs: Sequence[Job]) -> List[Outcome]:
+        suspects = self._quarantine.suspects
+        outcomes: Dict[int, Outcome] = {}
+        for at, job in enumerate(jobs):
+            found: int = getattr(job, "fingerprint", 0)  # parts of an answer have none
+            if found in suspects:
+                self._flights.alone = found
+                (outcomes[at],) = run([job])
+                self._flights.alone = 0
+                self._quarantine.clear(found)
+        rest = [job for at, job in enumerate(jobs) if at not in outcomes]
+        others = iter(run(rest) if rest else ())
+        return [outcomes[at] if at in outcomes else next(others) for at in range(len(jobs))]

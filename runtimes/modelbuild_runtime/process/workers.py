@@ -109,6 +109,7 @@ class _Supervisor:
         for keeper in self._keepers.values():
             keeper.close()
         self._lingering.close(math.inf)
+        signal.signal(WAKES, signal.SIG_IGN)  # would end a process that did not expect it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
         return _work(self._settings, self._threads, self._model, self._board, slot, connections)
 

@@ -22,11 +22,16 @@ class Sampler(NamedTuple):
     ratio: float = 1.0
     follows_parent: bool = True
 
+    @property
+    def bound(self) -> int:
+        """Of what the lower half of a trace's id is less than where it is sampled."""
+        return int(self.ratio * (_LOW + 1))
+
     def samples(self, trace_id: int, parent: Optional[Trace]) -> bool:
         """Decided by the trace's id, so that all that see it decide alike."""
         if self.follows_parent and parent is not None:
             return parent.sampled
-        return (trace_id & _LOW) < self.ratio * (_LOW + 1)
+        return (trace_id & _LOW) < self.bound
 
 
 def sampler(name: str, argument: float) -> Sampler:

@@ -11,7 +11,7 @@ from typing import Dict, Mapping, Optional, Tuple
 
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.trace.context import Trace, TracedId, known, trace_of, traced_headers, traced_id
+from modelbuild_runtime.trace.context import TRACEPARENT, Trace, TracedId, known, trace_of, traced_headers, traced_id
 from modelbuild_runtime.trace.exporter import Exporter
 from modelbuild_runtime.trace.sampling import Sampler
 from modelbuild_runtime.trace.settings import read
@@ -29,20 +29,25 @@ class Tracer:
     def __init__(self, sampler: Sampler, exporter: Exporter) -> None:
         self._sampler = sampler
         self._exporter = exporter
-        self._random = Random(os.urandom(16))  # noqa: S311  # ids, not secrets
+        self._bound = sampler.bound
+        self._bits = Random(os.urandom(16)).getrandbits  # noqa: S311  # ids, not secrets
 
     def begin(self, identity: str, headers: Dict[bytes, bytes]) -> Tuple[str, Dict[bytes, bytes]]:
         """A request's id, which knows the trace from now on, and its header fields as the handler is to see them."""
-        parent = trace_of(headers)
-        number = self._random.getrandbits(128) if parent is None else int(parent.trace_id, 16)
-        if not self._sampler.samples(number, parent):
-            return (identity, headers) if parent is None else known(identity, headers)
-        span_id = f"{self._random.getrandbits(64) or 1:016x}"
+        parent = trace_of(headers) if TRACEPARENT in headers else None
         if parent is None:
-            trace = Trace(f"{number or 1:032x}", "", span_id, True)
+            low = self._bits(64)
+            if low >= self._bound:
+                return identity, headers
+            trace = Trace(f"{self._bits(64):016x}{low or 1:016x}", "", self._span_id(), True)
+        elif self._sampler.samples(int(parent.trace_id, 16), parent):
+            trace = Trace(parent.trace_id, parent.parent_id, self._span_id(), True, parent.state)
         else:
-            trace = Trace(parent.trace_id, parent.parent_id, span_id, True, parent.state)
+            return known(identity, headers)
         return traced_id(identity, trace), traced_headers(headers, trace)
+
+    def _span_id(self) -> str:
+        return f"{self._bits(64) or 1:016x}"
 
     def end(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
         """Its answer leaves."""

@@ -58,7 +58,7 @@ def test_a_histogram_counts_inclusive_upper_bounds():
 def test_statistics_are_sums_of_one_model():
     metrics = used()
     metrics.response("rest", "other", 200, 7.0)
-    statistics = metrics.of("m").statistics()
+    statistics = metrics.statistics("m")
     assert (statistics.succeeded, statistics.failed) == (2, 1)
     assert (statistics.rows, statistics.batches) == (5, 1)
     assert statistics.succeeded_ns == 6_000_000
@@ -134,17 +134,17 @@ def test_numbers_of_several_processes_add_up():
     one.add(other.dump())
     assert one.requests["rest", "m", 200] == 4
     assert one.durations["rest", "m"].total == 2 * other.durations["rest", "m"].total
-    assert one.of("m").statistics().rows == 10
+    assert one.statistics("m").rows == 10
     assert one.of("m").shed_requests["queue"] == 2
     assert one.gauges["waiting", "m"].value == 4
     assert one.gauges["queue_age_seconds", "m"].value == 0.5
-    assert other.of("m").statistics().rows == 5
+    assert other.statistics("m").rows == 5
 
 
 def test_a_new_process_begins_with_the_counters_of_the_old_one():
     new = Metrics()
     new.add(used().dump(), gauges=False)
-    assert new.of("m").statistics()[:4] == (2, 1, 5, 1)
+    assert new.statistics("m")[:4] == (2, 1, 5, 1)
     assert new.gauges == {}
 
 
@@ -154,4 +154,4 @@ def test_only_so_many_models_are_told_apart(monkeypatch):
     for name in "abcd":
         metrics.response("rest", name, 200, 0.1)
     assert metrics.requests == {("rest", "a", 200): 1, ("rest", "b", 200): 1, ("rest", MORE, 200): 2}
-    assert metrics.of("d").succeeded[0] == 2
+    assert metrics.statistics("d").succeeded == 2

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from modelbuild_runtime.dataplane.batcher import ALONE
 from modelbuild_runtime.process import flights as module
 from modelbuild_runtime.process.flights import Flights
 from modelbuild_runtime.process.quarantine import Quarantine, fingerprint
@@ -30,7 +29,6 @@ def quarantine() -> Quarantine:
 def client(flights, quarantine) -> Client:
     client = Client(hold=True)
     client.app.witness = Witness(flights, quarantine)
-    client.app.open(client.app.routes._router, client.queue._immediate._dataplane, client.queue, "m")
     return client
 
 
@@ -45,7 +43,7 @@ def test_what_is_in_flight_is_written_down_and_what_is_answered_is_not(client, f
 
 
 def test_only_a_connection_with_nothing_else_on_its_way_can_be_answered_by_another(client, flights):
-    client.connection.number = 7
+    client.connection.number, client.connection.unsent = 7, client.transport.get_write_buffer_size
     client.send(request(b"[[1,2,3]]", b"X-Request-Id: a"), request(b"[[1,2,3]]", b"X-Request-Id: b"))
     assert {flight.id: (flight.connection, flight.answerable) for flight in flights.read()} == {
         "a": (7, True),
@@ -85,16 +83,19 @@ def test_a_suspect_is_run_alone_and_that_is_written_down(client, flights, quaran
     other.died({ONE, 5}, 0)
     client.send(request(), request(b"[[4,5,6]]"))
     suspect, innocent = client.queue.jobs
-    assert suspect.key is ALONE
-    assert innocent.key is not ALONE
     seen = []
-    run = client.app.witness.running(lambda jobs: seen.append(flights.alone) or [])
-    run([innocent])
-    run([suspect])
-    run([suspect])
-    assert seen == [0, ONE, 0]
-    client.send(request())
-    assert client.queue.jobs[-1].key is not ALONE
+
+    def ran(jobs):
+        seen.append((flights.alone, len(jobs)))
+        return [f"answer to {job.id}" for job in jobs]
+
+    run = client.app.witness.running(ran)
+    assert run([innocent]) == [f"answer to {innocent.id}"]
+    jobs = [innocent, suspect, innocent]
+    assert run(jobs) == [f"answer to {job.id}" for job in jobs]
+    assert run(jobs) == [f"answer to {job.id}" for job in jobs]
+    assert run([suspect]) == [f"answer to {suspect.id}"]
+    assert seen == [(0, 1), (ONE, 1), (0, 2), (0, 3), (0, 1)]
 
 
 def test_a_convict_is_refused_in_its_protocol_s_shape(client, flights, quarantine):

@@ -1,0 +1,133 @@
+# ruff: noqa: SLF001  # it takes the server apart
+"""What being seen from outside costs: CPU of one request inside the server with nothing counted, and with each more.
+
+    python benchmarks/serving/observed.py [--rounds 40]
+
+The same requests as ``hot_path.py``, no socket. The servers answer in turns, in one process: compare the ratios.
+Exports are made, and sent nowhere.
+"""
+
+import argparse
+import logging
+import random
+import statistics
+import tempfile
+from functools import partial
+from pathlib import Path
+from time import process_time
+
+import features
+import msgspec
+import workload
+from hot_path import MANIFEST, REQUESTS, WIDTHS, Server, Sink, question
+
+from modelbuild_runtime import log
+from modelbuild_runtime.pipeline import load_pipeline
+from modelbuild_runtime.process.flights import Flights
+from modelbuild_runtime.process.quarantine import Quarantine
+from modelbuild_runtime.process.serving import settle
+from modelbuild_runtime.process.witness import Witness
+from modelbuild_runtime.trace.tracer import make_tracer
+
+ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_BSP_SCHEDULE_DELAY": "50"}
+
+
+def uncounted(server):
+    """Take out all that counts."""
+    observer = server.app.metrics.of("w1")
+    observer.run = observer.answered = server.app._count = lambda *_: None
+
+
+def witnessed(server):
+    """As one of several workers."""
+    Sink.get_write_buffer_size = lambda _: 0
+    server.app.witness = witness = Witness(Flights(), Quarantine())
+    server.queue._run = witness.running(server.queue._run)
+
+
+def logged(server):
+    """With the access log."""
+    server.app._logs_access = True
+    detailed(server)
+
+
+def traced(ratio, server):
+    """With spans of a part of the requests."""
+    sampler = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": str(ratio)}
+    tracer = make_tracer({**ENDPOINT, **sampler}, "w1", "1", server.app.metrics.spans)
+    tracer._exporter._try = lambda *_: None
+    server.app.trace(tracer)
+    detailed(server)
+
+
+def detailed(server):
+    """Each request is told of its run."""
+    server.app._detailed = server.app.metrics.of("w1")._detailed = True
+
+
+VARIANTS = {
+    "nothing counted": uncounted,
+    "metrics": lambda _: None,
+    "metrics, several workers": witnessed,
+    "metrics, access log": logged,
+    "metrics, 1 % traced": partial(traced, 0.01),
+    "metrics, all traced": partial(traced, 1.0),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=40)
+    arguments = parser.parse_args()
+    log.configure("info", "json", Path("/dev/null").open("w"))  # noqa: SIM115  # as long as the process
+    logging.getLogger("modelbuild_runtime.trace").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        workload.make(folder)
+        rows = msgspec.json.decode((folder / "rows.json").read_bytes())
+        (folder / "w1_features.py").write_bytes(Path(features.__file__).read_bytes())
+        pipeline = load_pipeline(MANIFEST, folder)
+    questions = [question(msgspec.json.encode({"instances": [rows[at % len(rows)]]})) for at in range(REQUESTS)]
+    figures = {width: measured(pipeline, questions, width, arguments.rounds) for width in WIDTHS}
+    print(f"{'µs of CPU a request':<28}" + "".join(f"{f'{width} waiting':>22}" for width in WIDTHS))
+    for name in VARIANTS:
+        cells = [figures[width][name] for width in WIDTHS]
+        print(f"{name:<28}" + "".join(f"{spent:>12.2f} {ratio:>+8.1%}" for spent, ratio in cells))
+
+
+def measured(pipeline, questions, width, rounds):
+    """By variant: median µs, and the median of the ratios to the first within each round."""
+    servers = {}
+    for name, change in VARIANTS.items():
+        server = Server(pipeline)
+        change(server)
+        connections = server.connect(width)
+        for at, connection in enumerate(connections):
+            connection.number = at + 1 if name.endswith("workers") else 0
+        servers[name] = (server, connections)
+    settle()
+    taken = {name: [] for name in VARIANTS}
+    order = list(VARIANTS)
+    for _ in range(rounds):
+        random.shuffle(order)
+        for name in order:
+            taken[name].append(once(*servers[name], questions) / len(questions) * 1e6)
+    first = taken["nothing counted"]
+    return {
+        name: (statistics.median(times), statistics.median(b / a for a, b in zip(first, times, strict=True)) - 1)
+        for name, times in taken.items()
+    }
+
+
+def once(server, connections, questions):
+    """CPU seconds of all requests, of every thread."""
+    width, began = len(connections), process_time()
+    for start in range(0, len(questions), width):
+        for connection, data in zip(connections, questions[start : start + width], strict=True):
+            connection.data_received(data)
+        server.turns.end()
+    return process_time() - began
+
+
+if __name__ == "__main__":
+    main()
