@@ -124,10 +124,10 @@ def test_what_the_model_s_code_says_reaches_no_client(name):
 
 
 def test_no_two_protocols_claim_a_route_without_a_condition():
-    seen: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str, str], str] = {}
     for protocol in server("iris").protocols:
         for route in protocol.routes:
-            key = (route.method, re.sub(r"\{\w+\}", "{}", route.path))
+            key = (protocol.listener, route.method, re.sub(r"\{\w+\}", "{}", route.path))
             if route.when is None:
                 assert key not in seen, f"{protocol.name} and {seen.get(key)} both claim {key}"
                 seen[key] = protocol.name

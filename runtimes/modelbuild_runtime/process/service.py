@@ -76,8 +76,7 @@ class ModelService:
         """The OpenAPI document of all routes, made when asked for."""
         from modelbuild_runtime.openapi import document
 
-        spoken = [protocol for protocol in self.protocols if not protocol.listener]
-        result: Dict[str, Any] = document(self, spoken)
+        result: Dict[str, Any] = document(self, self.protocols)
         return result
 
     def examples(self, largest: int = LARGEST) -> Sequence[Example]:

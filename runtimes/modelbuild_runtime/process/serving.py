@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import partial
 
 from modelbuild_runtime.process.model import load_model, open_model, prove
-from modelbuild_runtime.process.models import is_multi_model
 from modelbuild_runtime.process.server import Background, Server, bind, bind_more
+from modelbuild_runtime.protocols import is_multi_model
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -102,6 +102,11 @@ class Task(NamedTuple):
     answer: Callable[[HttpRequest], HttpResponse]
 
 
+def is_multi_model(environment: Mapping[str, str]) -> bool:
+    """Whether SageMaker runs this container as a multi-model endpoint: it loads models, and names them in paths."""
+    return environment.get("SAGEMAKER_MULTI_MODEL", "").lower() == "true"
+
+
 Endpoint = Union[Prediction, Task, Callable[[HttpRequest], HttpResponse]]
 
 

@@ -9,34 +9,18 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from modelbuild_runtime import openapi
 from modelbuild_runtime.answers.answer import AnswerWriter
 from modelbuild_runtime.bodies.body import BodyReader, raw_body
-from modelbuild_runtime.errors import (
-    MethodNotAllowed,
-    NotFound,
-    NotReady,
-    Overloaded,
-    PredictionFailed,
-    RequestTimeout,
-    ServerError,
-)
+from modelbuild_runtime.errors import NotFound, ServerError
 from modelbuild_runtime.grpc.status import code_of, failure
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.openapi_down import to_30
-from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
+from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service, is_multi_model
 from modelbuild_runtime.request import Raw, Request, Response
 from modelbuild_runtime.torchserve.calls import Calls, told_in_stream
+from modelbuild_runtime.torchserve.words import ERROR, error_answer, json_answer, told, uncached
 
-UNCACHED = (
-    ("Pragma", "no-cache"),
-    ("Cache-Control", "no-cache; no-store, must-revalidate, private"),
-    ("Expires", "Thu, 01 Jan 1970 00:00:00 UTC"),
-)
-"""On every response, whatever a handler says."""
-_OURS = {name.lower() for name, _ in UNCACHED}
 _VERSIONS = ("", "/{version}", "/{version}/{url_path*}")
 _SERVICE = "/org.pytorch.serve.grpc.inference.InferenceAPIsService"
 _CHAT = f"{_SERVICE}/StreamPredictions2"
@@ -60,7 +44,10 @@ def protocol(service: Service) -> Protocol:
         if "*" not in end:
             routes.append(Route("OPTIONS", path, model.described, when=_is_no_preflight, operation=_DESCRIPTION))
         routes += model.explaining(f"/explanations/{{model}}{end}")
-    for path in ("/models/{model}/invoke", "/{model}/predict", "/{model}/{version}/predict"):
+    older = ["/{model}/predict", "/{model}/{version}/predict"]
+    if not is_multi_model(service.environment):  # there this path is SageMaker's own
+        older.append("/models/{model}/invoke")
+    for path in older:
         routes += model.predicting(path, _query_fields)
     if service.style == "torchserve":
         routes.append(model.predicting("/invocations", _query_fields)[0]._replace(when=_always))
@@ -106,7 +93,7 @@ class _Model:
 
     def everything(self, _http: HttpRequest) -> HttpResponse:
         """All routes of this server, in OpenAPI 3.0.1."""
-        return _json(200, to_30(self._service.openapi()))
+        return json_answer(200, to_30(self._service.openapi()))
 
     def described(self, http: HttpRequest) -> HttpResponse:
         """The routes of this model alone."""
@@ -115,14 +102,14 @@ class _Model:
         paths = {path: said for path, said in document["paths"].items() if path.startswith("/predictions/")}
         info = {"title": f"RESTful API for: {self._service.model_name}", "version": "1.0.0"}
         tags = [tag for tag in document["tags"] if tag["name"] == "torchserve"]
-        return _json(200, to_30({**document, "info": info, "tags": tags, "paths": paths}))
+        return json_answer(200, to_30({**document, "info": info, "tags": tags, "paths": paths}))
 
     def error(self, http: HttpRequest, error: ServerError) -> HttpResponse:
         """The errors of both servers, in their words where clients may know those."""
-        status, kind, message = self._told(error)
+        status, kind, message = told(error, self._busy)
         if http.method == "GRPC":
             return told_in_stream(status, message) if http.path == _CHAT else failure(status, code_of(status), message)
-        return _json(status, {"code": status, "type": kind, "message": message})
+        return error_answer(status, kind, message)
 
     def _read(self, http: HttpRequest, extra: Extra) -> Request:
         self.check(http.params)
@@ -145,7 +132,7 @@ class _Model:
         return request
 
     def _write(self, _http: HttpRequest, request: Request, response: Response) -> HttpResponse:
-        return _uncached(self._writer.write(request.wire, response))
+        return uncached(self._writer.write(request.wire, response))
 
     def check(self, params: Mapping[str, str]) -> None:
         service = self._service
@@ -156,30 +143,12 @@ class _Model:
         if version != service.model_version:
             raise NotFound(f"Model version: {version[:100]} does not exist for model: {name}", field="version")
 
-    def _told(self, error: ServerError) -> Tuple[int, str, str]:
-        """Status, type and message. Errors without a field are not about something in the request."""
-        known = not error.field
-        if isinstance(error, NotFound):
-            return 404, _MISSING.get(error.field, "ResourceNotFoundException"), _NO_ROUTE if known else error.message
-        if isinstance(error, MethodNotAllowed):
-            return 405, "MethodNotAllowedException", _NO_METHOD if known else error.message
-        if isinstance(error, Overloaded):
-            return 503, "ServiceUnavailableException", self._busy if known else error.message
-        if isinstance(error, PredictionFailed):
-            return _failed(error)
-        if isinstance(error, NotReady):
-            return 503, "ServiceUnavailableException", error.message
-        if isinstance(error, RequestTimeout):
-            return 408, "RequestTimeoutException", error.message
-        ours = type(error) is not ServerError and error.status < 500
-        return error.status, "BadRequestException" if ours else "InternalServerException", error.message
-
     def _operation(self, summary: str) -> Dict[str, Any]:
         service = self._service
         return {
             "summary": f"{summary}, as Multi-Model-Server and TorchServe are asked",
             "requestBody": {"required": True, "content": openapi.questions(service)},
-            "responses": {"200": openapi.answers(service), "default": openapi.json_body(_ERROR, "An error")},
+            "responses": {"200": openapi.answers(service), "default": openapi.json_body(ERROR, "An error")},
         }
 
 
@@ -195,23 +164,6 @@ def _query_fields(http: HttpRequest) -> Tuple[Mapping[bytes, bytes], Fields]:
     return {}, {name: value.encode("utf-8", "surrogateescape") for name, value in pairs}
 
 
-def _failed(error: PredictionFailed) -> Tuple[int, str, str]:
-    """What a handler raised is told to nobody; what was wrong with its answer is known to these servers' users."""
-    cause = error.__cause__
-    if isinstance(cause, MemoryError) or (cause is not None and "CUDA" in str(cause)):
-        return 507, "InternalServerException", "Out of resources"
-    return 503, "InternalServerException", error.message if cause is None else "Prediction failed"
-
-
-def _json(status: int, body: Any) -> HttpResponse:
-    return HttpResponse(status, msgspec.json.format(msgspec.json.encode(body), indent=2) + b"\n", headers=UNCACHED)
-
-
-def _uncached(answer: HttpResponse) -> HttpResponse:
-    answer.headers = (*(field for field in answer.headers if field[0].lower() not in _OURS), *UNCACHED)
-    return answer
-
-
 def _is_no_preflight(http: HttpRequest) -> bool:
     return _PREFLIGHT not in http.headers
 
@@ -220,15 +172,7 @@ def _always(_http: HttpRequest) -> bool:
     return True
 
 
-_MISSING = {"model": "ModelNotFoundException", "version": "ModelVersionNotFoundException"}
-_NO_ROUTE = "Requested resource is not found, please refer to API document."
-_NO_METHOD = "Requested method is not allowed, please refer to API document."
-_ERROR = {
-    "type": "object",
-    "properties": {"code": {"type": "integer"}, "type": {"type": "string"}, "message": {"type": "string"}},
-    "required": ["code", "type", "message"],
-}
 _DESCRIPTION = {
     "summary": "The API, in OpenAPI 3.0.1",
-    "responses": {"200": openapi.json_body({"type": "object"}), "default": openapi.json_body(_ERROR, "An error")},
+    "responses": {"200": openapi.json_body({"type": "object"}), "default": openapi.json_body(ERROR, "An error")},
 }
