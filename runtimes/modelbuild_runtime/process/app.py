@@ -280,13 +280,19 @@ def _closed(_job: Job) -> None:
 
 def closed_router() -> Router:
     """The routes of a server that is still loading: alive, and nothing else."""
+    from modelbuild_runtime.grpc import loading
     from modelbuild_runtime.protocols import Protocol as WireProtocol
     from modelbuild_runtime.protocols import Route
 
     def alive(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, b'{"status":"ok"}')
 
-    return Router((WireProtocol("", "loading", (Route("GET", "/health/live", alive),), problem),))
+    routes = (Route("GET", "/health/live", alive), *loading.routes())
+    return Router((WireProtocol("", "loading", routes, _told),))
+
+
+def _told(http: HttpRequest, error: ServerError) -> HttpResponse:
+    return grpc_error(http, error) if http.method == "GRPC" else problem(http, error)
 
 
 def _log_access(http: HttpRequest, response: HttpResponse, seconds: float) -> None:
