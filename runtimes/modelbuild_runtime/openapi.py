@@ -30,8 +30,8 @@ _PROBLEM_SCHEMA = {
 
 
 def document(service: Service, protocols: Iterable[Protocol]) -> Dict[str, Any]:
-    """The document for one model. Routes without an operation are not promised to anybody, and left out; so is what only
-    operators are told.
+    """The document for one model. Routes without an operation are not promised to anybody, and left out; so is what
+    only operators are told.
     """
     spoken = [protocol for protocol in protocols if not protocol.listener]
     paths: Dict[str, Dict[str, Any]] = {}
