@@ -39,9 +39,13 @@ EVERY_DATATYPE = [{"name": name, "datatype": name, "shape": [-1, -1]} for name i
 
 
 @contextmanager
-def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo") -> Iterator[str]:
-    """Serve the echo runtime with these inputs; yields "127.0.0.1:port"."""
+def serving(
+    folder: Path, inputs: list[dict[str, Any]], name: str = "echo", handler: str = "", style: str = "functions"
+) -> Iterator[str]:
+    """Serve the echo runtime with these inputs, and the source of a handler around it; yields "127.0.0.1:port"."""
     root = _image(folder, inputs, name)
+    if handler:
+        _add_handler(root, handler, style)
     port = _free_port()
     environment = {
         **os.environ,
@@ -77,6 +81,14 @@ def _image(folder: Path, inputs: list[dict[str, Any]], name: str) -> Path:
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
+
+
+def _add_handler(root: Path, source: str, style: str) -> None:
+    (root / "handler").mkdir()
+    (root / "handler" / "features.py").write_text(source)
+    manifest = json.loads((root / "manifest.json").read_text())
+    manifest["handler"] = {"module": "features", "style": style}
+    (root / "manifest.json").write_text(json.dumps(manifest))
 
 
 def _free_port() -> int:
