@@ -65,6 +65,8 @@ def mbuild_server(reference: str):
         f"MBUILD_PORT={PORT}",
         "-e",
         "MBUILD_HOST=127.0.0.1",
+        "-e",
+        "MBUILD_GRPC_PORT=0",
     ]
     command = ["docker", "run", *flags, reference]
     container = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from modelbuild.planning.plan import Tree
 from modelbuild.terminal import Terminal
 
 POLL_SECONDS = 0.3
+GRPC_PORT = 8001
 
 Stamp = Mapping[Path, tuple[int, int]]
 """Files, with when each was changed last, and its size."""
@@ -36,7 +38,7 @@ def lay_out(folder: Path, trees: Iterable[Tree]) -> Path:
 
 
 def server_environment(
-    root: Path, draft: Draft, address: str, port: int, environment: Mapping[str, str]
+    root: Path, draft: Draft, address: str, port: int, grpc_port: str, environment: Mapping[str, str]
 ) -> dict[str, str]:
     """What the image sets, with the paths that things have here."""
     image = {key: value.replace("/opt/mbuild", f"{root}/opt/mbuild") for key, value in draft.plan.environment.items()}
@@ -49,7 +51,23 @@ def server_environment(
         "MBUILD_MANIFEST": str(root / "opt/mbuild/manifest.json"),
         "MBUILD_HOST": address,
         "MBUILD_PORT": str(port),
+        "MBUILD_GRPC_PORT": grpc_port,
     }
+
+
+def choose_grpc_port(draft: Draft, address: str, environment: Mapping[str, str]) -> str:
+    """The port for gRPC that the image or the environment sets; else the usual one, or any where that is taken."""
+    asked = draft.plan.environment.get("MBUILD_GRPC_PORT") or environment.get("MBUILD_GRPC_PORT")
+    if asked:
+        return asked
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for port in (GRPC_PORT, 0):
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((address, port))
+                return str(probe.getsockname()[1])
+    return "0"
 
 
 def require_free(address: str, port: int) -> None:
@@ -133,8 +151,10 @@ def serve(
         interpreter = _interpreter(draft)
         with tempfile.TemporaryDirectory(prefix="mbuild-serve-") as folder:
             lay_out(Path(folder), draft.trees)
-            environment = server_environment(Path(folder), draft, address, port, host.environment)
-            terminal.note(f"serving {model.name} at http://{address}:{port}  (Ctrl-C ends)")
+            grpc_port = choose_grpc_port(draft, address, host.environment)
+            environment = server_environment(Path(folder), draft, address, port, grpc_port, host.environment)
+            grpc = "" if grpc_port == "0" else f", gRPC at {address}:{grpc_port}"
+            terminal.note(f"serving {model.name} at http://{address}:{port}{grpc}  (Ctrl-C ends)")
             code = _run(interpreter, environment, seen if reload else {}, terminal)
         if code is not None:
             return code

@@ -61,6 +61,7 @@ class Settings:
         most=65535,
         over=(Name("AIP_HTTP_PORT"), Name("SAGEMAKER_BIND_TO_PORT"), Name("PORT")),
     )
+    grpc_port: int = _setting(8001, "Port to listen on for gRPC; 0 for none.", most=65535)
     listeners: str = _setting("", "Further ports, each for one protocol alone: 8501=tensorflow_serving,1337=clipper.")
     management_port: int = _setting(
         0, "Port on which models are loaded and unloaded while the server runs; 0 allows nobody to.", most=65535

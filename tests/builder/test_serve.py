@@ -128,8 +128,24 @@ def test_a_mistake_while_editing_is_shown_and_waited_for(monkeypatch, tmp_path):
 def test_the_port_asked_for_is_the_servers_whatever_a_shell_or_an_image_sets(tmp_path):
     plan = SimpleNamespace(environment={"PYTHONPATH": "/opt/mbuild/deps", "PORT": "9000"})
     shell = {"PATH": "/bin", "PORT": "3000", "MBUILD_NAME": "n", "MBUILD_WORKERS": "2"}
-    found = serve.server_environment(tmp_path, SimpleNamespace(plan=plan), "127.0.0.1", 8081, shell)
-    assert found["MBUILD_PORT"] == "8081"
+    found = serve.server_environment(tmp_path, SimpleNamespace(plan=plan), "127.0.0.1", 8081, "8001", shell)
+    assert (found["MBUILD_PORT"], found["MBUILD_GRPC_PORT"]) == ("8081", "8001")
     assert found["PYTHONPATH"] == f"{tmp_path}/opt/mbuild/deps"
     assert (found["PATH"], found["MBUILD_WORKERS"]) == ("/bin", "2")
     assert {"PORT", "MBUILD_NAME"}.isdisjoint(found)
+
+
+def test_grpc_has_the_port_that_was_asked_for_or_the_usual_one_or_a_free_one(monkeypatch):
+    def choose(image, shell):
+        draft = SimpleNamespace(plan=SimpleNamespace(environment=image))
+        return serve.choose_grpc_port(draft, "127.0.0.1", shell)
+
+    assert choose({"MBUILD_GRPC_PORT": "0"}, {"MBUILD_GRPC_PORT": "9"}) == "0"
+    assert choose({}, {"MBUILD_GRPC_PORT": "9"}) == "9"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(serve, "GRPC_PORT", port)
+        taken.listen()
+        assert choose({}, {}) not in {"0", str(port)}
+    assert choose({}, {}) == str(port)

@@ -12,7 +12,6 @@ class Kind(NamedTuple):
 
     inputs: list[dict[str, Any]]
     handler: str = ""
-    style: str = "functions"
 
 
 RECORDS = '''
@@ -77,7 +76,7 @@ def predict(model, inputs: pandas.DataFrame):
     return [{"columns": len(inputs.columns)} for _ in range(len(inputs))]
 '''
 
-RAW = '''
+RAW = '''# torchserve
 def handle(data, context):
     if data is None:
         return None
@@ -120,6 +119,6 @@ KINDS = {
     "whole": Kind([numbers(2, 3, datatype="INT32", name="m")]),
     "open": Kind([numbers(-1, 4)], OPEN),
     "frame": Kind([numbers(-1, 4)], FRAME),
-    "raw": Kind([numbers(-1, 4)], RAW, "torchserve"),
+    "raw": Kind([numbers(-1, 4)], RAW),
     "stream": Kind([numbers(-1, 4)], STREAM),
 }

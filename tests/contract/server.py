@@ -38,28 +38,41 @@ DATATYPES = (
 EVERY_DATATYPE = [{"name": name, "datatype": name, "shape": [-1, -1]} for name in DATATYPES]
 
 
+class Address(str):
+    """Where HTTP is spoken, as "127.0.0.1:port"; ``grpc`` is the same for gRPC."""
+
+    __slots__ = ("grpc",)
+    grpc: str
+
+
 @contextmanager
 def serving(
-    folder: Path, inputs: list[dict[str, Any]], name: str = "echo", handler: str = "", style: str = "functions"
-) -> Iterator[str]:
-    """Serve the echo runtime with these inputs, and the source of a handler around it; yields "127.0.0.1:port"."""
+    folder: Path, inputs: list[dict[str, Any]], name: str = "echo", handler: str = "", **settings: str
+) -> Iterator[Address]:
+    """Serve the echo runtime with these inputs, and the source of a handler around it, which says its style in its first
+    line where that is not "functions"; ``settings`` are environment variables.
+    """
     root = _image(folder, inputs, name)
     if handler:
-        _add_handler(root, handler, style)
-    port = _free_port()
+        _add_handler(root, handler)
+    port, grpc_port = _free_port(), _free_port()
     environment = {
         **os.environ,
         "PYTHONPATH": str(root / "server"),
         "MBUILD_MANIFEST": str(root / "manifest.json"),
         "MBUILD_HOST": "127.0.0.1",
         "MBUILD_PORT": str(port),
+        "MBUILD_GRPC_PORT": str(grpc_port),
         "MBUILD_THREADS": "1",
+        **settings,
     }
     log = (folder / "log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)
     try:
         _wait_until_ready(process, port, folder / "log")
-        yield f"127.0.0.1:{port}"
+        address = Address(f"127.0.0.1:{port}")
+        address.grpc = f"127.0.0.1:{grpc_port}"
+        yield address
     finally:
         process.terminate()
         process.wait(30)
@@ -83,11 +96,12 @@ def _image(folder: Path, inputs: list[dict[str, Any]], name: str) -> Path:
     return folder
 
 
-def _add_handler(root: Path, source: str, style: str) -> None:
+def _add_handler(root: Path, source: str) -> None:
     (root / "handler").mkdir()
     (root / "handler" / "features.py").write_text(source)
     manifest = json.loads((root / "manifest.json").read_text())
-    manifest["handler"] = {"module": "features", "style": style}
+    style = source.partition("\n")[0].removeprefix("# ")
+    manifest["handler"] = {"module": "features", "style": style if source.startswith("# ") else "functions"}
     (root / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
+from contract.clients.environment import HERE, python_of
+from contract.models import MODELS, ColumnsPipeline
 from contract.wires import Server, server
+from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.signature import TensorSpec
 
 ROWS = b'{"data": [[1, 2, 3, 4]]}'
 
@@ -62,3 +67,55 @@ def test_ids_may_have_so_many_characters_and_no_more(name):
     answer = server("iris").ask("POST", "/score", ROWS, **{name: "i" * 101})
     assert answer.status == 431
     assert "must not exceed 100 characters" in json.loads(answer.body)["message"]
+
+
+JSON = {"content-type": "application/json"}
+ASKED: list[tuple[str, str, dict[str, str], str]] = [
+    ("POST", "/score", JSON, '{"data": [[1, 2, 3, 4], [5, 6, 7, 8]]}'),
+    ("POST", "/score", {"content-type": "application/json; charset=utf-8"}, '{"data": [[1, 2, 3, 4]]}'),
+    ("POST", "/score", {**JSON, "x-request-id": "an-id"}, '{"data": [[1, 2, 3, 4]]}'),
+    ("POST", "/score", {**JSON, "x-ms-request-id": "older", "TraceId": "t"}, '{"data": [[1, 2, 3, 4]]}'),
+    ("POST", "/score", {**JSON, "x-ms-client-request-id": "client"}, '{"data": [[1, 2, 3, 4]]}'),
+    ("POST", "/score", {**JSON, "x-request-id": "i" * 101}, '{"data": [[1, 2, 3, 4]]}'),
+    ("POST", "/score", {**JSON, "x-ms-client-request-id": "i" * 101}, '{"data": [[1, 2, 3, 4]]}'),
+    ("POST", "/score", JSON, '{"data": [[1, 2'),
+    ("POST", "/score", JSON, ""),
+    ("POST", "/score", {"content-type": "application/x-thing"}, "x"),
+    ("OPTIONS", "/score", {}, ""),
+    ("PUT", "/score", {}, ""),
+    ("GET", "/swagger.json?version=9", {}, ""),
+]
+SAME_MESSAGE = {404, 431}
+COMPARED = ("x-ms-run-function-failed", "x-ms-client-request-id", "x-ms-server-version", "traceid")
+
+
+def halves() -> ColumnsPipeline:
+    x, y = TensorSpec("x", "FP64", (-1, 4)), TensorSpec("y", "FP64", (-1, 4))
+    return ColumnsPipeline(Contract((x,), (y,)), lambda inputs: {"y": inputs["x"] / 2})
+
+
+@pytest.mark.slow
+def test_the_platform_s_own_server_answers_the_same(monkeypatch):
+    command = [str(python_of("azure_ml")), str(HERE / "azure_ml_oracle.py")]
+    done = subprocess.run(command, input=json.dumps(ASKED), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    monkeypatch.setitem(MODELS, "halves", halves)
+    one = Server("halves", environment={"HTTP_X_MS_SERVER_VERSION": "azmlinfsrv/1.5.1"})
+    for (method, target, headers, body), (status, said, text) in zip(ASKED, json.loads(done.stdout), strict=True):
+        sent = {name.encode(): value.encode() for name, value in headers.items()}
+        answer = one.request(method.encode(), target.encode(), sent, body.encode())
+        case = f"{method} {target} {headers} {body}"
+        assert answer.status == status, case
+        theirs = {name.lower(): value for name, value in said.items()}
+        if status != 405:  # theirs says nothing of itself then
+            assert {name: answer.headers.get(name) for name in COMPARED} == {
+                name: theirs.get(name) for name in COMPARED
+            }, case
+        for name in {"x-request-id", "x-ms-request-id"} & set(headers) if status < 400 else ():
+            assert answer.headers[name] == theirs[name], case
+        if status == 200:
+            assert answer.body.decode() == text == "" or json.loads(answer.body) == json.loads(text), case
+        elif status in SAME_MESSAGE:
+            assert json.loads(answer.body) == json.loads(text), case
+        else:
+            assert set(json.loads(answer.body)) == set(json.loads(text)) == {"message"}, case

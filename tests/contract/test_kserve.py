@@ -53,3 +53,38 @@ def test_an_error_in_words(session):
     status, body = session["error"]
     assert status == 400
     assert "is missing" in body["error"]
+
+
+def test_version_1_health(session):
+    assert session["v1"]["live"] is True
+    assert session["v1"]["ready"] is True
+
+
+@pytest.mark.parametrize("datatype", DATATYPES)
+def test_version_1_takes_rows_columns_and_anything_else(session, datatype):
+    expected = pytest.approx(VALUES[datatype], rel=1e-6) if datatype in ("FP16", "FP32") else VALUES[datatype]
+    first = session["v1"]
+    assert [row[datatype] for row in first["rows"]["predictions"]] == [expected, expected]
+    assert first["columns"]["outputs"][datatype] == [expected]
+    assert first["record"][datatype] == expected
+
+
+@pytest.mark.parametrize(
+    "which, status, said",
+    [
+        ("model", 404, "Model with name other does not exist."),
+        ("ready", 404, "Model with name other does not exist."),
+        ("instances", 400, "No values in 'instances' array"),
+        ("explain", 501, "Could not find explainer_host."),
+    ],
+)
+def test_version_1_errors(session, which, status, said):
+    found, words = session["v1"]["errors"][which]
+    assert (found, said in words) == (status, True)
+
+
+@pytest.mark.parametrize("mode", ["binary", "structured"])
+def test_events(session, mode):
+    status, kind, source, data = session["events"][mode]
+    assert (status, kind, source) == (200, "io.kserve.inference.response", "io.kserve.inference.echo")
+    assert data["predictions"][0]["INT64"] == VALUES["INT64"]

@@ -8,6 +8,9 @@ import pytest
 
 from contract.wires import Server, server
 from modelbuild_runtime.errors import SettingError
+from modelbuild_runtime.http.message import HttpRequest
+from modelbuild_runtime.protocols import vertex
+from modelbuild_runtime.request import Response
 
 INSTANCES = b'{"instances": [[1, 2, 3, 4], [9, 2, 3, 4]]}'
 PREDICTIONS = {
@@ -71,3 +74,27 @@ def test_an_error_says_its_detail_on_the_sdk_s_route_too():
         answer = server("iris").ask("POST", path, b'{"instances": [[1]]}', Content_Type="application/json")
         assert answer.status == 400
         assert "row 0 has shape [1]" in json.loads(answer.body)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "accept", "streams"),
+    [
+        (b'{"instances": [1]}', b"", False),
+        (b'{"instances": [1]}', b"*/*", False),
+        (b'{"instances": [1]}', b"text/event-stream", True),
+        (b'{"x": 1}', b"", True),
+        (b'{"x": 1}', b"*/*", True),
+        (b'{"x": 1}', b"application/json", False),
+    ],
+)
+def test_what_predict_sends_is_answered_whole_and_what_stream_raw_predict_passes_on_in_parts(body, accept, streams):
+    one = Server("items")
+    one.service.streams = True
+    prediction = next(route for route in vertex.protocol(one.service).routes if route.method == "POST").endpoint
+    http = HttpRequest("POST", "/", "", {b"accept": accept}, body, {})
+    request = prediction.decode(http)
+    assert request.stream == streams
+    if streams:
+        answer = prediction.encode(http, request, Response(1, parts=iter(["a"])))
+        expected = b'data: "a"\n\n' if accept == b"text/event-stream" else b'"a"\n'
+        assert b"".join(answer.parts or ()) == expected

@@ -90,7 +90,7 @@ def read_curl(words: Sequence[str], folder: Path) -> Curl:
     form: dict[str, object] = {}
     while rest:
         word = rest.pop(0)
-        if word in {"-s", "-f", "-sf", "-i"}:
+        if word in {"-s", "-f", "-sf", "-i", "-N"}:
             continue
         if word == "-H":
             name, _, value = rest.pop(0).partition(":")

@@ -38,6 +38,7 @@ def environment(folder: Path, **settings: Any) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "MBUILD_MANIFEST": str(path),
         "MBUILD_HOST": "127.0.0.1",
+        "MBUILD_GRPC_PORT": "0",
         "MBUILD_THREADS": "1",
         **named,
     }

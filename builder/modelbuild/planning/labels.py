@@ -14,6 +14,12 @@ from modelbuild.signature import Signature
 # Some engines and registries refuse large labels. What does not fit is in the manifest inside the image.
 MAX_LABEL = 32_000
 VERIFIED = "mbuild.verified"
+# What platforms ask of an image before they run it: SageMaker, that it takes its port from the environment, and that it
+# loads further models when it is told to.
+PLATFORM = {
+    "com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true",
+    "com.amazonaws.sagemaker.capabilities.multi-models": "true",
+}
 # The names of the layers above the base, lowest first: no builder keeps them so that they can be relied on.
 LAYERS = "mbuild.layers"
 
@@ -43,6 +49,7 @@ def make_labels(
         "mbuild.requirements": _json(list(requirements)),
         "mbuild.signature": "" if reading.signature == Signature() else _json(reading.signature.to_json()),
     }
+    labels.update(PLATFORM)
     return {key: value for key, value in sorted(labels.items()) if value and len(value.encode()) <= MAX_LABEL}
 
 

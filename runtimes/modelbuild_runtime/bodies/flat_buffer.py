@@ -85,6 +85,16 @@ def numbers(array: Any, datatype: str) -> Optional[Tuple[Tuple[int, ...], np.nda
     return None
 
 
+def only_array(body: Body, part: Any, datatype: str) -> Optional[np.ndarray]:
+    """The array in a part of a document that holds no other one, in its shape; None as for ``numbers``."""
+    if not is_array(part):
+        return None
+    found = numbers(part, datatype)
+    if found is None or not holds_arrays(body, arrays_in(found[0])):
+        return None
+    return found[1].reshape(found[0])
+
+
 def _shape(array: Any) -> Optional[Tuple[int, ...]]:
     """The shape of nested arrays, None where they are ragged."""
     shape: Tuple[int, ...] = (len(array),)

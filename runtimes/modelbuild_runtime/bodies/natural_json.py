@@ -42,7 +42,7 @@ class NaturalJson:
             ServerError: it is not JSON, or not in any of these shapes.
         """
         question = self.large(body)
-        return self._question(self.value(body)) if question is None else question
+        return self.question(self.value(body)) if question is None else question
 
     def value(self, body: Body) -> Any:
         """Any JSON value, with bytes in place of each {"b64": text} where the model may take bytes."""
@@ -68,20 +68,18 @@ class NaturalJson:
         if not self._numeric or len(body) < flat_buffer.LARGE:
             return None
         part, form = self._numbers_in(flat_buffer.document(body))
-        if self._single is None or not flat_buffer.is_array(part):
+        found = flat_buffer.only_array(body, part, self._single.datatype) if self._single is not None else None
+        if self._single is None or found is None:
             return None
-        found = flat_buffer.numbers(part, self._single.datatype)
-        if found is None or not flat_buffer.holds_arrays(body, flat_buffer.arrays_in(found[0])):
-            return None
-        shape, flat = found
         rank = len(self._single.shape)
-        if form in (ROWS, RECORD) and self._batched and len(shape) == rank - 1:
-            shape, form = (1, *shape), RECORD
-        if len(shape) != rank or not shape[0]:
+        if form in (ROWS, RECORD) and self._batched and found.ndim == rank - 1:
+            found, form = found[np.newaxis], RECORD
+        if found.ndim != rank or not len(found):
             return None
-        return Question(Columns({self._single.name: Tensor(self._single.datatype, shape, flat.reshape(shape))}), form)
+        return Question(Columns({self._single.name: Tensor(self._single.datatype, found.shape, found)}), form)
 
-    def _question(self, value: Any) -> Question:
+    def question(self, value: Any) -> Question:
+        """The question that is a value, of JSON that was read already."""
         if not isinstance(value, dict):
             return self._bare(value)
         if "instances" in value and "instances" not in self._names:

@@ -9,7 +9,8 @@ SEEN = 4096
 """Bytes of a body that are looked at. A name that stands behind so much else is not found."""
 
 _FIRST = re.compile(rb'\s*\{\s*"([^"\\]*)"\s*:')
-_MARK = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[\[{]|[\]}]', re.DOTALL)
+_MARK = re.compile(rb'"((?:[^"\\]+|\\.)*)(?:"(\s*:)?|\\?\Z)|[\[\]{}]', re.DOTALL)
+"""A string, also one that is cut off, or a bracket: whatever is there, nothing is looked at twice."""
 
 
 def first_key(start: bytes) -> bytes:

@@ -191,7 +191,7 @@ class Connection(asyncio.Protocol):
         self._since = self._app.now
         self._write_ready()
 
-    def abort_parts(self) -> None:
+    def abort_parts(self, _error: ServerError) -> None:
         """The first answer cannot be finished: the client learns it from an end without an end."""
         self._pump = None
         self._transport.abort()

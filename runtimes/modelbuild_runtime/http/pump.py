@@ -19,7 +19,9 @@ _NOTHING = Request(Rows([]))
 
 
 class Sink(Protocol):
-    """Where the parts go. ``end_parts`` is called once, after the last; ``abort_parts`` where that cannot be made."""
+    """Where the parts go. ``end_parts`` is called once, after the last; ``abort_parts`` where that cannot be made,
+    with the reason, for whoever has a place for it.
+    """
 
     @property
     def takes_parts(self) -> bool:
@@ -27,7 +29,7 @@ class Sink(Protocol):
 
     def write_part(self, part: bytes) -> None: ...
     def end_parts(self) -> None: ...
-    def abort_parts(self) -> None: ...
+    def abort_parts(self, error: ServerError) -> None: ...
 
 
 class PartJob(msgspec.Struct, eq=False):
@@ -98,14 +100,14 @@ class Pump:
         self.more()
 
     def broke(self, error: ServerError) -> None:
-        """The next part cannot be made, and no status can say so any more."""
+        """The next part cannot be made, and no status of HTTP can say so any more."""
         self._making = False
         sink, self._sink = self._sink, None
         if sink is not None:
             logger.warning("an answer in parts was not finished: %s", error.message, extra={"request": self._id})
             self._step.stop()
             self._ask()
-            sink.abort_parts()
+            sink.abort_parts(error)
 
     def _ask(self) -> None:
         self._making = True

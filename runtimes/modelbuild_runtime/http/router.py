@@ -38,7 +38,8 @@ class Match(msgspec.Struct, frozen=True, eq=False):
     """What a method and a target lead to.
 
     ``only`` is the single route where nothing is to choose; ``routes`` are to be asked in turn otherwise, and are empty
-    where none fits. ``allowed`` are the methods of a path that exists; ``owner`` is the protocol whose prefix it has.
+    where none fits. ``allowed`` are the methods of a path that exists; ``owner`` is the protocol that says so where
+    there is no route: the one that takes what others on that path leave, else the only one with paths below the same.
     ``refusal`` says why nothing is answered here.
     """
 
@@ -65,14 +66,14 @@ class Router:
     def __init__(self, protocols: Sequence[Protocol]) -> None:
         self._exact: Dict[str, _Node] = {}
         self._patterns: List[_Node] = []
-        self._owners: Dict[str, Optional[Protocol]] = {}
+        self._owners: Dict[Tuple[str, ...], Optional[Protocol]] = {}
         self._known: Dict[Tuple[bytes, bytes], Match] = {}
         nodes: Dict[str, _Node] = {}
         for protocol in protocols:
             for route in protocol.routes:
                 self._add(nodes, route, protocol)
             for prefix in protocol.prefixes:
-                self._own(prefix, protocol)
+                self._own((prefix,), protocol)
         for path in sorted(nodes, key=lambda path: (path.count("{"), -len(path))):
             self._keep(path, nodes[path])
 
@@ -90,11 +91,11 @@ class Router:
     def _add(self, nodes: Dict[str, _Node], route: Route, protocol: Protocol) -> None:
         node = nodes.setdefault(route.path, _Node(pattern(route.path), {}))
         node.methods.setdefault(route.method, []).append(_bind(route, protocol))
-        self._own(_prefix(route.path), protocol)
+        for prefix in _prefixes(_PLACEHOLDER.sub("*", route.path)):
+            self._own(prefix, protocol)
 
-    def _own(self, prefix: str, protocol: Protocol) -> None:
-        if prefix:
-            self._owners[prefix] = protocol if self._owners.get(prefix, protocol) is protocol else None
+    def _own(self, prefix: Tuple[str, ...], protocol: Protocol) -> None:
+        self._owners[prefix] = protocol if self._owners.get(prefix, protocol) is protocol else None
 
     def _keep(self, path: str, node: _Node) -> None:
         for bounds in node.methods.values():
@@ -108,13 +109,21 @@ class Router:
         raw, query = _split(target)
         path = unquote(raw)
         node, params = self._node(raw, path)
-        owner = self._owners.get(_prefix(path))
+        owner = self._owner(raw) if node is None else _claimant(node)
         if node is None:
             return Match(path, query, {}, None, (), (), owner)
         taken = "GET" if method == "HEAD" and method not in node.methods else method
         routes = tuple(node.methods.get(taken, []))
         only = routes[0] if len(routes) == 1 and routes[0].route.when is None else None
         return Match(path, query, params, only, routes, _allowed(node), owner)
+
+    def _owner(self, raw: str) -> Optional[Protocol]:
+        """The protocol of the longest part of a path that has paths below it."""
+        for prefix in reversed(_prefixes(raw)):
+            for known, owner in self._owners.items():
+                if len(known) == len(prefix) and all(want in ("*", got) for want, got in zip(known, prefix)):
+                    return owner
+        return None
 
     def _node(self, raw: str, path: str) -> Tuple[Optional[_Node], Dict[str, str]]:
         if "%2" in raw:  # an escaped slash is part of a name, and separates none
@@ -157,8 +166,19 @@ def pattern(path: str) -> Pattern[str]:
     return re.compile("".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+?)" for i, part in enumerate(parts)))
 
 
-def _prefix(path: str) -> str:
-    return path.split("/", 2)[1] if path.startswith("/") else path
+def _prefixes(path: str) -> List[Tuple[str, ...]]:
+    """The first part of a path, and all others but the whole."""
+    parts = tuple(path[1:].rstrip("/").split("/"))
+    return [parts[:length] for length in range(1, max(len(parts), 2)) if parts[0] not in ("", "*")]
+
+
+def _claimant(node: _Node) -> Optional[Protocol]:
+    """The only protocol of a path, or the only one with a route on it that has no condition."""
+    bounds = [bound for bounds in node.methods.values() for bound in bounds]
+    for claims in (bounds, [bound for bound in bounds if bound.route.when is None]):
+        if claims and all(bound.protocol is claims[0].protocol for bound in claims):
+            return claims[0].protocol
+    return None
 
 
 def _allowed(node: _Node) -> Tuple[str, ...]:

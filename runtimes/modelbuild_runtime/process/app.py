@@ -21,6 +21,7 @@ from modelbuild_runtime.errors import (
     ServerError,
     TooLarge,
 )
+from modelbuild_runtime.grpc.status import grpc_error
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
@@ -129,7 +130,7 @@ class Application:
     def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
         """Send an error in the shape of the protocol that was asked."""
         http = exchange.http
-        shape = exchange.protocol.error if exchange.protocol else problem
+        shape = exchange.protocol.error if exchange.protocol else grpc_error if http.method == "GRPC" else problem
         try:
             response = shape(http, error)
         except Exception:
@@ -153,6 +154,11 @@ class Application:
         self.draining = True
         for connection in tuple(self.connections):
             connection.drain()
+
+    @property
+    def opened(self) -> bool:
+        """The routes are those of all protocols."""
+        return self._opened
 
     @property
     def in_flight(self) -> int:

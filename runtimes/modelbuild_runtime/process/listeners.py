@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from typing import List, NamedTuple, Sequence, Tuple
@@ -13,12 +14,17 @@ from modelbuild_runtime.protocols import Protocol, Route
 from modelbuild_runtime.settings import Settings
 
 MANAGEMENT = "management"
+GRPC = "grpc"
+logger = logging.getLogger(__name__)
+
 _OPERATIONS = "operations"
 _ENTRY = re.compile(r"(\d{1,5})=(\w+)")
 
 
 class Listener(NamedTuple):
-    """``speaks`` is a protocol's name, or ``MANAGEMENT``. Who asks must bear the ``token``, if there is one."""
+    """``speaks`` is a protocol's name, or ``MANAGEMENT``, or ``GRPC`` for every protocol's methods of that. Who asks
+    must bear the ``token``, if there is one.
+    """
 
     host: str
     port: int
@@ -33,6 +39,10 @@ def listeners(settings: Settings) -> Tuple[Listener, ...]:
         SettingError: an entry cannot be read or names no protocol, or management has no token.
     """
     found = [_pinned(entry, settings) for entry in re.split(r"[\s,]+", settings.listeners) if entry]
+    if settings.grpc_port == settings.port:
+        logger.warning("no gRPC: its port %d is that of HTTP; set MBUILD_GRPC_PORT", settings.port)
+    elif settings.grpc_port:
+        found.append(Listener(settings.host, settings.grpc_port, GRPC))
     if settings.management_port:
         if not settings.management_token:
             raise SettingError(
@@ -52,7 +62,7 @@ def listeners(settings: Settings) -> Tuple[Listener, ...]:
 
 def router(protocols: Sequence[Protocol], speaks: str = "") -> Router:
     """The routes of one listener: of all that clients may ask, or of one protocol alone; and what operators ask."""
-    if not speaks:
+    if speaks in {"", GRPC}:
         return Router([protocol for protocol in protocols if not protocol.listener])
     if speaks == MANAGEMENT:
         own = [protocol for protocol in protocols if protocol.listener == MANAGEMENT]
@@ -69,7 +79,7 @@ def _pinned(entry: str, settings: Settings) -> Listener:
         raise SettingError(
             f"MBUILD_LISTENERS: {entry!r} is not a port and a protocol", "write 8501=tensorflow_serving,1337=clipper"
         )
-    if match.group(2) not in names():
+    if match.group(2) not in {*names(), GRPC}:
         raise SettingError(
             f"MBUILD_LISTENERS: there is no protocol {match.group(2)!r}", f"known are {', '.join(names())}"
         )

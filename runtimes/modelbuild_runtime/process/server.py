@@ -21,7 +21,7 @@ from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.app import Application, closed_router
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
-from modelbuild_runtime.process.listeners import MANAGEMENT, Listener, listeners, router
+from modelbuild_runtime.process.listeners import GRPC, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.models import Models, Open, Running, store
 from modelbuild_runtime.process.watchdog import Watchdog
@@ -60,9 +60,9 @@ class Server:
 
     def listen(self, sock: socket.socket, more: Sequence[Tuple[Listener, socket.socket]] = ()) -> None:
         """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs."""
-        self._listen(sock, self._app.routes)
+        self._listen(sock, lambda: Connection(self._app))
         for listener, bound in more:
-            self._listen(bound, self._routes[listener])
+            self._listen(bound, self._connections(listener))
         self._patrol()
 
     def open(self, model: Model, opener: Optional[Open] = None) -> None:
@@ -148,6 +148,7 @@ class Server:
     def _start(self, model: Model) -> Running:
         """A further model."""
         batcher = self._batch(model)
+        model.service.models = self._model.service.models if self._model is not None else None
         served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume)
 
         def close() -> None:
@@ -160,8 +161,17 @@ class Server:
         for routes in (self._app.routes, *self._routes.values()):
             routes.known_heads.clear()
 
-    def _listen(self, sock: socket.socket, routes: Routes) -> None:
-        listening = self.loop.create_server(lambda: Connection(self._app, routes), sock=sock, backlog=_BACKLOG)
+    def _connections(self, listener: Listener) -> Callable[[], asyncio.Protocol]:
+        """What makes a listener's connections."""
+        routes = self._routes[listener]
+        if listener.speaks != GRPC:
+            return lambda: Connection(self._app, routes)
+        from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
+
+        return lambda: GrpcConnection(self._app, routes)
+
+    def _listen(self, sock: socket.socket, connection: Callable[[], asyncio.Protocol]) -> None:
+        listening = self.loop.create_server(connection, sock=sock, backlog=_BACKLOG)
         self._listening.append(self.loop.run_until_complete(listening))
 
     def _patrol(self) -> None:
@@ -242,6 +252,8 @@ def bind_more(settings: Settings, *, shared: bool = False) -> List[Tuple[Listene
     found = []
     for listener in listeners(settings):
         names = ("MANAGEMENT_PORT", "MANAGEMENT_HOST") if listener.speaks == MANAGEMENT else ("LISTENERS", "HOST")
+        if listener.speaks == GRPC and listener.port == settings.grpc_port:
+            names = ("GRPC_PORT (0 for no gRPC)", "HOST")
         hints = [f"set MBUILD_{name}" for name in names]
         found.append((listener, _bind(listener.host, listener.port, *hints, shared=shared)))
     return found

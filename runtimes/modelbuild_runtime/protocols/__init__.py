@@ -106,7 +106,8 @@ Endpoint = Union[Prediction, Task, Callable[[HttpRequest], HttpResponse]]
 
 class Route(NamedTuple):
     """``path`` may hold placeholders: "/v2/models/{model}/infer". ``operation`` is its OpenAPI 3.1 operation. ``spare``
-    is true for a path that the environment chose: the route is there unless another protocol's has that path.
+    is true for a path that the environment chose: the route is there unless another protocol's has that path. ``many``,
+    of gRPC: the client sends a stream of messages, each of which is a request; they are answered in their order.
     """
 
     method: str
@@ -115,6 +116,7 @@ class Route(NamedTuple):
     when: Optional[Callable[[HttpRequest], bool]] = None
     operation: Mapping[str, Any] = {}
     spare: bool = False
+    many: bool = False
 
 
 class Protocol(NamedTuple):

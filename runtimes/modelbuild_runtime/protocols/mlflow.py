@@ -29,6 +29,7 @@ from modelbuild_runtime.request import Request, Response
 VERSION = "3.17.2"
 """The release of MLflow whose protocol this is."""
 
+_LONGEST_LINE = 1 << 16
 _JSON = (media_type.JSON, media_type.URLENCODED, "")  # curl's -d says it is a form
 _CODES = {
     404: ("ENDPOINT_NOT_FOUND", "KAM00", "RESOURCE_NOT_FOUND"),
@@ -73,10 +74,12 @@ class _Claims:
         chosen = media_type.choose(headers.get(b"accept", b""), self._offers)
         if chosen is None or chosen.name != media_type.JSON:
             return False
-        start = beginning(http.body, headers.get(b"content-encoding", b""), SEEN)
+        encoding = headers.get(b"content-encoding", b"")
         if media.name == media_type.CSV:
-            headed = "header" not in media.params and not self._transforms
-            return headed and csv_body.has_header(start, self._contract)
+            if "header" in media.params or self._transforms:
+                return False
+            return csv_body.has_header(beginning(http.body, encoding, _LONGEST_LINE), self._contract)
+        start = beginning(http.body, encoding, SEEN)
         return first_key(start) in self._keys or not self._keys.isdisjoint(top_keys(start))
 
 

@@ -18,7 +18,7 @@ from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.custom_attributes import attributes
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
+from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service, _sagemaker_models
 from modelbuild_runtime.request import Request, Response
 
 MAX_TRANSFORM_BYTES = 100 << 20
@@ -42,6 +42,7 @@ def protocol(service: Service) -> Protocol:
             Route("GET", "/ping", ping, operation=_PING),
             Route("POST", "/invocations", prediction, operation=_operation(service)),
             Route("GET", "/execution-parameters", lambda _: HttpResponse(200, parameters), operation=_PARAMETERS),
+            *_sagemaker_models.routes(service, prediction),
         ),
         _error,
     )

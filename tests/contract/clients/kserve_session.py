@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 import numpy as np
+from cloudevents.conversion import to_binary, to_structured
+from cloudevents.http import CloudEvent, from_http
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from kserve.protocol.infer_type import RequestedOutput
 
@@ -38,6 +40,45 @@ def plain(response: Any) -> dict[str, Any]:
     }
 
 
+async def first_version(url: str, values: dict[str, list[Any]]) -> dict[str, Any]:
+    """The protocol's version 1, whose data are any JSON."""
+    client = InferenceRESTClient(RESTConfig(protocol="v1", retries=0, timeout=30))
+    found: dict[str, Any] = {
+        "live": await client.is_server_live(url),
+        "ready": await client.is_model_ready(url, "echo"),
+        "rows": await client.infer(url, {"instances": [values, values]}, model_name="echo"),
+        "columns": await client.infer(url, {"inputs": {key: [row] for key, row in values.items()}}, model_name="echo"),
+        "record": await client.infer(url, values, model_name="echo"),
+        "errors": {},
+    }
+    asked = {
+        "model": client.infer(url, values, model_name="other"),
+        "ready": client.is_model_ready(url, "other"),
+        "instances": client.infer(url, {"instances": []}, model_name="echo"),
+        "explain": client.explain(url, "echo", {"instances": [values]}),
+    }
+    for name, call in asked.items():
+        try:
+            await call
+        except httpx.HTTPStatusError as error:
+            found["errors"][name] = [error.response.status_code, error.response.json()["error"]]
+    return found
+
+
+def events(url: str, values: dict[str, list[Any]]) -> dict[str, Any]:
+    """Events in both modes, written and read by the library of CloudEvents, as KServe's own server does."""
+    found = {}
+    sent = CloudEvent(
+        {"type": "test", "source": "/test", "datacontenttype": "application/json"}, {"instances": [values]}
+    )
+    for name, write in (("binary", to_binary), ("structured", to_structured)):
+        headers, body = write(sent)
+        answer = httpx.post(f"{url}/v1/models/echo:predict", content=body, headers=headers, timeout=30)
+        event = from_http(dict(answer.headers), answer.content)
+        found[name] = [answer.status_code, event["type"], event["source"], event.data]
+    return found
+
+
 async def main(url: str, values: dict[str, list[Any]]) -> dict[str, Any]:
     client = InferenceRESTClient(RESTConfig(protocol="v2", retries=0, timeout=30))
     found: dict[str, Any] = {
@@ -62,6 +103,7 @@ async def main(url: str, values: dict[str, list[Any]]) -> dict[str, Any]:
         await client.infer(url, request({"BOOL": [True]}, binary=False), model_name="echo")
     except httpx.HTTPStatusError as error:
         found["error"] = [error.response.status_code, error.response.json()]
+    found["v1"], found["events"] = await first_version(url, values), events(url, values)
     return found
 
 

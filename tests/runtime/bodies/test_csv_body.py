@@ -111,3 +111,22 @@ def test_anything_is_read_or_refused(name, body, header):
         csv_body.read(body, ALL[name], header)
     except ServerError as error:
         assert error.status == 400  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("start", "headed"),
+    [
+        (b"b,a\n1,2\n", True),
+        (b'\xef\xbb\xbf"a", b\r\n1,2\r\n', True),
+        (b"a\n1\n", True),  # b may be left out
+        (b"a,c\n1,2\n", False),
+        (b"1,2\n", False),
+        (b"b\nx\n", False),
+        (b"\xff\n", False),
+        (b'"a\n', False),
+        (b"", False),
+    ],
+)
+def test_a_beginning_shows_whether_there_is_a_header(start, headed):
+    contract = Contract((TensorSpec("a", "FP64", (-1,)), TensorSpec("b", "BYTES", (-1,), optional=True)))
+    assert csv_body.has_header(start, contract) == headed

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelbuild_runtime.errors import InvalidInput, LoadError, NotAcceptable, UnsupportedMediaType
+from modelbuild_runtime.errors import InvalidInput, LoadError, NotAcceptable, ServerError, UnsupportedMediaType
 from modelbuild_runtime.handler import sagemaker_bodies as bodies
 from modelbuild_runtime.request import RawAnswer, RawItem
 from runtime.graphs import pipeline
@@ -208,3 +208,39 @@ def output_fn(text, accept):
     parts = pipe.stream([item])
     assert (list(parts.items), parts.content_type) == ([b'"a', b'b"'], "text/plain")
     assert pipe.run([item])[0].body == b'"ab"'
+
+
+def test_the_context_has_the_request_s_headers_and_those_of_its_answer(tmp_path: Path) -> None:
+    pipe = served(
+        tmp_path,
+        """
+def model_fn(model_dir): return None
+def transform_fn(model, body, content_type, accept, context):
+    name = "X-Amzn-SageMaker-Custom-Attributes"
+    asked = context.get_request_header(0, name)
+    if asked:
+        context.set_response_header(0, name, asked + "!")
+        context.set_response_status(201, "Created")
+    return "done"
+""",
+    )
+    item = RawItem({"body": b"1"}, "application/json", headers={b"x-amzn-sagemaker-custom-attributes": b"a"})
+    first, second = pipe.run([item, RawItem({"body": b"1"}, "application/json")])
+    assert (first.headers, first.status) == ((("x-amzn-sagemaker-custom-attributes", "a!"),), 201)
+    assert (second.headers, second.status) == ((), 200)
+
+
+def test_the_toolkit_s_own_errors_are_told_to_the_client(tmp_path: Path) -> None:
+    pipe = served(
+        tmp_path,
+        """
+class Refusal(Exception):
+    status_code, message = 422, "not this one"
+Refusal.__module__ = "sagemaker_inference.errors"
+def model_fn(model_dir): return None
+def predict_fn(data, model): raise Refusal()
+""",
+    )
+    with pytest.raises(ServerError, match="not this one") as caught:
+        ask(pipe, b"[1]")
+    assert caught.value.status == 422

@@ -144,3 +144,41 @@ def test_memory_of_targets_is_bounded():
         router.find(b"GET", b"/unknown%d" % i)
     assert len(router._known) <= 512
     assert router.find(b"GET", b"/a?1").only is not None
+
+
+SHARED = Router(
+    [
+        protocol(
+            "tfs",
+            Route("GET", "/v1/models/{model}", answer("status"), when=lambda http: False),
+            Route("POST", "/v1/models/{model}:predict", answer("predict")),
+            Route("GET", "/v1/models/{model}/metadata", answer("metadata")),
+        ),
+        protocol(
+            "kserve",
+            Route("GET", "/v1/models/{model}", answer("ready")),
+            Route("POST", "/v1/models/{model}:predict", answer("predict"), when=lambda http: True),
+            Route("GET", "/v1/about", answer("about")),
+        ),
+        protocol("any", Route("POST", "/{model}/predict", answer("any"))),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "method, target, owner",
+    [
+        ("GET", "/v1/models/m:predict", "tfs"),  # it takes what the other one leaves
+        ("POST", "/v1/models/m", "kserve"),
+        ("POST", "/v1/models/m/metadata", "tfs"),
+        ("GET", "/v1/models/m/other", "tfs"),  # nobody else has paths below a model
+        ("GET", "/v1/models/m%2Fn/other/5", "tfs"),
+        ("PUT", "/v1/models", None),
+        ("GET", "/v1/other", None),
+        ("GET", "/other", None),
+    ],
+)
+def test_what_is_malformed_belongs_to_the_protocol_that_alone_has_the_path(method, target, owner):
+    match = SHARED.find(method.encode(), target.encode())
+    assert match.routes == ()
+    assert (match.owner.name if match.owner else None) == owner

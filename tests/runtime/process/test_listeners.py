@@ -34,11 +34,11 @@ def routes(speaks, target):
 
 
 def test_settings():
-    settings = Settings(host="127.0.0.1", listeners="8501=rest, 1337=sagemaker")
+    settings = Settings(host="127.0.0.1", listeners="8501=rest, 1337=sagemaker", grpc_port=0)
     assert listeners(settings) == (Listener("127.0.0.1", 8501, "rest"), Listener("127.0.0.1", 1337, "sagemaker"))
-    managed = Settings(management_port=8081, management_token="t")
+    managed = Settings(management_port=8081, management_token="t", grpc_port=0)
     assert listeners(managed) == (Listener("127.0.0.1", 8081, "management", "t"),)
-    assert listeners(Settings()) == ()
+    assert listeners(Settings(grpc_port=0)) == ()
 
 
 @pytest.mark.parametrize(

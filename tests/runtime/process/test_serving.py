@@ -185,6 +185,12 @@ def test_info_prints_manifest_and_contract(tmp_path):
     assert '"datatype": "FP32"' in done.stdout
 
 
+def test_a_training_job_is_told_that_this_is_no_place_to_train(tmp_path):
+    done = run(tmp_path, "train")
+    assert done.returncode == 2
+    assert done.stderr == "error: this image serves a model, and trains none\n"
+
+
 def test_wrong_usage_ends_with_2(tmp_path):
     assert run(tmp_path, "explode").returncode == 2
     done = run(tmp_path, "serve", MBUILD_PORT="http")

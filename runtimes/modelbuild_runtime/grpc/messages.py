@@ -1,0 +1,125 @@
+"""Message classes made of the files in ``protos/``, in a pool of descriptors that is ours alone.
+
+Generated modules register their files in the pool that all of a process share, where one name may be defined once: a
+handler that imports tritonclient, kserve or tensorflow would end the server, or the server it (design D11).
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Tuple
+
+_PROTOS = Path(__file__).parent / "protos"
+_FOREIGN = "google/protobuf/"
+_asked: List[Messages] = []
+
+
+class Messages:
+    """The messages and enums of one file, as attributes. It is read when the first of them is asked for: whoever speaks
+    no gRPC never imports protobuf.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("_"):
+            raise AttributeError(attribute)
+        self.read()
+        try:
+            return self.__dict__[attribute]
+        except KeyError:
+            raise AttributeError(f"{self._name}.proto defines no {attribute}") from None
+
+    def read(self) -> None:
+        """Make all classes now."""
+        self.__dict__.update(_pool().classes(f"{self._name}.proto"))
+
+
+@cache
+def load(name: str) -> Messages:
+    """The messages of protos/<name>.proto."""
+    messages = Messages(name)
+    _asked.append(messages)
+    return messages
+
+
+def prepare() -> None:
+    """Read all that was loaded, so that no request has to wait for it."""
+    for messages in tuple(_asked):
+        messages.read()
+
+
+def files(name: str) -> Tuple[bytes, ...]:
+    """The serialised descriptors of protos/<name>.proto and of all that it imports, for reflection."""
+    return _pool().files(f"{name}.proto")
+
+
+class _Pool:
+    """One pool for all files, so that what two of them import is one class."""
+
+    def __init__(self) -> None:
+        from google.protobuf import descriptor_pool
+
+        self._pool = descriptor_pool.DescriptorPool()
+        self._names: Dict[str, Mapping[str, bool]] = {}
+        self._files: Dict[str, Any] = {}
+
+    def classes(self, name: str) -> Dict[str, Any]:
+        from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
+        self._add(name)
+        file = self._pool.FindFileByName(name)
+        found: Dict[str, Any] = {key: _class_of(value) for key, value in file.message_types_by_name.items()}
+        found.update({key: EnumTypeWrapper(value) for key, value in file.enum_types_by_name.items()})
+        return found
+
+    def files(self, name: str) -> Tuple[bytes, ...]:
+        self._add(name)
+        found: Dict[str, bytes] = {}
+        self._collect(name, found)
+        return tuple(found.values())
+
+    def _collect(self, name: str, found: Dict[str, bytes]) -> None:
+        if name not in found:
+            found[name] = self._files[name].SerializeToString()
+            for dependency in self._files[name].dependency:
+                self._collect(dependency, found)
+
+    def _add(self, name: str) -> Mapping[str, bool]:
+        """Put a file into the pool, after those that it imports. Returns the types that it defines."""
+        from modelbuild_runtime.grpc.proto_text import parse, resolve
+
+        if name in self._names:
+            return self._names[name]
+        file = _foreign(name) if name.startswith(_FOREIGN) else parse(name, (_PROTOS / name).read_text("utf-8"))
+        imported: Dict[str, bool] = {}
+        for dependency in file.dependency:
+            imported.update(self._add(dependency))
+        self._names[name] = resolve(file, imported)
+        self._files[name] = file
+        self._pool.AddSerializedFile(file.SerializeToString())
+        return self._names[name]
+
+
+@cache
+def _pool() -> _Pool:
+    return _Pool()
+
+
+def _class_of(descriptor: Any) -> Any:
+    from google.protobuf import message_factory
+
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass(descriptor)
+    return message_factory.MessageFactory(descriptor.file.pool).GetPrototype(descriptor)  # before 4.22
+
+
+def _foreign(name: str) -> Any:
+    """A file that comes with protobuf: Any, Empty, wrappers."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+    module = importlib.import_module(name[: -len(".proto")].replace("/", ".") + "_pb2")
+    return FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb)

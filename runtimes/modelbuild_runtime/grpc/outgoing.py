@@ -1,0 +1,109 @@
+"""The way back of one call: frames are written as far as the client takes them, the rest waits here."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Deque, Optional, Union
+
+from modelbuild_runtime.grpc import frames
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.grpc.connection import Connection
+
+Data = Union[bytes, memoryview]
+
+
+class Outgoing:
+    """``window`` is what the client takes on this stream; ``since`` when it last took something."""
+
+    __slots__ = ("_connection", "_queue", "_stream", "_trailers", "begun", "done", "since", "waiting", "window")
+
+    def __init__(self, connection: Connection, stream: int, window: int) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._queue: Deque[Data] = deque()
+        self._trailers: Optional[bytes] = None
+        self.begun = False
+        self.done = False
+        self.waiting = 0
+        self.window = window
+        self.since = connection.app.now
+
+    def begin(self, block: bytes) -> None:
+        """Write the head, unless it is written."""
+        if not self.begun:
+            self.begun = True
+            connection = self._connection
+            connection.write(frames.headers(self._stream, block, 0, connection.largest_frame))
+
+    def send(self, message: bytes) -> bool:
+        """Write a message. False where the memory for what clients do not take is used up."""
+        data = b"\0" + len(message).to_bytes(4, "big") + message
+        self._queue.append(data)
+        self.waiting += len(data)
+        fits = self._connection.holding.add(len(data)) or self._connection.holding.alone
+        self.flush()
+        return fits or not self._queue
+
+    def finish(self, trailers: bytes) -> None:
+        """Write the end, after all that waits."""
+        self._trailers = trailers
+        self.flush()
+
+    def whole(self, block: bytes, message: bytes, trailers: bytes) -> bool:
+        """Write head, message and end in one piece, if the client takes that now."""
+        connection, stream, size = self._connection, self._stream, len(message) + 5
+        largest = connection.largest_frame
+        if size > self.window or size > connection.window or size > largest or connection.write_paused or self.begun:
+            return False
+        connection.window -= size
+        self.begun = self.done = True
+        connection.write(
+            b"".join(
+                (
+                    frames.headers(stream, block, 0, largest),
+                    frames.head(frames.DATA, 0, stream, size),
+                    b"\0",
+                    len(message).to_bytes(4, "big"),
+                    message,
+                    frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, trailers),
+                )
+            )
+        )
+        return True
+
+    def flush(self) -> None:
+        """Write what waits, as far as the client takes it."""
+        connection, queue = self._connection, self._queue
+        while queue:
+            room = min(self.window, connection.window, connection.largest_frame)
+            if room <= 0 or connection.write_paused:
+                connection.blocked[self._stream] = self
+                return
+            data = queue.popleft()
+            if len(data) > room:
+                view = memoryview(data)
+                queue.appendleft(view[room:])
+                data = view[:room]
+            self._write(data)
+        if self._trailers is not None and not self.done:
+            self.done = True
+            block, flags = self._trailers, frames.END_STREAM
+            connection.write(frames.headers(self._stream, block, flags, connection.largest_frame))
+
+    def drop(self) -> None:
+        """Nothing is written any more."""
+        self._queue.clear()
+        self._connection.holding.release(self.waiting)
+        self.waiting = 0
+        self.done = True
+
+    def _write(self, data: Data) -> None:
+        connection, size = self._connection, len(data)
+        self.since = connection.app.now
+        self.window -= size
+        self.waiting -= size
+        connection.window -= size
+        connection.holding.release(size)
+        connection.write(frames.head(frames.DATA, 0, self._stream, size))
+        connection.write(data)

@@ -1,0 +1,328 @@
+"""One call: its messages in, its answers out in the same order. To the application it is what a connection is for
+HTTP/1.1: the place where requests wait for their responses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional
+
+from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotReady, RequestTimeout, ServerError
+from modelbuild_runtime.grpc import frames, status
+from modelbuild_runtime.grpc.answer_block import END, error_block, head_block
+from modelbuild_runtime.grpc.call import Call
+from modelbuild_runtime.grpc.changes import Changes
+from modelbuild_runtime.grpc.message_reader import Data, MessageReader
+from modelbuild_runtime.grpc.outgoing import Outgoing
+from modelbuild_runtime.http.exchange import Exchange
+from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.http.pump import Pump
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.grpc.connection import Connection
+
+FIRST_CREDIT = 1 << 20
+"""Bytes that a client may send on one stream before it is told to go on."""
+_MAX_PENDING = 64
+"""Messages of one stream in flight from which no more are taken from it."""
+_LEAST_RATE = 1024.0
+"""Bytes a second that a client must send, once the read timeout is over."""
+
+
+class Stream:
+    """``pending`` are the messages whose answers are not written yet, oldest first; ``credit`` is what the client may
+    still send. ``ended``: it sends no more. ``closing``: nothing more is taken from it. ``over``: nobody waits.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_call",
+        "_changes",
+        "_connection",
+        "_pump",
+        "_reader",
+        "_refusal",
+        "_since",
+        "_size",
+        "_timer",
+        "closing",
+        "credit",
+        "ended",
+        "id",
+        "out",
+        "over",
+        "pending",
+    )
+
+    def __init__(self, connection: Connection, identity: int, call: Call) -> None:
+        self.id = identity
+        self.pending: List[Exchange] = []
+        self.out = Outgoing(connection, identity, connection.first_window)
+        self.credit = FIRST_CREDIT
+        self.ended = self.closing = self.over = False
+        self._connection = connection
+        self._call = call
+        self._reader = MessageReader(connection.app.settings.max_body)
+        self._answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
+        self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
+        self._changes: Optional[Changes] = None  # the same, for an answer that has no end
+        self._refusal: Optional[ServerError] = None
+        self._size = 0  # bytes that were received and are in memory
+        self._since = connection.app.now
+        self._timer: Optional[asyncio.TimerHandle] = None
+
+    def begin(self) -> None:
+        """The call has begun: its time runs, and what has no chance ends at once."""
+        call = self._call
+        if call.timeout is not None:
+            self._timer = asyncio.get_running_loop().call_later(call.timeout, self._expire)
+        if call.error is not None:
+            self.refuse(call.error)
+
+    # What the client sends
+
+    def receive(self, data: Data, *, ended: bool) -> None:
+        """Some bytes of messages, the last ones perhaps.
+
+        Raises:
+            StreamViolation: the client had announced another length.
+        """
+        self.ended = ended
+        if self.closing:
+            return
+        size = len(data)
+        if size:
+            self._since = self._connection.app.now
+            self._size += size
+            if not self._connection.holding.add(size):
+                self.refuse(self._connection.holding.full())
+                return
+        try:
+            self._reader.feed(data)
+            length = self._call.length
+            if ended and length is not None and self._reader.received != length:
+                raise frames.StreamViolation(frames.PROTOCOL_ERROR)
+            self._take()
+        except ServerError as error:
+            self.refuse(error)
+
+    def _take(self) -> None:
+        """Hand over the messages that are complete, and let the client send as many again."""
+        if self._call.many:
+            self._take_many()
+        elif self.ended:
+            self._ask(*self._reader.only())
+        if self.ended or self.closing:
+            return
+        taken = FIRST_CREDIT - self.credit
+        if len(self.pending) >= _MAX_PENDING:
+            taken -= self._reader.waiting
+        if taken > FIRST_CREDIT // 2:
+            self.credit += taken
+            self._connection.write(frames.window_update(self.id, taken))
+
+    def _take_many(self) -> None:
+        while len(self.pending) < _MAX_PENDING and not self.closing:
+            message = self._reader.next()
+            if message is None:
+                break
+            self._ask(*message)
+        if not self.pending and not self.closing:
+            self._connection.holding.release(self._size - self._reader.waiting)
+            self._size = self._reader.waiting
+            if self.ended:
+                self._reader.finish()
+                self._finish(END)
+
+    def _ask(self, body: bytes, compressed: bool) -> None:
+        head = self._call.head
+        if compressed:
+            if self._call.inflating is None:
+                raise InvalidInput("a message is compressed, and grpc-encoding does not say how", field="grpc-encoding")
+            head = self._call.inflating
+        self._connection.app.accept(self, head, body)  # type: ignore[arg-type]  # all of a connection that it needs
+
+    # What ends a call early
+
+    def refuse(self, error: ServerError) -> None:
+        """End the call with an error; what was asked before is given up."""
+        if self.closing:
+            return
+        self.closing = True
+        self._refusal = error
+        waiting, app = self.pending, self._connection.app
+        for exchange in waiting:
+            exchange.cancelled = True
+        self._answers.clear()
+        if self._stop_parts():  # counted already, when it began
+            exchange = waiting[0]
+            waiting.clear()
+            self._answer(exchange, status.grpc_error(exchange.http, error))
+        elif waiting:
+            del waiting[1:]
+            app.refuse(waiting[0], error)
+        else:
+            app.reject(self, self._call.head, error)  # type: ignore[arg-type]  # as above
+
+    def cancel(self) -> None:
+        """Nobody waits any more."""
+        self.over = self.closing = True
+        for exchange in self.pending:
+            exchange.cancelled = True
+        self.pending.clear()
+        self._answers.clear()
+        self._stop_parts()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.out.drop()
+        self._connection.holding.release(self._size)
+        self._size = 0
+
+    def leave(self) -> None:
+        """The server stops: what waits for more than is on its way has to end."""
+        if self._changes is not None or (self._call.many and not self.pending):
+            self.refuse(NotReady("the server stops"))
+
+    def patrol(self, now: float) -> None:
+        """Called about once a second: part with clients that are too slow."""
+        settings, reader = self._connection.app.settings, self._reader
+        passed = now - self._since
+        if self.out.waiting:
+            if now - self.out.since > settings.timeout:
+                self._connection.reset(self, frames.CANCEL)
+        elif self._changes is not None:
+            self._look()
+        elif self.ended or self.closing or self.pending:
+            return
+        elif self._call.many and not reader.waiting:
+            if passed > settings.keep_alive:
+                self.refuse(RequestTimeout("nothing was sent on this stream for too long"))
+        elif passed > settings.read_timeout + reader.received / _LEAST_RATE:
+            self.refuse(RequestTimeout("the request was not sent in time"))
+
+    def _expire(self) -> None:
+        self._timer = None
+        if not self.closing:
+            self._connection.app.metrics.shed("deadline")
+            self.refuse(DeadlineExceeded("the deadline passed before the answer was there"))
+
+    # What is answered
+
+    def deliver(self, exchange: Exchange, response: HttpResponse) -> None:
+        """Write an answer as soon as all before it are written."""
+        if self.over or exchange not in self.pending:
+            return
+        self._answers[exchange] = response
+        self._go_on()
+
+    def more(self) -> None:
+        """The client takes more."""
+        self.out.flush()
+        if self.out.done:
+            self._close()
+        elif self._pump is not None and not self.out.waiting:
+            self._pump.more()
+
+    def _go_on(self) -> None:
+        """Write the answers that are there, up to one whose parts are still to come; take more messages."""
+        pending = self.pending
+        while pending and self._pump is None and self._changes is None and not self.over:
+            response = self._answers.pop(pending[0], None)
+            if response is None:
+                break
+            if response.parts is None:
+                self._answer(pending.pop(0), response)
+            else:
+                self._answer_in_parts(pending[0], response, response.parts)
+        if self._call.many and not self.closing:
+            try:
+                self._take()
+            except ServerError as error:
+                self.refuse(error)
+
+    def _answer(self, exchange: Exchange, response: HttpResponse) -> None:
+        if response.status >= 400:
+            response = status.shaped(response)
+        fails = any(name == status.STATUS for name, _ in response.headers)
+        if self._refusal is not None and not fails:  # told in a message, as if the call went on
+            response, fails = status.grpc_error(exchange.http, self._refusal), True
+        if fails:
+            self._finish(error_block(exchange.id, response, begun=self.out.begun))
+            return
+        if self._call.many:
+            self.out.begin(head_block(exchange.id, response))
+            self.write_part(response.body)
+        elif self.out.whole(head_block(exchange.id, response), response.body, END):
+            self._close()
+        else:
+            self._connection.holding.release(self._size)  # the question, in place of which the answer waits
+            self._size = 0
+            self.out.begin(head_block(exchange.id, response))
+            self.write_part(response.body)
+            self._finish(END)
+
+    def _finish(self, trailers: bytes) -> None:
+        if self.over:
+            return
+        self.closing = True
+        if trailers is END and not self.out.begun:
+            trailers = head_block("", None) + END  # a stream of no messages
+        self.out.finish(trailers)
+        if self.out.done:
+            self._close()
+
+    def _close(self) -> None:
+        self.cancel()
+        self._connection.close_stream(self)
+
+    # Answers in parts: see ``Pump``
+
+    @property
+    def takes_parts(self) -> bool:
+        """False while the client does not take what is there already."""
+        return not self.out.waiting and not self._connection.write_paused
+
+    def write_part(self, part: bytes) -> None:
+        """One message."""
+        if not self.out.send(part):
+            self._connection.reset(self, frames.ENHANCE_YOUR_CALM)
+
+    def end_parts(self) -> None:
+        """All messages of the first answer are written."""
+        self._pump = None
+        self.pending.pop(0)
+        if self._call.many:
+            self._go_on()
+        else:
+            self._finish(END)
+
+    def abort_parts(self, error: ServerError) -> None:
+        """The first answer cannot be finished."""
+        exchange = self.pending.pop(0)
+        self._pump = None
+        shape = exchange.protocol.error if exchange.protocol else status.grpc_error
+        self._answer(exchange, shape(exchange.http, error))
+        self._go_on()
+
+    def _answer_in_parts(self, exchange: Exchange, response: HttpResponse, parts: Iterator[bytes]) -> None:
+        self.out.begin(head_block(exchange.id, response))
+        if isinstance(parts, Changes):
+            self._changes = parts
+            self._look()
+            return
+        exchange.pump = self._pump = Pump(exchange.id, parts, exchange.served.resume, self)
+        self._pump.more()
+
+    def _look(self) -> None:
+        message = self._changes.new() if self._changes is not None else None
+        if message is not None:
+            self.write_part(message)
+
+    def _stop_parts(self) -> bool:
+        """Whether an answer was being sent in parts."""
+        pump, changes = self._pump, self._changes
+        self._pump = self._changes = None
+        if pump is not None:
+            pump.stop()
+        return pump is not None or changes is not None
