@@ -31,9 +31,9 @@ def bodies(service: Service) -> Dict[str, Any]:
     }
 
 
-def one(value: Any) -> Dict[str, Any]:
+def one(value: Any, name: str = "example") -> Dict[str, Any]:
     """A media type's ``examples``, of one; none for nothing."""
-    return {"examples": {"example": {"value": value}}} if value else {}
+    return {"examples": {name: {"value": value}}} if value else {}
 
 
 def row(service: Service) -> Named:
@@ -57,7 +57,8 @@ def tensors(service: Service) -> List[Named]:
         if value is None:
             continue
         shape, data = _flat(spec.name, value)
-        if any(isinstance(item, (dict, type(None))) for item in data) or len(shape) + contract.batched != len(spec.shape):
+        scalar = not any(isinstance(item, (dict, type(None))) for item in data)
+        if not scalar or len(shape) + contract.batched != len(spec.shape):
             return []
         counted = [1, *shape] if contract.batched else [*shape]
         made.append({"name": spec.name, "shape": counted, "datatype": spec.datatype, "data": data})

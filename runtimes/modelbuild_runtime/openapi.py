@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
-from modelbuild_runtime import schema
+from modelbuild_runtime import examples, schema
 from modelbuild_runtime.answers.answer import offers
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.problem import problem as problem_shape
@@ -35,9 +35,15 @@ WORDS = {
 }
 """What statuses of failure mean."""
 
+ANYTHING: Dict[str, Any] = {"*/*": {"schema": {}}}
+"""Bodies that a handler reads or writes by itself."""
+
+ERROR = Shared("Error", {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]})
+"""What several protocols answer to what fails."""
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LIMITED = (
-    "One model, asked in the words of many systems: each tag is a protocol, and all of them lead to the same prediction. "
+    "One model, asked in the words of many systems: each tag is a protocol, and all lead to the same prediction. "
     "A body may have {bytes} bytes, once unpacked, and {elements} values; more are answered 413. "
     "Bodies may be compressed with gzip or deflate. "
     "What is no request to any route is answered as by any server of HTTP: 404, 405, 408, 414, 417, 431, 501 or 505."
@@ -71,7 +77,7 @@ def document(service: Service, protocols: Iterable[Protocol]) -> Dict[str, Any]:
 
 def problem(*statuses: int) -> Dict[str, Any]:
     """The responses of an operation to requests that fail in these ways, in our own shape."""
-    return failures(schema.PROBLEM, *statuses, media=PROBLEM)
+    return failures(_PROBLEM_SCHEMA, *statuses, media=PROBLEM)
 
 
 def failures(body: Any, *statuses: int, media: str = media_type.JSON) -> Dict[str, Any]:
@@ -84,6 +90,16 @@ def json_body(body: Any, description: str = "Success") -> Dict[str, Any]:
     return {"description": description, "content": {media_type.JSON: {"schema": body}}}
 
 
+def asked(body: Any, example: Any = None, name: str = "example") -> Dict[str, Any]:
+    """A request's body in JSON, which must be there."""
+    return {"required": True, "content": {media_type.JSON: {"schema": body, **examples.one(example, name)}}}
+
+
+def texts(description: str = "Success") -> Dict[str, Any]:
+    """A response in plain text."""
+    return {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
 def offered(service: Service) -> Tuple[str, ...]:
     """The media types of the answers of POST /predict, and of every route that answers as it does."""
     return offers(service.contract, streams=service.streams and not service.takes_raw)
@@ -92,32 +108,54 @@ def offered(service: Service) -> Tuple[str, ...]:
 def questions(service: Service) -> Dict[str, Any]:
     """The bodies that POST /predict, and every route that takes the same, reads: by media type."""
     if service.takes_raw:
-        return {"*/*": {"schema": {}}}
+        return ANYTHING
     contract = service.contract
-    examples = {f"example{at}": {"value": example.request} for at, example in enumerate(service.examples(), 1)}
-    form = {"schema": schema.RECORD}
+    found = examples.bodies(service)
     content: Dict[str, Any] = {
-        media_type.JSON: {"schema": schema.QUESTION},
-        media_type.MULTIPART: form,
-        media_type.URLENCODED: form,
-        media_type.NPY: {"schema": {"contentMediaType": media_type.NPY}},
+        media_type.JSON: {"schema": schema.QUESTION, **({"examples": found} if found else {})},
+        media_type.MULTIPART: {"schema": schema.RECORD},
+        media_type.URLENCODED: {"schema": schema.RECORD},
+        media_type.NPY: _ARRAY,
     }
-    if examples:
-        content[media_type.JSON]["examples"] = examples
-    if contract.batched:
-        content[media_type.CSV] = {"schema": {"type": "string"}}
-        content[media_type.JSON_LINES] = {"schema": {"type": "string"}}
-    return content
+    return {**content, **lines()} if contract.batched else content
+
+
+def lines() -> Dict[str, Any]:
+    """Bodies with a row a line."""
+    return {media_type.CSV: _TABLE, media_type.JSON_LINES: _ROW_A_LINE}
 
 
 def answers(service: Service) -> Dict[str, Any]:
-    """The response with a prediction in any of the media types that POST /predict answers in."""
+    """The answers to a prediction, by media type: JSON in the shape of the question, and those without a shape."""
     if service.takes_raw:
-        return {"description": "What the handler answers", "content": {"*/*": {"schema": {}}}}
-    written: Dict[str, Any] = {name: {"schema": {"type": "string"}} for name in offered(service)}
-    written[media_type.JSON] = {"schema": schema.ANSWER}
-    written[media_type.NPY] = {"schema": {"contentMediaType": media_type.NPY}}
-    return {"description": "The prediction", "content": written}
+        return ANYTHING
+    return {**written(service, offered(service)), media_type.JSON: {"schema": schema.ANSWER}}
+
+
+def written(service: Service, names: Iterable[str]) -> Dict[str, Any]:
+    """Answers of these media types, those in JSON of any shape."""
+    if service.takes_raw:
+        return ANYTHING
+    known = {media_type.JSON: {"schema": {}}, media_type.NPY: _ARRAY, media_type.CSV: _TABLE}
+    known[media_type.JSON_LINES] = _ROW_A_LINE
+    return {name: known.get(name, {"schema": {"type": "string"}}) for name in names}
+
+
+def prediction(
+    service: Service, summary: str, taken: Mapping[str, Any], given: Mapping[str, Any], failed: Mapping[str, Any]
+) -> Dict[str, Any]:
+    """The operation of a route that predicts: what it takes and gives by media type, what it answers to what fails. A
+    handler that reads and writes by itself may answer anything, and with any status.
+    """
+    operation = {
+        "summary": summary,
+        "requestBody": {"required": True, "content": taken},
+        "responses": {"200": {"description": "The prediction", "content": given}, **failed},
+    }
+    if service.takes_raw:
+        answer = {"description": "What the handler answers, or an error of the server", "content": ANYTHING}
+        operation.update(requestBody={"content": ANYTHING}, responses={"200": answer, "default": answer})
+    return operation
 
 
 def _info(service: Service) -> Dict[str, Any]:
@@ -186,24 +224,32 @@ def _either(one: Mapping[str, Any], other: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _any_of(one: Mapping[str, Any], other: Mapping[str, Any]) -> Dict[str, Any]:
-    """A media type's body of two: the schemas of both, unless one of them allows everything, and the examples of both."""
+    """A media type's body of two: the schemas of both, unless one allows everything, and the examples of both."""
     ways: List[Any] = []
     for way in (one["schema"], other["schema"]):
-        inner = way.get("anyOf") if isinstance(way, Mapping) and way.keys() == {"anyOf"} else [way]
+        inner = way["anyOf"] if isinstance(way, Mapping) and way.keys() == {"anyOf"} else [way]
         ways += [part for part in inner if part not in ways]
     either: Dict[str, Any] = {"schema": {} if {} in ways else ways[0] if len(ways) == 1 else {"anyOf": ways}}
-    examples = {**other.get("examples", {}), **one.get("examples", {})}
-    return {**either, "examples": examples} if examples else either
+    shown = {**one.get("examples", {}), **other.get("examples", {})}
+    return {**either, "examples": shown} if shown else either
 
 
 def _without_repeats(operation: Dict[str, Any], responses: Dict[str, Any]) -> Dict[str, Any]:
-    """The operation with references to what its protocol answers to all that fails in the same way."""
+    """The operation with references to what others answer, too, to what fails in the same way."""
     told: Dict[str, Any] = {}
     for status, response in operation["responses"].items():
-        name = f"{'.'.join(operation['tags'])}.{status}"
-        failed = status >= "400" and responses.setdefault(name, response) == response
-        told[status] = {"$ref": f"#/components/responses/{name}"} if failed else response
+        name = _failure_name(status, response)
+        known = name and responses.setdefault(name, response) == response
+        told[status] = {"$ref": f"#/components/responses/{name}"} if known else response
     return {**operation, "responses": told}
+
+
+def _failure_name(status: str, response: Mapping[str, Any]) -> str:
+    """What a failure is called whose bodies have names; nothing for any other response."""
+    bodies = [media["schema"] for media in response.get("content", {}).values()]
+    if not "400" <= status <= "599" or not bodies or not all(isinstance(body, Shared) for body in bodies):
+        return ""
+    return ".".join([*(body.name for body in bodies), status])
 
 
 def _kept_once(part: Any, schemas: Dict[str, Any]) -> Any:
@@ -223,7 +269,6 @@ def _kept_once(part: Any, schemas: Dict[str, Any]) -> Any:
 def _schemas(service: Service) -> Dict[str, Any]:
     found = schema.components(service.contract)
     moved: Dict[str, Any] = found["Record"].pop("$defs", {})
-    found["Problem"] = _PROBLEM_SCHEMA
     found.update({f"Record.{name}": part for name, part in moved.items()})
     return {name: _moved(part) for name, part in found.items()}
 
@@ -244,17 +289,35 @@ def _target(reference: str) -> str:
     return reference.replace("#/$defs/", f"{schema.COMPONENTS}Record.")
 
 
-_PROBLEM_SCHEMA = {
-    "type": "object",
-    "description": "RFC 9457. `field` names what is wrong, where one thing is.",
-    "properties": {
-        "type": {"const": "about:blank"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string"},
-        "field": {"type": "string"},
-        "request_id": {"type": "string"},
-    },
-    "required": ["type", "title", "status", "detail", "code"],
+_ARRAY = {
+    "schema": Shared(
+        "Array", {"contentMediaType": media_type.NPY, "description": "The only array, as numpy.save writes it."}
+    )
 }
+_TABLE = {
+    "schema": Shared(
+        "Table",
+        {
+            "type": "string",
+            "description": "A line a row, names in a first line or not: text/csv;header=present or absent says it.",
+        },
+    )
+}
+_ROW_A_LINE = {"schema": Shared("Lines", {"type": "string", "description": "A row a line, in JSON."})}
+_PROBLEM_SCHEMA = Shared(
+    "Problem",
+    {
+        "type": "object",
+        "description": "RFC 9457. `field` names what is wrong, where one thing is.",
+        "properties": {
+            "type": {"const": "about:blank"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "code": {"type": "string"},
+            "field": {"type": "string"},
+            "request_id": {"type": "string"},
+        },
+        "required": ["type", "title", "status", "detail", "code"],
+    },
+)

@@ -34,7 +34,7 @@ def _ref(name: str) -> Schema:
 
 
 RECORD, ROW, ROWS, COLUMNS = _ref("Record"), _ref("Row"), _ref("Rows"), _ref("Columns")
-OUTPUTS, QUESTION, ANSWER, PROBLEM = _ref("Outputs"), _ref("Question"), _ref("Answer"), _ref("Problem")
+OUTPUTS, QUESTION, ANSWER, BARE_ANSWER = _ref("Outputs"), _ref("Question"), _ref("Answer"), _ref("BareAnswer")
 _BYTES = _ref("Bytes")
 """What ``components`` says of a contract."""
 
@@ -48,7 +48,8 @@ def components(contract: Contract) -> Dict[str, Schema]:
         "Columns": columns(contract),
         "Question": _question(contract),
         "Outputs": outputs(contract),
-        "Answer": _answer(contract),
+        "Answer": _answer(contract, OUTPUTS),
+        "BareAnswer": _answer(contract, _bare(contract)),
     }
     if any(spec.datatype == "BYTES" for spec in (*contract.inputs, *contract.outputs)):
         found["Bytes"] = _TEXT_OR_BYTES
@@ -133,14 +134,14 @@ def _question(contract: Contract) -> Schema:
     return {"anyOf": [ROW, ROWS, _named("instances", ROWS), by_name]}
 
 
-def _answer(contract: Contract) -> Schema:
-    """In the shape of the question."""
+def _answer(contract: Contract, one: Schema) -> Schema:
+    """In the shape of the question, with ``one`` for a row."""
     by_name = _only("outputs", _by_name(contract))
+    rows = {"type": "array", "items": one}
     if not contract.batched:
-        return {"anyOf": [OUTPUTS, by_name]}
-    rows = {"type": "array", "items": OUTPUTS}
+        return {"anyOf": [one, rows, by_name]}
     bare = {"type": "array", "items": _bare(contract)}
-    return {"anyOf": [OUTPUTS, rows, _only("predictions", bare), by_name]}
+    return {"anyOf": [one, rows, _only("predictions", bare), by_name]}
 
 
 def _by_name(contract: Contract) -> Schema:
@@ -154,7 +155,7 @@ def _bare(contract: Contract) -> Schema:
     """A row's outputs where the only one is not named."""
     if len(contract.outputs) != 1:
         return OUTPUTS
-    return {"anyOf": [value(contract.outputs[0], batched=True, given=True), OUTPUTS]}
+    return {"anyOf": [value(contract.outputs[0], batched=contract.batched, given=True), OUTPUTS]}
 
 
 def _several(one: Schema) -> Schema:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from contract.server import EVERY_DATATYPE
-
 
 class Kind(NamedTuple):
     """A model's inputs, which the echo runtime answers, and the source of a handler around it."""
@@ -59,31 +57,31 @@ def explain(model, inputs: Dict[str, numpy.ndarray]) -> List[Dict[str, float]]:
     return [{"age": float(row[0]), "income": float(row[1])} for row in inputs["x"]]
 '''
 
-OPEN = '''
+OPEN = """
 import numpy
 
 
 def preprocess(inputs):
     rows = max(len(array) for array in inputs.values()) if inputs else 0
     return {"x": numpy.zeros((rows, 4), numpy.float32)}
-'''
+"""
 
-FRAME = '''
+FRAME = """
 import pandas
 
 
 def predict(model, inputs: pandas.DataFrame):
     return [{"columns": len(inputs.columns)} for _ in range(len(inputs))]
-'''
+"""
 
-RAW = '''# torchserve
+RAW = """# torchserve
 def handle(data, context):
     if data is None:
         return None
     return [{"size": len(str(row))} for row in data]
-'''
+"""
 
-STREAM = '''
+STREAM = """
 from dataclasses import dataclass
 
 
@@ -96,7 +94,7 @@ class Prompt:
 def predict(model, prompt: Prompt):
     for at in range(min(max(prompt.count, 0), 3)):
         yield f"{at} "
-'''
+"""
 
 
 def numbers(*shape: int, datatype: str = "FP32", name: str = "x") -> dict[str, Any]:
@@ -114,7 +112,13 @@ KINDS = {
         ]
     ),
     "records": Kind([numbers(-1, 2, datatype="FP64")], RECORDS),
-    "tensors": Kind(EVERY_DATATYPE),
+    "tensors": Kind(
+        [
+            numbers(-1, -1, datatype="UINT8", name="pixels"),
+            numbers(-1, 2, datatype="FP16", name="point"),
+            numbers(-1, -1, datatype="BYTES", name="words"),
+        ]
+    ),
     "bytes": Kind([numbers(-1, datatype="BYTES", name="image")]),
     "whole": Kind([numbers(2, 3, datatype="INT32", name="m")]),
     "open": Kind([numbers(-1, 4)], OPEN),

@@ -8,16 +8,14 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import msgspec
 
-from modelbuild_runtime import openapi
 from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotFound, NotReady, Overloaded, ServerError
 from modelbuild_runtime.http.limits import SMALL, Limits, admit
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.open_inference import infer_request, triton_model
+from modelbuild_runtime.open_inference import descriptions, infer_request, triton_model
 from modelbuild_runtime.open_inference.infer_request import InferRequest
 from modelbuild_runtime.open_inference.infer_response import InferWriter, Wanted, wanted
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Columns, Raw, Request, Response
-from modelbuild_runtime.tensor import NUMPY
 
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
 HEADER_LENGTH = b"inference-header-content-length"
@@ -33,21 +31,21 @@ def protocol(service: Service) -> Protocol:
     said = _Answers(service)
     infer = _Infer(service)
     routes = [
-        Route("GET", "/v2", _json(said.server), operation=_said("What this server is")),
-        Route("GET", "/v2/health/live", _json(said.live), operation=_said("Alive, if not ready")),
-        Route("GET", "/v2/health/ready", _json(said.ready), operation=_said("Ready to predict", 503)),
-        Route("GET", "/v2/models", _json(said.models), operation=_said("Names of the models")),
-        Route("GET", "/v2/models/stats", _json(said.statistics), operation=_said("Statistics of all models")),
-        Route("POST", "/v2/repository/index", _json(said.index), operation=_said("Models and their states", 400)),
+        Route("GET", "/v2", _json(said.server), operation=descriptions.SERVER),
+        Route("GET", "/v2/health/live", _json(said.live), operation=descriptions.LIVE),
+        Route("GET", "/v2/health/ready", _json(said.ready), operation=descriptions.READY),
+        Route("GET", "/v2/models", _json(said.models), operation=descriptions.MODELS),
+        Route("GET", "/v2/models/stats", _json(said.statistics), operation=descriptions.STATISTICS),
+        Route("POST", "/v2/repository/index", _json(said.index), operation=descriptions.INDEX),
     ]
+    prediction = Prediction(infer.decode, infer.encode)
     for path in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        prediction = Prediction(infer.decode, infer.encode)
         routes += [
-            Route("GET", path, _json(said.model), operation=_said("Names, datatypes and shapes", 404)),
-            Route("GET", f"{path}/ready", _json(said.model_ready), operation=_said("The model is ready", 404, 503)),
-            Route("GET", f"{path}/config", _json(said.config), operation=_said("Triton's model configuration", 404)),
-            Route("GET", f"{path}/stats", _json(said.model_statistics), operation=_said("Statistics", 404)),
-            Route("POST", f"{path}/infer", prediction, operation=_operation(service)),
+            Route("GET", path, _json(said.model), operation=descriptions.MODEL),
+            Route("GET", f"{path}/ready", _json(said.model_ready), operation=descriptions.MODEL_READY),
+            Route("GET", f"{path}/config", _json(said.config), operation=descriptions.CONFIG),
+            Route("GET", f"{path}/stats", _json(said.model_statistics), operation=descriptions.MODEL_STATISTICS),
+            Route("POST", f"{path}/infer", prediction, operation=descriptions.infer(service)),
         ]
     return Protocol("open_inference", "The Open Inference Protocol v2", tuple(routes), _error)
 
@@ -194,62 +192,3 @@ def _deadline(received: float, parameters: Optional[Mapping[str, Any]]) -> float
 
 def _described(spec: Any) -> Dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
-
-
-def _said(summary: str, *failures: int) -> Dict[str, Any]:
-    responses = {"200": openapi.json_body({})}
-    responses.update({str(status): openapi.json_body(_ERROR, "An error") for status in failures})
-    return {"summary": summary, "responses": responses}
-
-
-def _operation(service: Service) -> Dict[str, Any]:
-    return {
-        "summary": "Predict, with tensors",
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": _question(service)}, "application/octet-stream": {"schema": {}}},
-        },
-        "responses": {
-            "200": {
-                "description": "The prediction",
-                "content": {"application/json": {"schema": _ANSWER}, "application/octet-stream": {"schema": {}}},
-            },
-            "default": openapi.json_body(_ERROR, "An error"),
-        },
-    }
-
-
-def _question(service: Service) -> Dict[str, Any]:
-    names = [spec.name for spec in service.contract.inputs]
-    tensor: Dict[str, Any] = {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "enum": names} if names else {"type": "string"},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-            "datatype": {"type": "string", "enum": list(NUMPY)},
-            "data": {"type": "array"},
-            "parameters": {"type": "object"},
-        },
-        "required": ["name", "shape", "datatype"],
-    }
-    output = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-    properties = {
-        "id": {"type": "string"},
-        "parameters": {"type": "object"},
-        "inputs": {"type": "array", "items": tensor},
-        "outputs": {"type": "array", "items": output},
-    }
-    return {"type": "object", "properties": properties, "required": ["inputs"]}
-
-
-_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
-_ANSWER = {
-    "type": "object",
-    "properties": {
-        "model_name": {"type": "string"},
-        "model_version": {"type": "string"},
-        "id": {"type": "string"},
-        "outputs": {"type": "array", "items": {"type": "object"}},
-    },
-    "required": ["model_name", "outputs"],
-}

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from modelbuild_runtime import openapi, schema
+from modelbuild_runtime import examples, openapi, schema
 from modelbuild_runtime.bodies.question import is_open, only_input
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.http import media_type
 from modelbuild_runtime.protocols import Service
+from modelbuild_runtime.schema import Schema, Shared
 from modelbuild_runtime.signature import TensorSpec
-from modelbuild_runtime.tensorflow_serving.model_spec import SIGNATURE, ModelSpec
-
-Schema = Dict[str, Any]
-
-_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
-_FAILED = openapi.json_body(_ERROR, "An error")
-_CLASS = {"type": "array", "prefixItems": [{"type": "string"}, {"type": ["number", "null"]}], "minItems": 2}
+from modelbuild_runtime.tensorflow_serving.model_spec import SIGNATURE, STATES, ModelSpec
 
 
 class Descriptions:
@@ -24,67 +20,44 @@ class Descriptions:
     def __init__(self, service: Service, spec: ModelSpec) -> None:
         self._service = service
         self._spec = spec
-        self.models = {"summary": "Refused: a model's name is missing", "responses": {"400": _FAILED}}
-        text = {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}}
-        self.metrics = {"summary": "Metrics for Prometheus", "responses": {"200": text}}
+        self.metrics = {"summary": "Metrics for Prometheus", "responses": {"200": openapi.texts()}}
 
     def status(self, path: str) -> Schema:
         """States of the model's versions."""
-        version = {
-            "type": "object",
-            "properties": {
-                "version": {"type": "string"},
-                "state": {"enum": ["AVAILABLE", "LOADING"]},
-                "status": {"type": "object"},
-            },
-            "required": ["version", "state", "status"],
-        }
-        body = {
-            "type": "object",
-            "properties": {"model_version_status": {"type": "array", "items": version}},
-            "required": ["model_version_status"],
-        }
+        body = {"type": "object", "properties": {"model_version_status": STATES}, "required": ["model_version_status"]}
         return self._told("The model's state, as TensorFlow Serving tells it", path, body)
 
     def metadata(self, path: str) -> Schema:
         """The signature."""
-        body = {
-            "type": "object",
-            "properties": {"model_spec": {"type": "object"}, "metadata": {"type": "object"}},
-            "required": ["model_spec", "metadata"],
-        }
-        return self._told("The model's signature, as TensorFlow Serving tells it", path, body)
+        return self._told("The model's signature, as TensorFlow Serving tells it", path, _METADATA)
 
     def predict(self, path: str) -> Schema:
         """Rows or columns."""
-        rows = {"type": "object", "properties": {"predictions": {"type": "array"}}, "required": ["predictions"]}
-        columns = {"type": "object", "properties": {"outputs": {}}, "required": ["outputs"]}
-        return self._asked("Predict, in rows or columns", path, _question(self._service), {"anyOf": [rows, columns]})
+        row = examples.row(self._service)
+        shown = {"instances": [row]} if self._service.contract.batched else {"inputs": row}
+        question = Shared("TensorFlowQuestion", _question(self._service.contract))
+        return self._asked("Predict, in rows or columns", path, question, _ANSWER, shown if row else None)
 
     def classify(self, path: str) -> Schema:
         """Examples to classes."""
-        answer = _results({"type": "array", "items": _CLASS})
-        return self._asked("Classify examples", path, _examples(self._service.contract), answer)
+        return self._asked("Classify examples", path, self._examples(), _results({"type": "array", "items": _CLASS}))
 
     def regress(self, path: str) -> Schema:
         """Examples to numbers."""
-        answer = _results({"type": ["number", "null"]})
-        return self._asked("A number for each example", path, _examples(self._service.contract), answer)
+        return self._asked("A number for each example", path, self._examples(), _results({"type": ["number", "null"]}))
 
-    def _told(self, summary: str, path: str, body: Schema) -> Schema:
-        responses = {"200": openapi.json_body(body), "400": _FAILED, "404": _FAILED}
+    def _examples(self) -> Shared:
+        return Shared("TensorFlowExamples", _examples(self._service.contract))
+
+    def _told(self, summary: str, path: str, body: Any) -> Schema:
+        responses = {"200": openapi.json_body(body), **openapi.failures(openapi.ERROR, 400, 404)}
         return {"summary": summary, "responses": responses, **self._parameters(path)}
 
-    def _asked(self, summary: str, path: str, question: Schema, answer: Schema) -> Schema:
-        taken, given = openapi.json_body(question), openapi.json_body(answer)
-        if self._service.takes_raw:
-            taken, given = ({"description": "Success", "content": {"*/*": {"schema": {}}}} for _ in range(2))
-        return {
-            "summary": summary,
-            "requestBody": {"required": True, "content": taken["content"]},
-            "responses": {"200": given, "default": _FAILED},
-            **self._parameters(path),
-        }
+    def _asked(self, summary: str, path: str, question: Any, answer: Any, shown: Any = None) -> Schema:
+        taken = {media_type.JSON: {"schema": question, **examples.one(shown)}}
+        given = {media_type.JSON: {"schema": answer}}
+        said = openapi.prediction(self._service, summary, taken, given, _FAILED)
+        return {**said, **self._parameters(path)}
 
     def _parameters(self, path: str) -> Schema:
         """Versions and labels as this protocol has them."""
@@ -97,20 +70,21 @@ class Descriptions:
         return {"parameters": found} if found else {}
 
 
-def _question(service: Service) -> Schema:
-    contract = service.contract
+def _question(contract: Contract) -> Schema:
     named = {"signature_name": {"enum": ["", SIGNATURE]}}
     row: Schema = {}
     columns: Schema = {}
+    unnamed: Schema = {}
     if not is_open(contract):
-        row = {"$ref": "#/components/schemas/Record"} if contract.record else _without_null(schema.record(contract))
+        row = schema.RECORD if contract.record else _without_null(schema.record(contract))
         columns = _without_null(schema.columns(contract))
         single = only_input(contract)
         if single is not None:
             # The outermost axis is the rows', or the tensor's own where there are none.
-            row = {"anyOf": [row, _without_null(schema.value(single, batched=True))]}
+            unnamed = _without_null(schema.value(single, batched=True))
             columns = {"anyOf": [columns, _without_null(schema.value(single, batched=False))]}
-    rows = {"type": "array", "items": row, "minItems": 1}
+    ways = [{"type": "array", "items": one, "minItems": 1} for one in ([row, unnamed] if unnamed else [row])]
+    rows = {"anyOf": ways} if len(ways) > 1 else ways[0]
     by_row = {"type": "object", "properties": {"instances": rows, **named}, "required": ["instances"]}
     by_column = {"type": "object", "properties": {"inputs": columns, **named}, "required": ["inputs"]}
     return {"oneOf": [by_row, by_column]}
@@ -150,3 +124,41 @@ def _without_null(part: Any) -> Any:
 def _results(item: Schema) -> Schema:
     results = {"type": "array", "items": item}
     return {"type": "object", "properties": {"results": results}, "required": ["results"]}
+
+
+_FAILED = openapi.failures(openapi.ERROR, 400, 404, 413, 429, 500, 503, 504)
+_CLASS = {
+    "type": "array",
+    "description": "A label and its score.",
+    "items": {"type": ["string", "number", "null"]},
+    "minItems": 2,
+    "maxItems": 2,
+}
+_ANSWER = Shared(
+    "TensorFlowAnswer",
+    {
+        "anyOf": [
+            {"type": "object", "properties": {"predictions": {"type": "array"}}, "required": ["predictions"]},
+            {"type": "object", "properties": {"outputs": {}}, "required": ["outputs"]},
+        ]
+    },
+)
+_METADATA = Shared(
+    "TensorFlowMetadata",
+    {
+        "type": "object",
+        "properties": {
+            "model_spec": {
+                "type": "object",
+                "properties": {name: {"type": "string"} for name in ("name", "signature_name", "version")},
+                "required": ["name", "signature_name", "version"],
+            },
+            "metadata": {
+                "type": "object",
+                "properties": {"signature_def": {"type": "object"}},
+                "required": ["signature_def"],
+            },
+        },
+        "required": ["model_spec", "metadata"],
+    },
+)
