@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from modelbuild_runtime import examples, schema
 from modelbuild_runtime.answers.answer import offers
+from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.problem import problem as problem_shape
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
@@ -113,11 +114,19 @@ def questions(service: Service) -> Dict[str, Any]:
     found = examples.bodies(service)
     content: Dict[str, Any] = {
         media_type.JSON: {"schema": schema.QUESTION, **({"examples": found} if found else {})},
-        media_type.MULTIPART: {"schema": schema.RECORD},
-        media_type.URLENCODED: {"schema": schema.RECORD},
+        media_type.MULTIPART: _form(contract),
+        media_type.URLENCODED: _form(contract),
         media_type.NPY: _ARRAY,
     }
     return {**content, **lines()} if contract.batched else content
+
+
+def _form(contract: Contract) -> Dict[str, Any]:
+    """A field an input; lists of lists are written in JSON."""
+    nested = [spec.name for spec in contract.inputs if len(spec.shape) - contract.batched > 1]
+    encoding = {name: {"contentType": media_type.JSON} for name in nested}
+    strict = schema.RECORD if contract.record else Shared("Form", schema.without_null(schema.record(contract)))
+    return {"schema": strict, **({"encoding": encoding} if encoding else {})}
 
 
 def lines() -> Dict[str, Any]:

@@ -97,23 +97,7 @@ def value(spec: TensorSpec, *, batched: bool, given: bool = False) -> Schema:
     return schema
 
 
-def _row(contract: Contract) -> Schema:
-    """The ways to write one row: by name, and as what is not to be named."""
-    if is_open(contract):
-        return {"description": "Whatever the handler takes."}
-    unnamed = _unnamed(contract)
-    return {"description": "One row.", "anyOf": [RECORD, *([unnamed] if unnamed else [])]}
-
-
-def _rows(contract: Contract) -> Schema:
-    if is_open(contract):
-        return {"description": "Objects of the same names, or lists of the same length.", **_several({})}
-    unnamed = _unnamed(contract)
-    ways = [_several(RECORD), *([_several(unnamed)] if unnamed else [])]
-    return {"description": "Several rows, all written in the same way.", "anyOf": ways}
-
-
-def _unnamed(contract: Contract) -> Schema:
+def unnamed(contract: Contract) -> Schema:
     """One row without names: the only input's value, or all in the order of the contract. Empty where there is none."""
     single = only_input(contract)
     if single is not None:
@@ -122,6 +106,37 @@ def _unnamed(contract: Contract) -> Schema:
         return {}
     cells = [value(spec, batched=True) for spec in contract.inputs]
     return {"type": "array", "prefixItems": cells, "minItems": len(cells), "maxItems": len(cells)}
+
+
+def without_null(strict: Schema) -> Schema:
+    """The same where a missing number is told by leaving it out."""
+    found: Schema = _without_null(strict)
+    return found
+
+
+def _without_null(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_without_null(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {key: "number" if value == ["number", "null"] else _without_null(value) for key, value in part.items()}
+
+
+def _row(contract: Contract) -> Schema:
+    """The ways to write one row: by name, and as what is not to be named."""
+    if is_open(contract):
+        return {"description": "Whatever the handler takes."}
+    bare = unnamed(contract)
+    return {"description": "One row.", "anyOf": [RECORD, *([bare] if bare else [])]}
+
+
+def _rows(contract: Contract) -> Schema:
+    most = {} if contract.batched else {"maxItems": 1}
+    if is_open(contract):
+        return {"description": "Objects of the same names, or lists of the same length.", **_several({}), **most}
+    bare = unnamed(contract)
+    ways = [{**_several(one), **most} for one in ([RECORD, bare] if bare else [RECORD])]
+    return {"description": "Several rows, all written in the same way.", "anyOf": ways}
 
 
 def _question(contract: Contract) -> Schema:
@@ -195,8 +210,9 @@ def _element(spec: TensorSpec, *, given: bool) -> Schema:
     if dtype.kind == "f":
         number: Schema = {"type": ["number", "null"]}
         if not given and dtype.itemsize < np.dtype(float).itemsize:
-            most = float(np.finfo(dtype).max)
-            number.update(minimum=-most, maximum=most)
+            kind = np.finfo(dtype)
+            beyond = float(kind.max) + 2.0 ** (kind.maxexp - kind.nmant - 2)  # what is less is rounded to the largest
+            number.update(exclusiveMinimum=-beyond, exclusiveMaximum=beyond)
         return number
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)

@@ -6,6 +6,17 @@ import json
 from typing import Any
 
 import schemathesis
+from hypothesis import strategies as st
+
+numbers = st.floats(-1e30, 1e30).map(repr)
+lines = st.lists(st.lists(numbers, min_size=4, max_size=4), min_size=1, max_size=3)
+
+# Rows of the only kind of model that is held to accepting whatever the document allows.
+schemathesis.openapi.media_type("text/csv", lines.map(lambda rows: "\n".join(map(",".join, rows)).encode()))
+schemathesis.openapi.media_type(
+    "application/jsonlines", lines.map(lambda rows: "\n".join(f"[{','.join(row)}]" for row in rows).encode())
+)
+schemathesis.openapi.format("csv", st.lists(numbers, min_size=4, max_size=4).map(",".join))
 
 
 @schemathesis.deserializer("application/json")

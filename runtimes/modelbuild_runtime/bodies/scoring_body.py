@@ -14,27 +14,11 @@ from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, Questi
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.request import Columns, Rows
-from modelbuild_runtime.schema import Shared
 
 SPLIT, RECORDS = "dataframe_split", "dataframe_records"
 KEYS = (SPLIT, RECORDS, INSTANCES, INPUTS)
 LLM_KEYS = ("messages", "prompt", "input")
 """Names of bodies that a language model takes as they are, and answers without "predictions" around."""
-
-FRAME = Shared(
-    "DataFrame",
-    {
-        "description": "A data frame as pandas writes it in the orientation split.",
-        "type": "object",
-        "properties": {
-            "columns": {"type": "array", "items": {"type": ["string", "integer"]}},
-            "index": {"type": "array"},
-            "data": {"type": "array", "items": {"type": "array"}, "minItems": 1},
-        },
-        "required": ["data"],
-        "additionalProperties": False,
-    },
-)
 
 Payload = Union[Columns, Rows]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from modelbuild_runtime import examples, openapi
-from modelbuild_runtime.deepdetect.data import CONNECTORS, connector
+from modelbuild_runtime import examples, openapi, schema
+from modelbuild_runtime.deepdetect.data import CONNECTORS, connector, takes_bytes
 from modelbuild_runtime.protocols import Service
 from modelbuild_runtime.schema import Schema, Shared
 
@@ -40,13 +40,20 @@ def predict(service: Service) -> Schema:
     """The route that predicts."""
     row = examples.row(service)
     example = {"service": service.model_name, "parameters": {"input": {}, "output": {}}, "data": [row]}
-    named = {"service": {"type": "string", "const": service.model_name}, "data": _DATA}
-    body = _object(("service", "data"), parameters=_PARAMETERS, ids=_list(_TEXT), **named)
+    named = {"service": {"type": "string", "const": service.model_name}, "data": _data(service)}
+    body = _object(("service", "data"), parameters=_PARAMETERS, ids=_IDS, **named)
     failed = _failed(400, 404, 413, 429, 500, 503, 504)
     said = openapi.asked(Shared("DeepDetectQuestion", body), example if row else None, "deepdetect")
     answer = {"content": openapi.ANYTHING} if service.takes_raw else openapi.json_body(_PREDICTED)
     responses = {"200": {**answer, "description": "The predictions"}, **failed}
     return {"summary": "Predict, as DeepDetect asks", "requestBody": said, "responses": responses}
+
+
+def _data(service: Service) -> Schema:
+    """Texts, or rows as elsewhere."""
+    item: Schema = _TEXT if takes_bytes(service.contract) else {**_TEXT, "format": "csv"}
+    texts = {"type": "array", "items": item, "minItems": 1}
+    return {"description": "Lines of CSV, JSON, text or base64; or rows.", "anyOf": [schema.ROWS, texts]}
 
 
 def _told(summary: str, body: Any, parameters: List[Any], *failures: int) -> Schema:
@@ -88,13 +95,8 @@ _STATUS = Shared(
 )
 _STATUS_ONLY = Shared("DeepDetectAnswer", _object(("status",), status=_STATUS))
 _TOLD = _object(("status",), status=_STATUS, head=_ANY, body=_ANY)
-_PARAMETERS = _object(input=_ANY, mllib=_ANY, output=_ANY)
-_DATA = {
-    "type": "array",
-    "description": "Lines of CSV, JSON, text or base64; or rows as elsewhere.",
-    "items": {"type": ["string", "object", "array"]},
-    "minItems": 1,
-}
+_PARAMETERS = _object(input=_ANY, output=_ANY)
+_IDS = {"description": "Texts, which stand in the answer as the uris of the predictions."}
 _PREDICTED = Shared(
     "DeepDetectPredictions",
     _object(

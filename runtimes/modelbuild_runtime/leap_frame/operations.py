@@ -60,7 +60,8 @@ def load(service: Service) -> Schema:
 def load_file(service: Service) -> Schema:
     """The same by the name of a file."""
     example = {"path": f"/models/{service.model_name}.zip"}
-    body = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+    pattern = "(^|/)" + service.model_name.replace(".", r"\.") + r"\.[^./]*$"
+    body = {"type": "object", "properties": {"path": {"type": "string", "pattern": pattern}}, "required": ["path"]}
     said = {"200": openapi.json_body({"type": "object", "maxProperties": 0}), **_failed(400, 413)}
     summary = "Loaded, where the file is called like the model"
     return {"summary": summary, "requestBody": openapi.asked(body, example), "responses": said}

@@ -13,10 +13,10 @@ import msgspec
 
 from modelbuild_runtime import examples, openapi, schema
 from modelbuild_runtime.answers.answer import AnswerWriter, offers
-from modelbuild_runtime.bodies import json_body
+from modelbuild_runtime.bodies import json_body, scoring_schema
 from modelbuild_runtime.bodies.body import BodyReader
 from modelbuild_runtime.bodies.question import ROWS, is_open, wire
-from modelbuild_runtime.bodies.scoring_body import FRAME, ScoringBody, parameters
+from modelbuild_runtime.bodies.scoring_body import ScoringBody, parameters
 from modelbuild_runtime.bodies.top_keys import SEEN, top_keys
 from modelbuild_runtime.errors import (
     DeadlineExceeded,
@@ -63,7 +63,7 @@ def protocol(service: Service) -> Protocol:
         return HttpResponse(200, b"", "text/plain; charset=utf-8", said.of(http, failed=False))
 
     def swagger(http: HttpRequest) -> HttpResponse:
-        version = parse_qs(http.query, max_num_fields=_MAX_FIELDS).get("version", ["2"])[0]
+        version = parse_qs(http.query, keep_blank_values=True, max_num_fields=_MAX_FIELDS).get("version", ["2"])[0]
         if version not in VERSIONS:
             raise NotFound(f"Swagger version [{version[:20]}] is not valid. Supported versions: [2, 3, 3.1].")
         return HttpResponse(200, msgspec.json.encode(VERSIONS[version](service.openapi())), headers=said.of(http))
@@ -176,9 +176,10 @@ def _given(service: Service) -> Dict[str, Any]:
 
 def _frame(service: Service) -> Shared:
     """What clients send to models of MLflow."""
-    ways = [FRAME, schema.COLUMNS, schema.ROWS] if service.contract.inputs else [FRAME, schema.ROWS]
-    beside = {"params": {"type": ["object", "null"]}}
-    body = {"type": "object", "properties": {DATA: {"anyOf": ways}, **beside}, "required": [DATA]}
+    contract = service.contract
+    data = {"anyOf": [scoring_schema.FRAME, *scoring_schema.inputs(contract)["anyOf"]]}
+    properties = {DATA: data, "params": scoring_schema.PARAMETERS}
+    body = {"type": "object", "properties": properties, "required": [DATA]}
     return Shared("AzureMLData", {**body, "additionalProperties": False})
 
 

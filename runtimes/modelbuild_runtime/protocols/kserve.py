@@ -194,40 +194,38 @@ def _error(_http: HttpRequest, error: ServerError) -> HttpResponse:
     return HttpResponse(error.status, msgspec.json.encode({"error": error.message}))
 
 
-def _operation(service: Service) -> Dict[str, Any]:
+_UNNAMED = {"anyOf": [schema.ROW, schema.ROWS]}
+"""What is asked with neither of TensorFlow Serving's names, whose the rest is."""
+
+
+def _operation(service: Service, question: Any = _UNNAMED) -> Dict[str, Any]:
     row = examples.row(service)
     shown = examples.one({"instances": [row]} if row and service.contract.batched else None)
-    taken = {media_type.JSON: {"schema": schema.QUESTION, **shown}, cloud_event.STRUCTURED: {"schema": _EVENT}}
-    given = {media_type.JSON: {"schema": schema.BARE_ANSWER}, cloud_event.STRUCTURED: {"schema": _EVENT}}
+    asked, answered = _event("CloudEventQuestion", schema.QUESTION), _event("CloudEventAnswer", {})
+    taken = {media_type.JSON: {"schema": question, **shown}, cloud_event.STRUCTURED: {"schema": asked}}
+    given = {media_type.JSON: {"schema": schema.BARE_ANSWER}, cloud_event.STRUCTURED: {"schema": answered}}
     return openapi.prediction(service, "Predict, in any JSON", taken, given, _FAILED)
 
 
 def _explanation(service: Service) -> Dict[str, Any]:
     """Promised only where there is something to explain predictions with."""
-    said = _operation(service)
+    said = _operation(service, schema.QUESTION)
     body = {"type": "object", "properties": {"explanations": {"type": "array"}}, "required": ["explanations"]}
-    content = {media_type.JSON: {"schema": body}, cloud_event.STRUCTURED: {"schema": _EVENT}}
+    event = _event("CloudEventAnswer", {})
+    content = {media_type.JSON: {"schema": body}, cloud_event.STRUCTURED: {"schema": event}}
     answer = {"description": "An explanation a row", "content": openapi.ANYTHING if service.takes_raw else content}
     return {**said, "summary": "Explain a prediction", "responses": {**said["responses"], "200": answer}}
 
 
+def _event(name: str, data: Any) -> Shared:
+    """A CloudEvent in its structured mode, with the question or the answer as its data."""
+    attributes = ("specversion", "id", "source", "type")
+    properties: Dict[str, Any] = {attribute: {"type": "string", "minLength": 1} for attribute in attributes}
+    properties.update(datacontenttype={"const": media_type.JSON}, data=data)
+    return Shared(name, {"type": "object", "properties": properties, "required": [*attributes, "data"]})
+
+
 _FAILED = openapi.failures(openapi.ERROR, 400, 404, 406, 413, 415, 429, 500, 503, 504)
-_EVENT = Shared(
-    "CloudEvent",
-    {
-        "description": "A CloudEvent in its structured mode, with the question or the answer as its data.",
-        "type": "object",
-        "properties": {
-            "specversion": {"const": cloud_event.VERSION},
-            **{name: {"type": "string", "minLength": 1} for name in ("id", "source", "type")},
-            "time": {"type": "string"},
-            "datacontenttype": {"type": "string"},
-            "data": {},
-            "data_base64": {"type": "string", "contentEncoding": "base64"},
-        },
-        "required": ["specversion", "id", "source", "type"],
-    },
-)
 _LIST = {
     "type": "object",
     "properties": {

@@ -130,7 +130,9 @@ class _Answers:
             body = msgspec.json.decode(http.body) if http.body else {}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInput("the body is not JSON") from error
-        only_ready = isinstance(body, dict) and body.get("ready") is True
+        only_ready = body.get("ready", False) if isinstance(body, dict) else None
+        if not isinstance(only_ready, bool):
+            raise InvalidInput("the body must be an object, and 'ready' in it true or false", field="ready")
         return triton_model.repository_index(self._service, only_ready=only_ready)
 
     def model(self, http: HttpRequest) -> Any:

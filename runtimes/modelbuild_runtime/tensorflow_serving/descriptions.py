@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+import math
+from typing import Any, Dict, List, Sequence
 
 from modelbuild_runtime import examples, openapi, schema
 from modelbuild_runtime.bodies.question import is_open, only_input
@@ -71,29 +72,39 @@ class Descriptions:
 
 
 def _question(contract: Contract) -> Schema:
-    named = {"signature_name": {"enum": ["", SIGNATURE]}}
-    row: Schema = {}
     columns: Schema = {}
-    unnamed: Schema = {}
     if not is_open(contract):
-        row = schema.RECORD if contract.record else _without_null(schema.record(contract))
-        columns = _without_null(schema.columns(contract))
+        columns = schema.without_null({**schema.columns(contract), "additionalProperties": True})
         single = only_input(contract)
         if single is not None:
-            # The outermost axis is the rows', or the tensor's own where there are none.
-            unnamed = _without_null(schema.value(single, batched=True))
-            columns = {"anyOf": [columns, _without_null(schema.value(single, batched=False))]}
-    ways = [{"type": "array", "items": one, "minItems": 1} for one in ([row, unnamed] if unnamed else [row])]
-    rows = {"anyOf": ways} if len(ways) > 1 else ways[0]
-    by_row = {"type": "object", "properties": {"instances": rows, **named}, "required": ["instances"]}
-    by_column = {"type": "object", "properties": {"inputs": columns, **named}, "required": ["inputs"]}
-    return {"oneOf": [by_row, by_column]}
+            columns = {"anyOf": [columns, schema.without_null(schema.value(single, batched=False))]}
+    by_row = _one_of_two("instances", _rows(contract), "inputs")
+    return {"anyOf": [by_row, _one_of_two("inputs", columns, "instances")]}
+
+
+def _rows(contract: Contract) -> Schema:
+    """All objects, or all values of the only input, whose outermost axis counts them."""
+    single = only_input(contract)
+    several: Schema = {"type": "array", "minItems": 1}
+    if single is not None and not contract.batched:
+        return schema.without_null(schema.value(single, batched=False))
+    if is_open(contract) or not contract.batched:
+        return several
+    row = schema.RECORD if contract.record else schema.without_null(schema.record(contract))
+    ways = [row] if single is None else [row, schema.without_null(schema.value(single, batched=True))]
+    return {"anyOf": [{**several, "items": one} for one in ways]}
+
+
+def _one_of_two(name: str, inner: Schema, other: str) -> Schema:
+    properties = {name: inner, "signature_name": {"enum": ["", SIGNATURE]}}
+    return {"type": "object", "properties": properties, "required": [name], "not": {"required": [other]}}
 
 
 def _examples(contract: Contract) -> Schema:
     example: Schema = {"type": "object"}
     if not is_open(contract):
-        features = {spec.name: _feature(spec) for spec in contract.inputs}
+        batched = contract.batched
+        features = {spec.name: _feature(spec, spec.shape[1:] if batched else spec.shape) for spec in contract.inputs}
         required = [spec.name for spec in contract.inputs if not spec.optional]
         example.update(properties=features, required=required)
     properties = {
@@ -104,21 +115,16 @@ def _examples(contract: Contract) -> Schema:
     return {"type": "object", "properties": properties, "required": ["examples"]}
 
 
-def _feature(spec: TensorSpec) -> Schema:
-    """One value, or a list of values of one kind: a number is of another kind with a fraction than without."""
-    value = _without_null(schema.value(spec, batched=False))
+def _feature(spec: TensorSpec, shape: Sequence[int]) -> Schema:
+    """One value, or all of a row in a list: of one kind, and a number is of another with a fraction than without."""
+    value = schema.without_null(schema.value(spec, batched=False))
     while "items" in value:
         value = value["items"]
-    return {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]}
-
-
-def _without_null(part: Any) -> Any:
-    """The same schema where a number is one: missing values are told by leaving them out."""
-    if isinstance(part, list):
-        return [_without_null(item) for item in part]
-    if not isinstance(part, dict):
-        return part
-    return {key: "number" if value == ["number", "null"] else _without_null(value) for key, value in part.items()}
+    size = math.prod(shape) if min(shape, default=1) >= 0 else 0
+    several: Schema = {"type": "array", "items": value, "minItems": size or 1}
+    if size > 1:
+        return {**several, "maxItems": size}
+    return {"anyOf": [value, {**several, "maxItems": size} if size else several]}
 
 
 def _results(item: Schema) -> Schema:
