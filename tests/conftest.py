@@ -19,6 +19,9 @@ settings.register_profile("quick", derandomize=True, max_examples=50, **slow_is_
 settings.register_profile("thorough", max_examples=2000, **slow_is_fine)
 settings.load_profile("quick")
 
+CHECKOUT = str(Path(__file__).parents[1])
+"""May be below the folder for temporary files itself."""
+
 Golden = Callable[[Path, str | bytes], None]
 
 
@@ -33,7 +36,8 @@ def forget_handlers() -> Iterator[None]:
     yield
     sys.path[:] = path
     for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(tempfile.gettempdir()):
+        file = str(getattr(sys.modules[name], "__file__", None) or "")
+        if file.startswith(tempfile.gettempdir()) and not file.startswith(CHECKOUT):
             del sys.modules[name]
 
 

@@ -16,12 +16,11 @@ from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.draft import Draft, make_draft
 from modelbuild.errors import MbuildError, RequirementError, UsageError
 from modelbuild.host import Host
-from modelbuild.planning.make import PORT_NAMES
 from modelbuild.planning.plan import Tree
+from modelbuild.planning.ports import GRPC, HTTP_NAMES
 from modelbuild.terminal import Terminal
 
 POLL_SECONDS = 0.3
-GRPC_PORT = 8001
 
 Stamp = Mapping[Path, tuple[int, int]]
 """Files, with when each was changed last, and its size."""
@@ -43,10 +42,10 @@ def server_environment(
     """What the image sets, with the paths that things have here."""
     image = {key: value.replace("/opt/mbuild", f"{root}/opt/mbuild") for key, value in draft.plan.environment.items()}
     # What is meant for mbuild is not for the server, and a PORT that a shell happens to set is not the one asked for.
-    ours = {*PORT_NAMES, *(f"MBUILD_{item.name.upper()}" for item in option_fields())}
+    ours = {*HTTP_NAMES, *(f"MBUILD_{item.name.upper()}" for item in option_fields())}
     merged = {**{name: value for name, value in environment.items() if name not in ours}, **image}
     return {
-        **{name: value for name, value in merged.items() if name not in PORT_NAMES},
+        **{name: value for name, value in merged.items() if name not in HTTP_NAMES},
         "HOME": environment.get("HOME", ""),
         "MBUILD_MANIFEST": str(root / "opt/mbuild/manifest.json"),
         "MBUILD_HOST": address,
@@ -61,7 +60,7 @@ def choose_grpc_port(draft: Draft, address: str, environment: Mapping[str, str])
     if asked:
         return asked
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for port in (GRPC_PORT, 0):
+    for port in (GRPC, 0):
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import List
+from typing import List, Tuple
 
 from modelbuild_runtime.errors import LoadError, SettingError
+from modelbuild_runtime.process.config_properties import configured
 from modelbuild_runtime.process.cpus import available, thread_environment
 from modelbuild_runtime.settings import Settings, ignored_variables, read_settings, unknown_variables
 
@@ -33,21 +34,24 @@ def main(arguments: List[str]) -> int:
         print(USAGE, file=sys.stderr)  # noqa: T201
         return 2
     try:
+        told = configured(os.environ)
+        for name, value in told.variables.items():
+            os.environ[name] = os.environ.get(name) or value
         settings = read_settings(os.environ)
         threads = settings.threads or max(1, available() // settings.workers)
         for name, value in thread_environment(threads).items():
             os.environ.setdefault(name, value)
-        return _run(command, settings, threads)
+        return _run(command, settings, threads, (told.warning,) if told.warning else ())
     except (LoadError, SettingError) as error:
         print(f"error: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)  # noqa: T201
         return 2 if isinstance(error, SettingError) else 1
 
 
-def _run(command: str, settings: Settings, threads: int) -> int:
+def _run(command: str, settings: Settings, threads: int, warnings: Tuple[str, ...]) -> int:
     from modelbuild_runtime import log
 
     log.configure(settings.log_level, settings.log_format)
-    for warning in (*unknown_variables(os.environ), *ignored_variables(os.environ)):
+    for warning in (*warnings, *unknown_variables(os.environ), *ignored_variables(os.environ)):
         log.logger.warning(warning)
     if command == "serve":
         from modelbuild_runtime.process.serving import serve

@@ -76,6 +76,21 @@ def document(service: Service, protocols: Iterable[Protocol]) -> Dict[str, Any]:
     }
 
 
+def below(whole: Mapping[str, Any], prefix: str, title: str) -> Dict[str, Any]:
+    """The part of a document about paths with this prefix, with nothing that they do not need."""
+    paths = {path: said for path, said in whole["paths"].items() if path.startswith(prefix)}
+    tags = {tag for methods in paths.values() for operation in methods.values() for tag in operation["tags"]}
+    components: Dict[str, Dict[str, Any]] = {kind: {} for kind in whole["components"]}
+    _add_referenced(paths, whole["components"], components)
+    return {
+        **whole,
+        "info": {"title": title, "version": "1.0.0"},
+        "tags": [tag for tag in whole["tags"] if tag["name"] in tags],
+        "paths": paths,
+        "components": components,
+    }
+
+
 def problem(*statuses: int) -> Dict[str, Any]:
     """The responses of an operation to requests that fail in these ways, in our own shape."""
     return failures(_PROBLEM_SCHEMA, *statuses, media=PROBLEM)
@@ -273,6 +288,17 @@ def _kept_once(part: Any, schemas: Dict[str, Any]) -> Any:
     if isinstance(part, (list, tuple)):
         return [_kept_once(item, schemas) for item in part]
     return part
+
+
+def _add_referenced(part: Any, known: Mapping[str, Any], found: Dict[str, Dict[str, Any]]) -> None:
+    for value in part.values() if isinstance(part, Mapping) else part if isinstance(part, (list, tuple)) else ():
+        _add_referenced(value, known, found)
+    reference = part.get("$ref") if isinstance(part, Mapping) else None
+    if isinstance(reference, str):
+        kind, name = reference.split("/")[-2:]
+        if name not in found[kind]:
+            found[kind][name] = known[kind][name]
+            _add_referenced(known[kind][name], known, found)
 
 
 def _schemas(service: Service) -> Dict[str, Any]:

@@ -28,11 +28,13 @@ class Rows(msgspec.Struct, eq=False):
 class Raw(msgspec.Struct, eq=False):
     """A body that the protocol did not look into, for handlers that decode by themselves.
 
-    ``fields`` holds the parts of a form, or {"body": ...} for any other body.
+    ``fields`` holds the bytes of a form's fields, or {"body": bytes} for any other body; ``types`` the media types of
+    a form's fields, "" where they are no files.
     """
 
-    fields: Dict[str, Any]
+    fields: Dict[str, bytes]
     content_type: str
+    types: Mapping[str, str] = {}
 
 
 class Request(msgspec.Struct, eq=False):
@@ -84,7 +86,7 @@ class Parts(msgspec.Struct, eq=False):
 class RawItem:
     """One body on its way to a handler that decodes by itself: what such a pipeline's ``run`` takes a list of."""
 
-    __slots__ = ("accept", "content_type", "explain", "fields", "headers", "id")
+    __slots__ = ("accept", "content_type", "explain", "fields", "headers", "id", "types")
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class RawItem:
         accept: str = "",
         headers: Optional[Mapping[bytes, bytes]] = None,
         id: str = "",  # noqa: A002
+        types: Mapping[str, str] = {},
         explain: bool = False,
     ) -> None:
         self.fields = fields
@@ -101,6 +104,7 @@ class RawItem:
         self.accept = accept
         self.headers = headers or {}
         self.id = id
+        self.types = types
         self.explain = explain
 
 

@@ -145,7 +145,7 @@ def test_grpc_has_the_port_that_was_asked_for_or_the_usual_one_or_a_free_one(mon
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        monkeypatch.setattr(serve, "GRPC_PORT", port)
+        monkeypatch.setattr(serve, "GRPC", port)
         taken.listen()
         assert choose({}, {}) not in {"0", str(port)}
     assert choose({}, {}) == str(port)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.request import RawAnswer
+from modelbuild_runtime.dataplane.parts import whole
+from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.handler.mms_context import Context
+from modelbuild_runtime.handler.torchserve import TorchServePipeline
+from modelbuild_runtime.request import Parts, RawAnswer
 from modelbuild_runtime.signature import TensorSpec
 
 
@@ -39,6 +43,27 @@ class RawPipeline(ColumnsPipeline):
 
     def run(self, inputs: Any, parameters: Mapping[str, Any] | None = None) -> Any:
         return [RawAnswer(_describe(item.fields), "text/plain", headers=(("X-Handler", "yes"),)) for item in inputs]
+
+
+class StoryPipeline(ColumnsPipeline):
+    """Answers in parts."""
+
+    wants = "rows"
+    streams = True
+    batchable = False
+
+    def convert(self, items: list[Any]) -> list[Any]:
+        for item in items:
+            if not isinstance(item, dict) or not isinstance(item.get("prompt"), str):
+                raise InvalidInput("prompt: expected a string", field="prompt")
+        return items
+
+    def run(self, inputs: Any, parameters: Mapping[str, Any] | None = None) -> Any:
+        return [whole(_words(row["prompt"], parameters)) for row in inputs]
+
+    def stream(self, inputs: Any, parameters: Mapping[str, Any] | None = None) -> Parts:
+        (row,) = inputs
+        return Parts(_words(row["prompt"], parameters))
 
 
 def iris() -> ColumnsPipeline:
@@ -108,7 +133,45 @@ def raw() -> ColumnsPipeline:
     return RawPipeline(Contract(open=True), None)
 
 
-MODELS = {"iris": iris, "loan": loan, "picture": picture, "matrix": matrix, "items": items, "raw": raw}
+def story() -> ColumnsPipeline:
+    """A handler whose predict yields: says each word of its prompt, and fails at the word "stop"."""
+    return StoryPipeline(
+        Contract((TensorSpec("prompt", "BYTES", (-1,)),), (TensorSpec("output", "BYTES", (-1,)),)), None
+    )
+
+
+def mar() -> TorchServePipeline:
+    """A handler of TorchServe that tells what it was given; a body {"raise": ...} makes it fail."""
+
+    def handle(data: list[dict[str, Any]], context: Context) -> list[Any]:
+        return [_told(row, context) for row in data]
+
+    return TorchServePipeline(handle, Context("mar", "/model", {}), streams=True)
+
+
+MODELS = {"iris": iris, "loan": loan, "picture": picture, "matrix": matrix, "items": items, "raw": raw, "mar": mar}
+MODELS["story"] = story
+
+
+def _told(row: dict[str, Any], context: Context) -> Any:
+    body = row.get("body")
+    if isinstance(body, dict) and "raise" in body:
+        raise {"ValueError": ValueError, "MemoryError": MemoryError}[body["raise"]]("a secret of the handler")
+    if isinstance(body, dict) and "parts" in body:
+        for part in body["parts"]:
+            context.give({0: part})
+        return "."
+    told = {name: context.get_request_header(0, name) for name in ("explain", "url_path")}
+    return {"given": {name: repr(value) for name, value in row.items()}, **told}
+
+
+def _words(prompt: Any, parameters: Mapping[str, Any] | None) -> Iterator[str]:
+    text = prompt.decode("utf-8", "replace") if isinstance(prompt, bytes) else str(prompt)
+    most = (parameters or {}).get("most")
+    for word in text.split()[: most if isinstance(most, int) else 10]:
+        if word == "stop":
+            raise ValueError("a secret of the handler")
+        yield word + " "
 
 
 def _describe(fields: Mapping[str, Any]) -> bytes:

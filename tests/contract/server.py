@@ -50,28 +50,37 @@ def serving(
     folder: Path, inputs: list[dict[str, Any]], name: str = "echo", handler: str = "", **settings: str
 ) -> Iterator[Address]:
     """Serve the echo runtime with these inputs, and the source of a handler around it, which says its style in its first
-    line where that is not "functions"; ``settings`` are environment variables.
+    line where that is not "functions". ``settings`` are environment variables.
     """
     root = _image(folder, inputs, name)
     if handler:
         _add_handler(root, handler)
-    port, grpc_port = _free_port(), _free_port()
+    with started(root, **settings) as address:
+        yield address
+
+
+@contextmanager
+def started(root: Path, port: int = 0, **settings: str) -> Iterator[Address]:
+    """Serve what the manifest in ``root`` names, with the server that may lie beside it. Where ``port`` is given,
+    ``settings`` or a file tell the server of it.
+    """
+    address = Address(f"127.0.0.1:{port or free_port()}")
+    grpc_port = free_port()
+    address.grpc = f"127.0.0.1:{grpc_port}"
     environment = {
         **os.environ,
-        "PYTHONPATH": str(root / "server"),
+        "PYTHONPATH": str(root / "server" if (root / "server").exists() else SOURCES.parent),
         "MBUILD_MANIFEST": str(root / "manifest.json"),
         "MBUILD_HOST": "127.0.0.1",
-        "MBUILD_PORT": str(port),
         "MBUILD_GRPC_PORT": str(grpc_port),
         "MBUILD_THREADS": "1",
+        **({} if port else {"MBUILD_PORT": address.partition(":")[2]}),
         **settings,
     }
-    log = (folder / "log").open("wb")
+    log = (root / "log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)
     try:
-        _wait_until_ready(process, port, folder / "log")
-        address = Address(f"127.0.0.1:{port}")
-        address.grpc = f"127.0.0.1:{grpc_port}"
+        _wait_until_ready(process, int(address.partition(":")[2]), root / "log")
         yield address
     finally:
         process.terminate()
@@ -105,7 +114,7 @@ def _add_handler(root: Path, source: str) -> None:
     (root / "manifest.json").write_text(json.dumps(manifest))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -32,12 +32,26 @@ def test_it_has_every_route_and_no_other(model):
     assert described == promised
 
 
+def test_what_is_not_promised_is_another_way_to_ask_or_never_done(model):
+    """GET and PUT of what is promised for POST, explanations without an explainer, and what only ever refuses."""
+    for protocol in server(model).protocols:
+        promised = {(route.path, type(route.endpoint)) for route in protocol.routes if route.operation}
+        for route in protocol.routes:
+            if route.operation or route.method == "GRPC" or "*" in route.path or protocol.listener:
+                continue
+            if (route.path, type(route.endpoint)) in promised:
+                assert route.method in {"GET", "PUT"}
+            elif route.when is None:
+                target = route.path.replace("{model}", model).replace("{version}", "1").replace("{region}", "r")
+                assert server(model).ask(route.method, target, b"{}").status in {404, 501} or "expla" in route.path
+
+
 def test_every_get_that_it_describes_answers_as_it_says(model):
     asking = {
         route.path for one in server(model).protocols for route in one.routes if isinstance(route.endpoint, Prediction)
     }
     for path, methods in document(model)["paths"].items():
-        if "get" in methods and path not in asking:
+        if "get" in methods and path not in asking and "200" in methods["get"]["responses"]:
             target = path
             for parameter in methods["get"].get("parameters", ()):
                 target = target.replace(f"{{{parameter['name']}}}", parameter["schema"].get("enum", ["any"])[0])

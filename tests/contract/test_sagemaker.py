@@ -106,7 +106,7 @@ def test_the_handler_s_own_attributes_win():
     [
         (b"", True, "application/jsonlines", b'"a"\n{"n":1}\n'),
         (b"*/*", True, "application/jsonlines", b'"a"\n{"n":1}\n'),
-        (b"text/event-stream", True, "text/event-stream", b'data: "a"\n\ndata: {"n":1}\n\n'),
+        (b"text/event-stream", True, "text/event-stream; charset=utf-8", b'data: "a"\n\ndata: {"n":1}\n\n'),
         (b"application/json", False, "", b""),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import tritonclient.http as triton
@@ -104,9 +105,21 @@ def test_compressed_requests(client, algorithm):
     assert text(result.as_numpy("FP64")) == VALUES["FP64"]
 
 
-def test_compressed_responses_may_be_asked_for(client):
-    result = client.infer("echo", tensors(binary=True), response_compression_algorithm="gzip")
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_compressed_responses(client, algorithm, binary):
+    asked = [triton.InferRequestedOutput(name, binary_data=binary) for name in ("FP64", "BYTES")]
+    result = client.infer("echo", tensors(binary=True), outputs=asked, response_compression_algorithm=algorithm)
     assert text(result.as_numpy("FP64")) == VALUES["FP64"]
+    assert text(result.as_numpy("BYTES")) == VALUES["BYTES"]
+
+
+def test_they_are_compressed(client, echo):
+    body, length = client.generate_request_body(tensors(binary=True))
+    headers = {"Accept-Encoding": "gzip", "Inference-Header-Content-Length": str(length)}
+    answer = httpx.post(f"http://{echo}/v2/models/echo/infer", content=body, headers=headers)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.status_code == 200
 
 
 def test_classification(client):

@@ -8,6 +8,7 @@ from typing import Any
 
 from contract.models import MODELS
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.handler.torchserve import TorchServePipeline
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.manifest import Example
 from modelbuild_runtime.openapi import document
@@ -33,6 +34,7 @@ class Service:
         self.model_name = name
         self.model_version = "1"
         self.platform = "onnx"
+        self.style = "torchserve" if isinstance(pipeline, TorchServePipeline) else ""
         self.contract = pipeline.contract
         self.takes_raw = pipeline.wants == "raw"
         self.streams = getattr(pipeline, "streams", False)

@@ -18,8 +18,8 @@ from docker.errors import APIError, NotFound
 from modelbuild.engines.endpoint import Endpoint
 from modelbuild.engines.failure import engine_errors, said
 from modelbuild.errors import MbuildError, VerificationError
+from modelbuild.planning.ports import http_port
 
-DEFAULT_PORT = 8080
 _KILLED = 137
 # Seconds within which an engine makes a container.
 _LATE = 5.0
@@ -29,7 +29,7 @@ _LATE = 5.0
 def running(client: Any, endpoint: Endpoint, image: str, environment: Mapping[str, str]) -> Iterator[DockerContainer]:
     """Start ``image``, and remove its container when the block ends in whatever way."""
     config = image_config(client, image)
-    port = exposed_port(config)
+    port = served_port(config)
     doing = "starting a container"
     settings = {
         "environment": dict(environment),
@@ -103,10 +103,9 @@ def hardened(port: int, endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def exposed_port(config: Mapping[str, Any]) -> int:
-    """The port that the image says it serves: the lowest of several."""
-    ports = [int(port.split("/")[0]) for port in config.get("ExposedPorts") or {}]
-    return min(ports, default=DEFAULT_PORT)
+def served_port(config: Mapping[str, Any]) -> int:
+    """Where the image will answer HTTP, as its environment says."""
+    return http_port(dict(entry.partition("=")[::2] for entry in config.get("Env") or ()))
 
 
 def health_command(config: Mapping[str, Any]) -> tuple[str, ...]:

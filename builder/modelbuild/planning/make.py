@@ -9,11 +9,9 @@ from modelbuild.dependencies.lock import Lock
 from modelbuild.errors import UsageError
 from modelbuild.planning.labels import LAYERS
 from modelbuild.planning.plan import BaseImage, HealthCheck, Plan, Tree, in_layer_order, layer_of
+from modelbuild.planning.ports import exposed
 from modelbuild.runtime import Runtime
 
-DEFAULT_PORT = 8080
-# The first that is set says where the server listens: Vertex AI, SageMaker and Cloud Run set theirs.
-PORT_NAMES = ("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "PORT", "MBUILD_PORT")
 USER = "65532:0"
 # What every image sets. HOME is the one folder that stays writable on a read-only root file system.
 ENVIRONMENT = {
@@ -59,21 +57,12 @@ def make_plan(
         layers=layers,
         environment=dict(sorted({**ENVIRONMENT, **runtime.environment, **own}.items())),
         user=USER,
-        ports=(_port(own),),
+        ports=exposed(own),
         entrypoint=ENTRYPOINT,
         command=COMMAND,
         healthcheck=HealthCheck(PROBE),
         labels=dict(sorted({**labels, LAYERS: " ".join(layer.name for layer in layers)}.items())),
     )
-
-
-def _port(environment: Mapping[str, str]) -> int:
-    """Where the server will listen, by its own rule."""
-    name = next((name for name in PORT_NAMES if environment.get(name)), "")
-    text = environment[name] if name else str(DEFAULT_PORT)
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise UsageError(f"{name} cannot be {text!r}.", hint="A port is a number from 1 to 65535.")
-    return int(text)
 
 
 def _check_environment(environment: Mapping[str, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from modelbuild_runtime.bodies import csv_body, form_body, form_question, json_body, npy_question
 from modelbuild_runtime.bodies.natural_json import NaturalJson
@@ -50,7 +50,7 @@ class BodyReader:
         accept = http.headers.get(b"accept", b"")
         media = media_type.parse(header)
         if self._raw:
-            whole = _raw(http.body, media, header.decode("latin-1"))
+            whole = raw_body(http.body, header)
             accepted = accept.decode("latin-1")
             return Request(whole, id=http.id, headers=http.headers, accept=accepted, stream=self._streams)
         body = http.body
@@ -58,6 +58,17 @@ class BodyReader:
             question = self._json.read(body)
         else:
             question = self._readers.get(media.name, self._read_whole)(body, media)
+        return self._asked(question, http, accept)
+
+    def read_parts(self, parts: List[form_body.Part], http: HttpRequest) -> Request:
+        """Read fields that came in no form.
+
+        Raises:
+            ServerError: they do not fit.
+        """
+        return self._asked(form_question.question(parts, self._contract), http, b"")
+
+    def _asked(self, question: Question, http: HttpRequest, accept: bytes) -> Request:
         wanted = wire(question.form, accept, self._offers, question.header)
         if wanted is None:
             raise NotAcceptable(f"answers are given as {', '.join(self._offers)}", field="accept")
@@ -88,11 +99,19 @@ class BodyReader:
         return Question(Columns({spec.name: Tensor("BYTES", (1,) * len(spec.shape), [value])}), RECORD)
 
 
-def _raw(body: Any, media: MediaType, content_type: str) -> Raw:
+def raw_body(body: Any, content_type: bytes) -> Raw:
+    """A body for a handler that decodes by itself: the fields of a form, or all of it.
+
+    Raises:
+        ServerError: it is no such form as its content type says.
+    """
+    media = media_type.parse(content_type)
+    text = content_type.decode("latin-1")
     form = media.name in (media_type.MULTIPART, media_type.URLENCODED)
     if form and not _is_curls_json(body, media):
-        return Raw(form_body.fields(form_body.read(body, media)), content_type)
-    return Raw({"body": bytes(body)}, content_type)
+        parts = form_body.read(body, media)
+        return Raw(form_body.fields(parts), text, form_body.types(parts))
+    return Raw({"body": bytes(body)}, text)
 
 
 def _is_curls_json(body: Any, media: MediaType) -> bool:

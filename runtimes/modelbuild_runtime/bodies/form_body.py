@@ -33,9 +33,14 @@ def read(body: Union[bytes, bytearray], media_type: MediaType) -> List[Part]:
     return parts
 
 
-def fields(parts: List[Part]) -> Dict[str, Any]:
-    """By name, as handlers of other servers know them: bytes of a file, text otherwise; the last of a name counts."""
-    return {part.name: part.value if part.filename or part.content_type else text(part) for part in parts}
+def fields(parts: List[Part]) -> Dict[str, bytes]:
+    """Their bytes by name, as handlers of other servers know them: the last of a name counts."""
+    return {part.name: part.value for part in parts}
+
+
+def types(parts: List[Part]) -> Dict[str, str]:
+    """The media types of the fields, "" of those that are no files."""
+    return {part.name: _media_type(part) if part.filename else "" for part in parts}
 
 
 def text(part: Part) -> str:
@@ -48,6 +53,10 @@ def text(part: Part) -> str:
         return part.value.decode()
     except UnicodeDecodeError as error:
         raise InvalidInput(f"the field '{part.name}' is not UTF-8; send it as a file", field=part.name) from error
+
+
+def _media_type(part: Part) -> str:
+    return part.content_type.partition(";")[0].strip() or "application/octet-stream"
 
 
 def _urlencoded(body: Union[bytes, bytearray]) -> List[Part]:

@@ -19,8 +19,17 @@ def read(body: Union[bytes, bytearray], media: MediaType, contract: Contract) ->
     Raises:
         ServerError: it is no such form, or a field is nothing of its input's datatype.
     """
+    return question(form_body.read(body, media), contract)
+
+
+def question(parts: List[Part], contract: Contract) -> Question:
+    """The fields of a form, whatever it came in, as one record.
+
+    Raises:
+        ServerError: a field is nothing of its input's datatype.
+    """
     found: Dict[str, List[Any]] = {}
-    for part in _named(form_body.read(body, media), contract):
+    for part in _named(parts, contract):
         found.setdefault(part.name, []).append(_value(part, contract))
     left_out = {spec.name for spec in contract.inputs if spec.optional and found.get(spec.name) in ([None], [""])}
     record = {name: one[0] if len(one) == 1 else one for name, one in found.items() if name not in left_out}

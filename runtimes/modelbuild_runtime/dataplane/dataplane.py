@@ -200,6 +200,7 @@ def _as_raw(request: Request) -> Prepared:
     if not isinstance(payload, Raw):
         raise UnsupportedMediaType("this model's handler reads bodies by itself; send them to POST /predict")
     item = RawItem(payload.fields, payload.content_type, accept=request.accept, headers=request.headers, id=request.id)
+    item.types = payload.types
     item.explain = request.explain
     return ([item], 1, None)
 

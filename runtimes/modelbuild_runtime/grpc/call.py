@@ -107,7 +107,7 @@ class Calls:
                 raise HeadTooLarge(f"more than {_MOST_FIELDS} metadata fields")
             call.timeout = _timeout(headers.get(b"grpc-timeout"))
             call.inflating = _inflating(head, headers.get(b"grpc-encoding", b"identity"))
-            if not routes and self._app.opened:
+            if not routes and self._app.opened and head.match.refusal is None:
                 raise Unsupported(f"there is no method {head.match.path[:200]}")
         except ServerError as error:
             call.error = error

@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 from functools import cache
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Tuple, Type, Union
+
+from modelbuild_runtime.errors import InvalidInput
 
 _PROTOS = Path(__file__).parent / "protos"
 _FOREIGN = "google/protobuf/"
@@ -46,15 +48,66 @@ def load(name: str) -> Messages:
     return messages
 
 
+def parse(kind: Any, body: Union[bytes, bytearray]) -> Any:
+    """A message of one kind.
+
+    Raises:
+        InvalidInput: the bytes are none.
+    """
+    try:
+        return kind.FromString(bytes(body))
+    except _decode_error() as error:
+        raise InvalidInput(f"the message is no {kind.DESCRIPTOR.name}") from error
+
+
 def prepare() -> None:
     """Read all that was loaded, so that no request has to wait for it."""
     for messages in tuple(_asked):
         messages.read()
 
 
-def files(name: str) -> Tuple[bytes, ...]:
-    """The serialised descriptors of protos/<name>.proto and of all that it imports, for reflection."""
-    return _pool().files(f"{name}.proto")
+@cache
+def described() -> Described:
+    """All that was loaded, for reflection."""
+    prepare()
+    return _pool().described()
+
+
+class Described:
+    """Files by name, serialised; ``services`` are the full names of those in them."""
+
+    def __init__(self, files: Mapping[str, Any]) -> None:
+        self.services = tuple(
+            sorted(f"{file.package}.{service.name}" for file in files.values() for service in file.service)
+        )
+        self._bytes = {name: file.SerializeToString() for name, file in files.items()}
+        self._imports = {name: tuple(file.dependency) for name, file in files.items()}
+        self._symbols = {symbol: name for name, file in files.items() for symbol in _symbols(file)}
+
+    def file_of(self, symbol: str) -> str:
+        """The name of the file that defines a message, an enum, a service or a method; empty where none does."""
+        return self._symbols.get(symbol.lstrip("."), "")
+
+    def with_imports(self, name: str) -> Tuple[bytes, ...]:
+        """A file and all that it imports, nothing where there is none of that name."""
+        found: Dict[str, bytes] = {}
+        self._collect(name, found)
+        return tuple(found.values())
+
+    def _collect(self, name: str, found: Dict[str, bytes]) -> None:
+        if name in self._bytes and name not in found:
+            found[name] = self._bytes[name]
+            for imported in self._imports[name]:
+                self._collect(imported, found)
+
+
+def _symbols(file: Any) -> Iterator[str]:
+    from modelbuild_runtime.grpc.proto_text import defined
+
+    yield from (name.lstrip(".") for name in defined(file))
+    for service in file.service:
+        yield f"{file.package}.{service.name}"
+        yield from (f"{file.package}.{service.name}.{method.name}" for method in service.method)
 
 
 class _Pool:
@@ -76,17 +129,8 @@ class _Pool:
         found.update({key: EnumTypeWrapper(value) for key, value in file.enum_types_by_name.items()})
         return found
 
-    def files(self, name: str) -> Tuple[bytes, ...]:
-        self._add(name)
-        found: Dict[str, bytes] = {}
-        self._collect(name, found)
-        return tuple(found.values())
-
-    def _collect(self, name: str, found: Dict[str, bytes]) -> None:
-        if name not in found:
-            found[name] = self._files[name].SerializeToString()
-            for dependency in self._files[name].dependency:
-                self._collect(dependency, found)
+    def described(self) -> Described:
+        return Described(self._files)
 
     def _add(self, name: str) -> Mapping[str, bool]:
         """Put a file into the pool, after those that it imports. Returns the types that it defines."""
@@ -102,6 +146,14 @@ class _Pool:
         self._files[name] = file
         self._pool.AddSerializedFile(file.SerializeToString())
         return self._names[name]
+
+
+@cache
+def _decode_error() -> Type[Exception]:
+    from google.protobuf.message import DecodeError
+
+    found: Type[Exception] = DecodeError
+    return found
 
 
 @cache

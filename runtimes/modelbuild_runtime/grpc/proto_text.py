@@ -7,7 +7,7 @@ Source: https://protobuf.dev/reference/protobuf/proto3-spec/
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
@@ -41,7 +41,7 @@ def resolve(file: FileDescriptorProto, imported: Mapping[str, bool]) -> Mapping[
     Raises:
         ValueError: a type is defined nowhere.
     """
-    own = dict(_defined(f".{file.package}" if file.package else "", file.message_type, file.enum_type))
+    own = defined(file)
     known = {**imported, **own}
     scope = f".{file.package}" if file.package else ""
     for message in file.message_type:
@@ -51,6 +51,11 @@ def resolve(file: FileDescriptorProto, imported: Mapping[str, bool]) -> Mapping[
             method.input_type = _full_name(scope, method.input_type, known)
             method.output_type = _full_name(scope, method.output_type, known)
     return own
+
+
+def defined(file: FileDescriptorProto) -> Dict[str, bool]:
+    """The full names of the messages and enums of a file, to whether each is an enum."""
+    return dict(_defined(f".{file.package}" if file.package else "", file.message_type, file.enum_type))
 
 
 class _Parser:

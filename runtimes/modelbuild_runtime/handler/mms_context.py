@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from modelbuild_runtime.request import RawItem
 
@@ -12,13 +12,16 @@ logger = logging.getLogger("modelbuild_runtime.handler.metrics")
 _UNITS = {"ms": "Milliseconds", "s": "Seconds", "MB": "Megabytes", "kB": "Kilobytes", "GB": "Gigabytes", "B": "Bytes"}
 
 
-class Headers(Dict[str, str]):
-    """Request headers: HTTP does not tell upper from lower case, whatever a handler writes."""
+class Headers(Dict[str, Any]):
+    """Request headers: HTTP does not tell upper from lower case, whatever a handler writes. Among them, as there, is an
+    entry {"content-type": ...} for each field of the request, under its name.
+    """
 
-    def __init__(self, headers: Mapping[bytes, bytes]) -> None:
-        super().__init__({name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.items()})
+    def __init__(self, headers: Mapping[bytes, bytes], types: Mapping[str, str] = {}) -> None:
+        super().__init__({name.lower(): {"content-type": kind} for name, kind in types.items()})
+        self.update({name.decode("latin-1").lower(): _text(value) for name, value in headers.items()})
 
-    def __getitem__(self, name: str) -> str:
+    def __getitem__(self, name: str) -> Any:
         return super().__getitem__(name.lower())
 
     def __contains__(self, name: object) -> bool:
@@ -28,14 +31,25 @@ class Headers(Dict[str, str]):
         return super().get(name.lower(), default)
 
 
-class RequestProcessor:
-    """The headers of one request, and the status and headers of its answer."""
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
-    def __init__(self, headers: Mapping[bytes, bytes]) -> None:
-        self.request_headers = Headers(headers)
+
+class RequestProcessor:
+    """The headers of one request, the status and headers of its answer, and the parts of the answer that the handler
+    gave before the whole was there. ``take`` takes these as they come; unless replaced, it keeps them in ``parts``.
+    """
+
+    def __init__(self, headers: Mapping[bytes, bytes], types: Mapping[str, str] = {}) -> None:
+        self.request_headers = Headers(headers, types)
         self.status = 200
         self.phrase = ""
         self.response_headers: Dict[str, str] = {}
+        self.parts: List[Any] = []
+        self.take: Callable[[Any], None] = self.parts.append
 
     def get_request_property(self, name: str) -> Optional[str]:
         value: Optional[str] = self.request_headers.get(name)
@@ -126,9 +140,12 @@ class Context:
     def begin(self, items: Sequence[RawItem]) -> None:
         """Turn to the requests of the next call."""
         self.request_ids = {index: item.id for index, item in enumerate(items)}
-        self.request_processor = [
-            RequestProcessor({b"content-type": item.content_type.encode("latin-1"), **item.headers}) for item in items
-        ]
+        self.request_processor = [RequestProcessor(_headers(item), field_types(item)) for item in items]
+
+    def give(self, parts: Mapping[int, Any]) -> None:
+        """One more part of the answer to each of these requests, by their index."""
+        for index, part in parts.items():
+            self.request_processor[index].take(part)
 
     def get_request_id(self, idx: int = 0) -> Optional[str]:
         return self.request_ids.get(idx)
@@ -165,3 +182,17 @@ class Context:
     def get_response_status(self, idx: int) -> Tuple[int, str]:
         processor = self.request_processor[idx]
         return processor.status, processor.phrase
+
+
+def _headers(item: RawItem) -> Mapping[bytes, bytes]:
+    """A request's headers; one of them says that an explanation is wanted."""
+    headers = {b"content-type": item.content_type.encode("latin-1"), **item.headers}
+    return {**headers, b"explain": b"True"} if item.explain else headers
+
+
+def field_types(item: RawItem) -> Mapping[str, str]:
+    """The media types of the fields: those of a form are their own, a body's is the request's."""
+    if item.types:
+        return item.types
+    kind = item.content_type.partition(";")[0].strip()
+    return {name: kind if name == "body" else "" for name in item.fields}

@@ -11,11 +11,19 @@ from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 
 
+def phrase(status: int) -> str:
+    """What a status is called; handlers of other servers may make up statuses."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
 def problem(http: HttpRequest, error: ServerError) -> HttpResponse:
     """The error in words for people (``title``, ``detail``) and programs (``code``, ``field``)."""
     body: Dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
+        "title": phrase(error.status),
         "status": error.status,
         "detail": error.message,
         "code": error.code,

@@ -17,7 +17,7 @@ from modelbuild_runtime.request import Request, Response
 
 _REMEMBERED = 512
 _SLASH = re.compile("%2f", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+\*?)\}")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -161,9 +161,15 @@ def _split(target: str) -> Tuple[str, str]:
 
 
 def pattern(path: str) -> Pattern[str]:
-    """What a route's path fits, percent-encoded: a placeholder is anything but a slash."""
+    """What a route's path fits, percent-encoded: a placeholder is anything but a slash, the last one with a star all
+    segments that are left.
+    """
     parts = _PLACEHOLDER.split(path)
-    return re.compile("".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+?)" for i, part in enumerate(parts)))
+    return re.compile("".join(re.escape(part) if i % 2 == 0 else _group(part) for i, part in enumerate(parts)))
+
+
+def _group(name: str) -> str:
+    return f"(?P<{name[:-1]}>.+?)" if name.endswith("*") else f"(?P<{name}>[^/]+?)"
 
 
 def _prefixes(path: str) -> List[Tuple[str, ...]]:
@@ -182,5 +188,5 @@ def _claimant(node: _Node) -> Optional[Protocol]:
 
 
 def _allowed(node: _Node) -> Tuple[str, ...]:
-    methods = set(node.methods)
+    methods = set(node.methods) - {"GRPC"}  # which is no method of HTTP
     return tuple(sorted(methods | {"HEAD"} if "GET" in methods else methods))

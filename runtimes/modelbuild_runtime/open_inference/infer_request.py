@@ -25,6 +25,7 @@ RESERVED = frozenset(
         "sequence_start",
         "sequence_end",
         "headers",
+        "triton_enable_empty_final_response",
     )
 )
 """Parameters of a request that speak to the server, not to the model."""
@@ -110,12 +111,7 @@ def tensors(inputs: List[Input], raw: Optional[memoryview], model: str) -> Dict[
     start = 0
     for item in inputs:
         name, shape, data = item.name, item.shape, item.data
-        if item.datatype not in NUMPY:
-            raise InvalidInput(f"input {name!r}: datatype {item.datatype!r} is not supported", field=name)
-        if name in found:
-            raise InvalidInput(f"input {name!r} is there twice", field=name)
-        if 0 in shape or len(shape) > MAX_RANK:
-            check_shape(name, shape)
+        check_input(name, item.datatype, shape, found)
         size = _raw_size(item) if item.parameters else None
         if size is not None:
             found[name] = _raw_tensor(item, raw, start, start + size, model)
@@ -131,6 +127,20 @@ def tensors(inputs: List[Input], raw: Optional[memoryview], model: str) -> Dict[
     if raw is not None and start != len(raw):
         raise InvalidInput(f"unexpected additional input data for model '{model}'")
     return found
+
+
+def check_input(name: str, datatype: str, shape: Tuple[int, ...], known: Mapping[str, Tensor]) -> None:
+    """What holds for an input however its data were sent.
+
+    Raises:
+        InvalidInput: its datatype is none, it is there already, or no array has its shape.
+    """
+    if datatype not in NUMPY:
+        raise InvalidInput(f"input {name!r}: datatype {datatype!r} is not supported", field=name)
+    if name in known:
+        raise InvalidInput(f"input {name!r} is there twice", field=name)
+    if 0 in shape or len(shape) > MAX_RANK:
+        check_shape(name, shape)
 
 
 def whole(body: Body, contract: Contract, model: str) -> Dict[str, Tensor]:
@@ -160,7 +170,7 @@ def whole(body: Body, contract: Contract, model: str) -> Dict[str, Tensor]:
     return {spec.name: Tensor(spec.datatype, shape, array)}
 
 
-def user_parameters(parameters: Parameters) -> Optional[Mapping[str, Any]]:
+def user_parameters(parameters: Optional[Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
     """Those that are the handler's business.
 
     Raises:
@@ -169,7 +179,7 @@ def user_parameters(parameters: Parameters) -> Optional[Mapping[str, Any]]:
     if not parameters:
         return None
     for name in parameters:
-        if name.startswith("triton_"):
+        if name.startswith("triton_") and name not in RESERVED:
             raise InvalidInput(f"parameter keys starting with 'triton_' are reserved, got: {name[:60]}", field=name)
     return {name: value for name, value in parameters.items() if name not in RESERVED} or None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from modelbuild_runtime.open_inference import binary_tensor
 from modelbuild_runtime.open_inference.classification import classify
 from modelbuild_runtime.open_inference.infer_request import Output
 from modelbuild_runtime.request import Response
+from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensor import DATATYPES
 
 _encode = msgspec.json.Encoder().encode
@@ -65,30 +66,44 @@ class InferWriter:
         Raises:
             ServerError: an output cannot be sent like that.
         """
-        columns = response.columns
-        if columns is None:
-            columns = items.to_columns(response.rows or [], self._contract.outputs)
+        columns = self.columns(response)
         head = self._head if identity is None else b'%b,"id":%b' % (self._head, _encode(identity))
         if want is None:
             outputs = [self._as_json(name, array, strict=False) for name, array in columns.items()]
             return HttpResponse(200, b'%b,"outputs":[%b]}' % (head, b",".join(outputs)))
         return self._as_wanted(head, want, columns)
 
-    def _as_wanted(self, head: bytes, want: Wanted, columns: Mapping[str, np.ndarray]) -> HttpResponse:
-        outputs: List[bytes] = []
-        chunks: List[Chunk] = []
+    def columns(self, response: Response) -> Dict[str, np.ndarray]:
+        """The outputs as arrays."""
+        if response.columns is not None:
+            return response.columns
+        return items.to_columns(response.rows or [], self._contract.outputs)
+
+    def wanted(
+        self, want: Wanted, columns: Mapping[str, np.ndarray]
+    ) -> Iterator[Tuple[str, np.ndarray, Mapping[str, Any]]]:
+        """The outputs that are asked for, with their parameters.
+
+        Raises:
+            InvalidInput: one is none of the model's, or has no numbers to classify by.
+        """
         for name in want.outputs or columns:
             if name not in columns:
                 raise InvalidInput(f"unexpected inference output '{name[:100]}'", field=name)
             array, parameters = columns[name], want.outputs.get(name, {})
-            if parameters.get("classification"):
-                labels = self._labels.get(name, ())
-                batched = self._contract.batched
-                array = classify(name, array, parameters["classification"], labels, batched=batched)
+            k = parameters.get("classification")
+            if k:
+                array = classify(name, array, k, self._labels.get(name, ()), batched=self._contract.batched)
+            yield name, array, parameters
+
+    def _as_wanted(self, head: bytes, want: Wanted, columns: Mapping[str, np.ndarray]) -> HttpResponse:
+        outputs: List[bytes] = []
+        chunks: List[Chunk] = []
+        for name, array, parameters in self.wanted(want, columns):
             if parameters.get("binary_data", want.binary):
-                array = normal(name, array)
-                chunks.append(binary_tensor.write(array))
-                outputs.append(self._as_size(name, array, len(chunks[-1])))
+                raw = normal(name, array)
+                chunks.append(binary_tensor.write(raw))
+                outputs.append(self._as_size(name, raw, len(chunks[-1])))
             else:
                 outputs.append(self._as_json(name, array, strict=want.strict))
         text = b'%b,"outputs":[%b]}' % (head, b",".join(outputs))
@@ -119,6 +134,15 @@ class InferWriter:
         if len(self._heads) < 256:
             self._heads[name, dtype] = head
         return head
+
+
+def columns_of_part(part: Any, outputs: Sequence[TensorSpec]) -> Dict[str, np.ndarray]:
+    """One part of an answer as outputs with one row."""
+    if not isinstance(part, (bytes, bytearray, memoryview)):
+        return items.to_columns([part], outputs)
+    array = np.empty(1, object)
+    array[0] = bytes(part)
+    return {outputs[0].name if len(outputs) == 1 else "output": array}
 
 
 def normal(name: str, array: np.ndarray) -> np.ndarray:

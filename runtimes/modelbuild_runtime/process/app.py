@@ -22,6 +22,7 @@ from modelbuild_runtime.errors import (
     TooLarge,
 )
 from modelbuild_runtime.grpc.status import grpc_error
+from modelbuild_runtime.http.compression import SLOW, coding_for, compressed
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
@@ -257,9 +258,22 @@ class Application:
             self._count(bound.name, response.status, seconds, bound.predicts)
         else:
             self._count(exchange.protocol.name if exchange.protocol else "", response.status, seconds, False)
-        exchange.connection.deliver(exchange, response)
+        accepted = exchange.http.headers.get(b"accept-encoding")
+        coding = coding_for(accepted, response) if accepted is not None else None
+        if coding is None or exchange.http.method == "GRPC":
+            exchange.connection.deliver(exchange, response)
+        else:
+            slow = len(response.body) >= SLOW
+            (self.beside if slow else at_once)(partial(self._compress, exchange, response, coding))
         if self._logs_access:
             _log_access(exchange.http, response, seconds)
+
+    def _compress(self, exchange: Exchange, response: HttpResponse, coding: str) -> Then:
+        try:
+            response = compressed(response, coding)
+        except BaseException:  # this may be the thread, which has to live on
+            logger.exception("an answer cannot be compressed", extra={"request": exchange.id})
+        return partial(self._if_wanted, exchange, partial(exchange.connection.deliver, exchange, response))
 
 
 def _closed(_job: Job) -> None:
@@ -268,13 +282,19 @@ def _closed(_job: Job) -> None:
 
 def closed_router() -> Router:
     """The routes of a server that is still loading: alive, and nothing else."""
+    from modelbuild_runtime.grpc import loading
     from modelbuild_runtime.protocols import Protocol as WireProtocol
     from modelbuild_runtime.protocols import Route
 
     def alive(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, b'{"status":"ok"}')
 
-    return Router((WireProtocol("", "loading", (Route("GET", "/health/live", alive),), problem),))
+    routes = (Route("GET", "/health/live", alive), *loading.routes())
+    return Router((WireProtocol("", "loading", routes, _told),))
+
+
+def _told(http: HttpRequest, error: ServerError) -> HttpResponse:
+    return grpc_error(http, error) if http.method == "GRPC" else problem(http, error)
 
 
 def _log_access(http: HttpRequest, response: HttpResponse, seconds: float) -> None:

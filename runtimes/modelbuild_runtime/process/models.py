@@ -21,7 +21,7 @@ from modelbuild_runtime.manifest import Manifest
 from modelbuild_runtime.process.archive import opened
 from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.overlay import fitting
-from modelbuild_runtime.protocols import Loaded
+from modelbuild_runtime.protocols import Loaded, is_multi_model
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -38,11 +38,6 @@ def store(settings: Settings, environment: Mapping[str, str]) -> Optional[str]:
     if is_multi_model(environment):
         return settings.model_store or MULTI_MODEL_STORE
     return settings.model_store if settings.management_port else None
-
-
-def is_multi_model(environment: Mapping[str, str]) -> bool:
-    """Whether SageMaker runs this container as a multi-model endpoint."""
-    return environment.get("SAGEMAKER_MULTI_MODEL", "").lower() == "true"
 
 
 class Running(NamedTuple):

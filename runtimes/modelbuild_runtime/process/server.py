@@ -50,9 +50,7 @@ class Server:
         self._app.beside = Beside(self.loop).do
         self._batcher: Optional[Batcher] = None
         self._model: Optional[Model] = None
-        self._routes = {
-            listener: Routes(closed_router(), self._app.others, listener.token) for listener in listeners(settings)
-        }
+        self._routes = {listener: self._closed(listener) for listener in listeners(settings)}
         self._listening: List[asyncio.AbstractServer] = []
         self._leave_by = 0.0
         self._watchdog: Optional[Watchdog] = None
@@ -130,6 +128,11 @@ class Server:
         return everyone
 
     # Inside
+
+    def _closed(self, listener: Listener) -> Routes:
+        """Who manages models asks this server of them, and not the models."""
+        others = {} if listener.speaks == MANAGEMENT else self._app.others
+        return Routes(closed_router(), others, listener.token)
 
     def _batch(self, model: Model) -> Batcher:
         """The queue of a model, whose protocols from now on can ask how the process is doing."""

@@ -33,6 +33,7 @@ class ModelService:
         self.model_name = manifest.model.name
         self.model_version = manifest.model.version
         self.platform = manifest.runtime.name
+        self.style = manifest.handler.style if manifest.handler is not None else ""
         self.contract: Contract = pipeline.contract
         self.takes_raw = pipeline.wants == "raw"
         self.streams = getattr(pipeline, "streams", False)
@@ -75,8 +76,7 @@ class ModelService:
         """The OpenAPI document of all routes, made when asked for."""
         from modelbuild_runtime.openapi import document
 
-        spoken = [protocol for protocol in self.protocols if not protocol.listener]
-        result: Dict[str, Any] = document(self, spoken)
+        result: Dict[str, Any] = document(self, self.protocols)
         return result
 
     def examples(self, largest: int = LARGEST) -> Sequence[Example]:

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _WATCHED = (*_STOP, signal.SIGCHLD)
-_SPARE = 1.0
+_SPARE = 2.5
 """Seconds beyond the grace period after which a worker is killed."""
 _SETTLED = 10.0
 """A worker that lived for so many seconds did not fail at its start."""

@@ -63,6 +63,7 @@ class Service(Interface):
     model_name: str
     model_version: str
     platform: str  # the runtime's name, "onnx"
+    style: str  # of the handler: "functions", "torchserve" or "sagemaker", empty without one
     contract: Contract
     takes_raw: bool  # the handler decodes bodies by itself
     streams: bool  # the handler answers in parts where a request asks for that
@@ -101,11 +102,17 @@ class Task(NamedTuple):
     answer: Callable[[HttpRequest], HttpResponse]
 
 
+def is_multi_model(environment: Mapping[str, str]) -> bool:
+    """Whether SageMaker runs this container as a multi-model endpoint: it loads models, and names them in paths."""
+    return environment.get("SAGEMAKER_MULTI_MODEL", "").lower() == "true"
+
+
 Endpoint = Union[Prediction, Task, Callable[[HttpRequest], HttpResponse]]
 
 
 class Route(NamedTuple):
-    """``path`` may hold placeholders: "/v2/models/{model}/infer". ``operation`` is its OpenAPI 3.1 operation. ``spare``
+    """``path`` may hold placeholders: "/v2/models/{model}/infer", and at its end one for all segments that are left:
+    "/files/{path*}". ``operation`` is its OpenAPI 3.1 operation, empty where the route is promised to nobody. ``spare``
     is true for a path that the environment chose: the route is there unless another protocol's has that path. ``many``,
     of gRPC: the client sends a stream of messages, each of which is a request; they are answered in their order.
     """

@@ -13,7 +13,7 @@ from modelbuild_runtime import openapi
 from modelbuild_runtime.bodies import json_body
 from modelbuild_runtime.errors import InvalidInput, NotFound, NotReady
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.protocols import Loaded, Models, Prediction, Route, Service, Task
+from modelbuild_runtime.protocols import Loaded, Models, Prediction, Route, Service, Task, is_multi_model
 from modelbuild_runtime.request import Request
 from modelbuild_runtime.schema import Shared
 
@@ -22,7 +22,7 @@ _PAGE = 100
 
 def routes(service: Service, invocations: Prediction) -> Sequence[Route]:
     """The routes of a multi-model endpoint; none where the platform does not run this container as one."""
-    if service.environment.get("SAGEMAKER_MULTI_MODEL", "").lower() != "true":
+    if not is_multi_model(service.environment):
         return ()
     managed = _Managed(service)
 

@@ -28,7 +28,7 @@ from modelbuild_runtime.leap_frame.envelope import OUT_OF_BAND, Envelope
 from modelbuild_runtime.leap_frame.formats import BINARY, JSON, TYPES
 from modelbuild_runtime.leap_frame.frame import Frame
 from modelbuild_runtime.leap_frame.tensors import select, to_tensors, with_outputs
-from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
+from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service, is_multi_model
 from modelbuild_runtime.request import Columns, Raw, Request, Response
 
 IN_BAND = (InvalidInput, NotFound, PredictionFailed, DeadlineExceeded)
@@ -53,7 +53,7 @@ def protocol(service: Service) -> Protocol:
         Route("DELETE", "/model", models.unload, operation=operations.UNLOAD),
         Route("GET", "/actuator/health", models.health, operation=operations.HEALTH),
     ]
-    if service.environment.get("SAGEMAKER_MULTI_MODEL", "").lower() != "true":  # these routes are SageMaker's then
+    if not is_multi_model(service.environment):  # these routes are SageMaker's then
         routes += [
             Route("GET", "/models/{model}", models.tell, operation=operations.MODEL),
             Route("DELETE", "/models/{model}", models.unload, operation=operations.UNLOAD),

@@ -1,116 +1,124 @@
-"""The Open Inference Protocol v2 over HTTP, as KServe and Triton speak it, with Triton's extensions for binary tensors,
-classification, model configuration, statistics and the repository index.
+"""The Open Inference Protocol v2 over HTTP and gRPC, as KServe and Triton speak it, with Triton's extensions: binary
+tensors, classification, generate, model configuration, statistics, the repository, and what it says of its settings.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Type
 
 import msgspec
 
-from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotFound, NotReady, Overloaded, ServerError
-from modelbuild_runtime.http.limits import SMALL, Limits, admit
+from modelbuild_runtime.bodies import json_body
+from modelbuild_runtime.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    NotReady,
+    Overloaded,
+    ServerError,
+    Unsupported,
+)
+from modelbuild_runtime.grpc.status import UNAVAILABLE, grpc_error
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.open_inference import descriptions, infer_request, triton_model
-from modelbuild_runtime.open_inference.infer_request import InferRequest
-from modelbuild_runtime.open_inference.infer_response import InferWriter, Wanted, wanted
+from modelbuild_runtime.open_inference import operations as said
+from modelbuild_runtime.open_inference.answers import NO_SHARED_MEMORY, Answers, fixed
+from modelbuild_runtime.open_inference.generate import Generate
+from modelbuild_runtime.open_inference.grpc_inference import stream_error
+from modelbuild_runtime.open_inference.inference import Inference
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
-from modelbuild_runtime.request import Columns, Raw, Request, Response
+from modelbuild_runtime.protocols._open_inference_grpc import STREAM
+from modelbuild_runtime.protocols._open_inference_grpc import routes as grpc_routes
+from modelbuild_runtime.request import Request
 
-EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
-HEADER_LENGTH = b"inference-header-content-length"
-STATUSES = {Overloaded: 503, DeadlineExceeded: 503}
-"""Where the protocol's status is not the natural one."""
+STATUSES: Mapping[Type[ServerError], int] = {Overloaded: 503, DeadlineExceeded: 503}
+CODES: Mapping[Type[ServerError], int] = {Overloaded: UNAVAILABLE}
+"""Where the protocol's status, and its code of gRPC, is not the natural one."""
 
 Answer = Callable[[HttpRequest], Any]
-Wire = Tuple[Optional[str], Optional[Wanted]]
 
 
 def protocol(service: Service) -> Protocol:
     """All routes, each of a model's with and without its version."""
-    said = _Answers(service)
-    infer = _Infer(service)
-    routes = [
-        Route("GET", "/v2", _json(said.server), operation=descriptions.SERVER),
-        Route("GET", "/v2/health/live", _json(said.live), operation=descriptions.LIVE),
-        Route("GET", "/v2/health/ready", _json(said.ready), operation=descriptions.READY),
-        Route("GET", "/v2/models", _json(said.models), operation=descriptions.MODELS),
-        Route("GET", "/v2/models/stats", _json(said.statistics), operation=descriptions.STATISTICS),
-        Route("POST", "/v2/repository/index", _json(said.index), operation=descriptions.INDEX),
-    ]
-    prediction = Prediction(infer.decode, infer.encode)
+    answers, inference = Answers(service), Inference(service)
+    rest = _Rest(service, answers)
+    routes = [*_of_the_server(rest), *_of_shared_memory()]
     for path in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        routes += [
-            Route("GET", path, _json(said.model), operation=descriptions.MODEL),
-            Route("GET", f"{path}/ready", _json(said.model_ready), operation=descriptions.MODEL_READY),
-            Route("GET", f"{path}/config", _json(said.config), operation=descriptions.CONFIG),
-            Route("GET", f"{path}/stats", _json(said.model_statistics), operation=descriptions.MODEL_STATISTICS),
-            Route("POST", f"{path}/infer", prediction, operation=descriptions.infer(service)),
-        ]
+        routes += _of_the_model(path, service, rest, inference)
+    routes += grpc_routes(service, answers, inference)
     return Protocol("open_inference", "The Open Inference Protocol v2", tuple(routes), _error)
 
 
-class _Infer:
-    """The route that predicts."""
+def _of_the_server(rest: _Rest) -> List[Route]:
+    load, unload = "/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"
+    return [
+        Route("GET", "/v2", _json(rest.server), operation=said.told("What this server is", said.SERVER)),
+        Route("GET", "/v2/health/live", _json(rest.live), operation=said.told("Alive, if not ready", said.LIVE, 503)),
+        Route("GET", "/v2/health/ready", _json(rest.ready), operation=said.told("Ready to predict", said.READY, 503)),
+        Route("GET", "/v2/models", _json(rest.models), operation=said.told("Names of the models", said.MODELS)),
+        Route("GET", "/v2/models/stats", _json(rest.statistics), operation=said.told("Statistics", said.STATISTICS)),
+        Route("POST", "/v2/repository/index", _json(rest.index), operation=said.index()),
+        Route("POST", load, _json(rest.load), operation=said.load()),
+        Route("POST", unload, _json(rest.unload)),
+        Route("GET", "/v2/logging", _json(rest.logging), operation=said.told("What is logged", said.SETTINGS)),
+        Route("POST", "/v2/logging", _json(rest.set_logging)),
+        Route("GET", "/v2/trace/setting", _json(rest.trace), operation=said.told("What is traced", said.SETTINGS)),
+        Route("POST", "/v2/trace/setting", _json(rest.set_trace)),
+    ]
 
-    def __init__(self, service: Service) -> None:
+
+def _of_the_model(path: str, service: Service, rest: _Rest, inference: Inference) -> List[Route]:
+    generate, events = Generate(service, inference, streams=False), Generate(service, inference, streams=True)
+    trace = f"{path}/trace/setting"
+    told, model, ready = said.told, said.MODEL, said.MODEL_READY
+    return [
+        Route("GET", path, _json(rest.model), operation=told("Names, datatypes and shapes", model, 404)),
+        Route("GET", f"{path}/ready", _json(rest.model_ready), operation=told("The model is ready", ready, 404, 503)),
+        Route("GET", f"{path}/config", _json(rest.config), operation=told("Triton's configuration", said.CONFIG, 404)),
+        Route("GET", f"{path}/stats", _json(rest.statistics), operation=told("Statistics", said.STATISTICS, 404)),
+        Route("GET", trace, _json(rest.trace), operation=told("What is traced", said.SETTINGS, 404)),
+        Route("POST", trace, _json(rest.set_trace)),
+        Route("POST", f"{path}/infer", rest.predicts(inference), operation=said.infer(service)),
+        Route("POST", f"{path}/generate", rest.predicts(generate), operation=said.generate(service)),
+        Route("POST", f"{path}/generate_stream", rest.predicts(events), operation=said.events(service)),
+        Route("POST", f"{path}/infer_stream", rest.predicts(events), operation=said.events(service)),
+    ]
+
+
+def _of_shared_memory() -> List[Route]:
+    routes: List[Route] = []
+    for kind in ("system", "cuda"):
+        path = f"/v2/{kind}sharedmemory"
+        region, none = f"{path}/region/{{region}}", _json(lambda _: {})
+        gone = said.told("Forget regions, of which there are none", said.SETTINGS, 413)
+        routes += [
+            Route("GET", f"{path}/status", _json(lambda _: []), operation=said.told("Regions: none", said.NOTHING)),
+            Route("GET", f"{region}/status", _json(_no_region)),
+            Route("POST", f"{region}/register", _json(_no_shared_memory)),
+            Route("POST", f"{region}/unregister", none, operation=gone),
+            Route("POST", f"{path}/unregister", none, operation=gone),
+        ]
+    return routes
+
+
+class _Rest:
+    """The answers, to what a path and a body ask for."""
+
+    def __init__(self, service: Service, answers: Answers) -> None:
         self._service = service
-        self._limits = Limits(service.max_body, service.max_elements)
-        self._writer = InferWriter(service.contract, service.model_name, service.model_version)
+        self._answers = answers
+        self.server: Answer = lambda _: answers.server()
+        self.models: Answer = lambda _: {"models": [service.model_name]}
+        self.logging: Answer = lambda _: answers.logging()
 
-    def decode(self, http: HttpRequest) -> Request:
-        """JSON, JSON with raw tensors after it, or one raw tensor."""
-        service = self._service
-        _check_model(service, http.params)
-        headers = http.headers
-        if service.takes_raw:
-            content_type = headers.get(b"content-type", b"").decode("latin-1")
-            return Request(Raw({"body": bytes(http.body)}, content_type), id=http.id, headers=headers)
-        length = headers.get(HEADER_LENGTH)
-        if length is None:
-            if len(http.body) > SMALL:
-                admit(http.body, b"", self._limits)
-            question, raw = infer_request.read(http.body), None
-        else:
-            text, raw = infer_request.split(http.body, length)
-            if not text:
-                tensors = infer_request.whole(http.body, service.contract, service.model_name)
-                return Request(Columns(tensors), id=http.id, headers=headers, wire=(None, Wanted(binary=True)))
-            admit(text, b"", self._limits)
-            question = infer_request.read(text)
-        return self._request(http, question, raw)
+    def predicts(self, way: Any) -> Prediction:
+        """A route that predicts, for this model alone."""
 
-    def encode(self, _http: HttpRequest, request: Request, response: Response) -> HttpResponse:
-        """JSON, with raw tensors after it where they are wanted."""
-        if response.raw is not None:
-            return HttpResponse(response.status, response.raw, response.content_type, response.headers)
-        wire: Wire = request.wire
-        return self._writer.write(wire[0], wire[1], response)
+        def decode(http: HttpRequest) -> Request:
+            self._check(http)
+            request: Request = way.decode(http)
+            return request
 
-    def _request(self, http: HttpRequest, question: InferRequest, raw: Optional[memoryview]) -> Request:
-        payload = Columns(infer_request.tensors(question.inputs, raw, self._service.model_name))
-        identity, parameters, outputs = question.id, question.parameters, question.outputs
-        if not parameters and not outputs:
-            return Request(payload, id=identity or http.id, headers=http.headers, wire=(identity, None))
-        return Request(
-            payload,
-            id=identity or http.id,
-            parameters=infer_request.user_parameters(parameters),
-            outputs=tuple(output.name for output in outputs or ()),
-            headers=http.headers,
-            deadline=_deadline(http.received, parameters),
-            wire=(identity, wanted(outputs, parameters)),
-        )
-
-
-class _Answers:
-    """The routes that tell."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def server(self, _http: HttpRequest) -> Any:
-        return {"name": "modelbuild", "version": "2", "extensions": EXTENSIONS}
+        return Prediction(decode, way.encode)
 
     def live(self, _http: HttpRequest) -> Any:
         if not self._service.live():
@@ -122,50 +130,59 @@ class _Answers:
             raise NotReady("the server is not ready")
         return {"ready": True, "live": True}
 
-    def models(self, _http: HttpRequest) -> Any:
-        return {"models": [self._service.model_name]}
-
-    def index(self, http: HttpRequest) -> Any:
-        try:
-            body = msgspec.json.decode(http.body) if http.body else {}
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidInput("the body is not JSON") from error
-        only_ready = body.get("ready", False) if isinstance(body, dict) else None
-        if not isinstance(only_ready, bool):
-            raise InvalidInput("the body must be an object, and 'ready' in it true or false", field="ready")
-        return triton_model.repository_index(self._service, only_ready=only_ready)
-
     def model(self, http: HttpRequest) -> Any:
-        service = self._service
-        _check_model(service, http.params)
-        return {
-            "name": service.model_name,
-            "versions": [service.model_version],
-            "platform": service.platform,
-            "inputs": [_described(spec) for spec in service.contract.inputs],
-            "outputs": [_described(spec) for spec in service.contract.outputs],
-        }
+        return self._answers.model(http.params["model"], http.params.get("version", ""))
 
     def model_ready(self, http: HttpRequest) -> Any:
-        _check_model(self._service, http.params)
+        self._check(http)
         if not self._service.ready():
             raise NotReady("Model version not ready")
         return {"name": self._service.model_name, "ready": True}
 
     def config(self, http: HttpRequest) -> Any:
-        _check_model(self._service, http.params)
-        return triton_model.config(self._service)
+        return self._answers.config(http.params["model"], http.params.get("version", ""))
 
-    def statistics(self, _http: HttpRequest) -> Any:
-        return triton_model.statistics(self._service)
+    def statistics(self, http: HttpRequest) -> Any:
+        return self._answers.statistics(http.params.get("model", ""), http.params.get("version", ""))
 
-    def model_statistics(self, http: HttpRequest) -> Any:
-        _check_model(self._service, http.params)
-        return triton_model.statistics(self._service)
+    def index(self, http: HttpRequest) -> Any:
+        only_ready = _object(http).get("ready", False)
+        if not isinstance(only_ready, bool):
+            raise InvalidInput("ready: expected true or false", field="ready")
+        return self._answers.index(only_ready=only_ready)
+
+    def load(self, http: HttpRequest) -> Any:
+        parameters = _object(http).get("parameters") or {}
+        if not isinstance(parameters, dict):
+            raise InvalidInput("parameters: expected an object", field="parameters")
+        self._answers.load(http.params["model"], parameters)
+        return {"name": http.params["model"], "load": True}
+
+    def unload(self, http: HttpRequest) -> Any:
+        self._answers.unload(http.params["model"])
+
+    def set_logging(self, _http: HttpRequest) -> Any:
+        raise fixed("what is logged", "MBUILD_LOG_LEVEL")
+
+    def trace(self, http: HttpRequest) -> Any:
+        self._check(http)
+        return self._answers.trace()
+
+    def set_trace(self, http: HttpRequest) -> Any:
+        self._check(http)
+        raise fixed("tracing")
+
+    def _check(self, http: HttpRequest) -> None:
+        if "model" in http.params:
+            self._answers.check(http.params["model"], http.params.get("version", ""))
 
 
-def _error(_http: HttpRequest, error: ServerError) -> HttpResponse:
-    return HttpResponse(STATUSES.get(type(error), error.status), msgspec.json.encode({"error": error.message}))
+def _error(http: HttpRequest, error: ServerError) -> HttpResponse:
+    if http.method != "GRPC":
+        return HttpResponse(STATUSES.get(type(error), error.status), msgspec.json.encode({"error": error.message}))
+    if http.path == STREAM:
+        return stream_error(http, error)
+    return grpc_error(http, error, CODES.get(type(error), 0))
 
 
 def _json(answer: Answer) -> Callable[[HttpRequest], HttpResponse]:
@@ -175,22 +192,17 @@ def _json(answer: Answer) -> Callable[[HttpRequest], HttpResponse]:
     return endpoint
 
 
-def _check_model(service: Service, params: Mapping[str, str]) -> None:
-    model = params["model"]
-    if model != service.model_name:
-        raise NotFound(f"Request for unknown model: '{model[:100]}' is not found", field="model")
-    version = params.get("version")
-    if version is not None and version != service.model_version:
-        raise NotFound(f"Request for unknown model: '{model}' version {version[:100]} is not found", field="version")
+def _object(http: HttpRequest) -> Dict[str, Any]:
+    """A body that is an object, or none."""
+    value = json_body.read(http.body) if http.body else {}
+    if not isinstance(value, dict):
+        raise InvalidInput("the body is not a JSON object")
+    return value
 
 
-def _deadline(received: float, parameters: Optional[Mapping[str, Any]]) -> float:
-    """Triton's timeout, in microseconds from the request's arrival."""
-    timeout = (parameters or {}).get("timeout", 0)
-    if type(timeout) is not int or not 0 <= timeout < 1 << 63:
-        raise InvalidInput("parameters: timeout must be a number of microseconds", field="timeout")
-    return received + timeout / 1e6 if timeout else 0.0
+def _no_shared_memory(_http: HttpRequest) -> Any:
+    raise Unsupported(NO_SHARED_MEMORY)
 
 
-def _described(spec: Any) -> Dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
+def _no_region(http: HttpRequest) -> Any:
+    raise NotFound(f"Unable to find shared memory region: '{http.params['region'][:100]}'", field="region")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from modelbuild.engines.base_image import same_platform
-from modelbuild.engines.container import exposed_port, hardened, health_command
+from modelbuild.engines.container import hardened, health_command, served_port
 from modelbuild.engines.endpoint import Endpoint
 
 LOCAL = Endpoint("unix:///var/run/docker.sock", "the default socket")
@@ -23,10 +23,10 @@ def test_on_another_machine_its_port_must_be_reachable_from_here():
 
 @pytest.mark.parametrize(
     ("config", "port"),
-    [({"ExposedPorts": {"9000/tcp": {}, "8081/tcp": {}}}, 8081), ({"ExposedPorts": None}, 8080), ({}, 8080)],
+    [({"Env": ["A=1", "MBUILD_PORT=8081"]}, 8081), ({"Env": ["MBUILD_PORT=8081", "PORT=9000"]}, 9000), ({}, 8080)],
 )
 def test_the_port_that_the_image_serves(config, port):
-    assert exposed_port(config) == port
+    assert served_port(config) == port
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,9 @@ def test_the_users_environment_is_over_the_runtimes_over_mbuilds(tmp_path):
 
 
 def test_the_port_follows_the_environment(tmp_path):
-    assert example_plan(tmp_path, environment={"MBUILD_PORT": "9000"}).ports == (9000,)
-    assert example_plan(tmp_path, environment={"MBUILD_PORT": "9000", "PORT": "9001"}).ports == (9001,)
+    assert example_plan(tmp_path, environment={"MBUILD_PORT": "9000"}).ports == (9000, 8001)
+    assert example_plan(tmp_path, environment={"MBUILD_PORT": "9000", "PORT": "9001"}).ports == (9001, 8001)
+    assert example_plan(tmp_path, environment={"MBUILD_GRPC_PORT": "0"}).ports == (8080,)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,6 @@ def test_a_handler_that_decodes_by_itself_gets_bodies_as_they_come():
     assert isinstance(request.payload, Raw)
     assert (request.payload.fields, request.payload.content_type) == ({"body": b'{"a":'}, "application/json")
     assert request.accept == "image/png"
-    assert read(OPEN, b"a=1", "application/x-www-form-urlencoded", raw=True).payload.fields == {"a": "1"}
+    assert read(OPEN, b"a=1", "application/x-www-form-urlencoded", raw=True).payload.fields == {"a": b"1"}
     assert read(OPEN, b"[1]", "application/x-www-form-urlencoded", raw=True).payload.fields == {"body": b"[1]"}
     assert read(OPEN, bytearray(b"x"), "", raw=True).payload.fields == {"body": b"x"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild_runtime.bodies import form_question
-from modelbuild_runtime.bodies.form_body import MAX_PARTS, Part, fields, read
+from modelbuild_runtime.bodies.form_body import MAX_PARTS, Part, fields, read, types
 from modelbuild_runtime.errors import InvalidInput, ServerError, TooLarge
 from modelbuild_runtime.http import media_type
 from runtime.contracts import ALL, MIXED, OPEN, RECORD, TEXT
@@ -34,11 +34,17 @@ def test_fields_and_files():
     body = multipart(part("a", b"1"), part("f", b"\xff\r\n\x00", "x.png", "Image/PNG"), part("e", b""))
     parts = read(body, MULTIPART)
     assert parts == [Part("a", b"1"), Part("f", b"\xff\r\n\x00", "x.png", "image/png"), Part("e", b"")]
-    assert fields(parts) == {"a": "1", "f": b"\xff\r\n\x00", "e": ""}
+    assert fields(parts) == {"a": b"1", "f": b"\xff\r\n\x00", "e": b""}
+    assert types(parts) == {"a": "", "f": "image/png", "e": ""}
+
+
+def test_the_media_type_of_a_file():
+    sent = [Part("a", b"", "x", "text/plain; charset=utf-8"), Part("b", b"", "y"), Part("c", b"", "", "text/plain")]
+    assert types(sent) == {"a": "text/plain", "b": "application/octet-stream", "c": ""}
 
 
 def test_urlencoded_text():
-    assert fields(read(b"a=1&b=gr%C3%BCn+x&c=&a=2", URLENCODED)) == {"a": "2", "b": "grün x", "c": ""}
+    assert fields(read(b"a=1&b=gr%C3%BCn+x&c=&a=2", URLENCODED)) == {"a": b"2", "b": "grün x".encode(), "c": b""}
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,12 @@ def enums(file: Any) -> dict[str, dict[str, int]]:
     return {enum.name: {value.name: value.number for value in enum.value} for enum in every}
 
 
+for file_name in NAMES:
+    messages.load(file_name)
+
+
 def described(name: str) -> descriptor_pb2.FileDescriptorProto:
-    return descriptor_pb2.FileDescriptorProto.FromString(messages.files(name)[0])
+    return descriptor_pb2.FileDescriptorProto.FromString(messages.described().with_imports(f"{name}.proto")[0])
 
 
 def test_the_service_is_triton_s_to_the_last_field():

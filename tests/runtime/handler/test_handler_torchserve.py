@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelbuild_runtime.errors import LoadError, ServerError
+from modelbuild_runtime.errors import LoadError, PredictionFailed, ServerError
+from modelbuild_runtime.handler.mms_context import Context
 from modelbuild_runtime.request import RawAnswer, RawItem
 from runtime.graphs import pipeline
 
@@ -36,15 +38,19 @@ def handle(data, context):
         ({"body": b'{"a": 1}'}, "application/json", {"body": ["dict", "{'a': 1}"]}),
         ({"body": b'{"a": 1}'}, "application/json; charset=utf-8", {"body": ["dict", "{'a': 1}"]}),
         ({"body": b"{"}, "application/json", {"body": ["bytearray", "bytearray(b'{')"]}),
+        ({"body": b"[" * 100_000}, "application/json", {"body": ["bytearray", f"bytearray(b'{'[' * 100_000}')"]}),
+        ({"body": b"{}"}, "application/x+json", {"body": ["bytearray", "bytearray(b'{}')"]}),
+        ({"body": b"{}"}, "Application/JSON", {"body": ["dict", "{}"]}),
+        ({"body": b"\xff"}, "text/plain", {"body": ["bytearray", "bytearray(b'\\xff')"]}),
         ({"body": "é".encode()}, "text/plain", {"body": ["str", "é"]}),
         ({"body": b"\x00"}, "image/png", {"body": ["bytearray", "bytearray(b'\\x00')"]}),
         ({"body": b""}, "", {"body": ["bytearray", "bytearray(b'')"]}),
         (
-            {"a": b"1", "b": "t"},
+            {"a": b"1", "b": b"t"},
             "multipart/form-data; boundary=x",
-            {"a": ["bytearray", "bytearray(b'1')"], "b": ["str", "t"]},
+            {"a": ["bytearray", "bytearray(b'1')"], "b": ["bytearray", "bytearray(b't')"]},
         ),
-        ({"body": "t"}, "application/x-www-form-urlencoded", {"body": ["str", "t"]}),
+        ({"body": b"t"}, "application/x-www-form-urlencoded", {"body": ["bytearray", "bytearray(b't')"]}),
     ],
 )
 def test_requests_arrive_as_in_those_servers(tmp_path: Path, fields: dict, content_type: str, expected: dict) -> None:
@@ -136,7 +142,7 @@ def handle(data, context):
         "id": "r1",
         "ids": {"0": "r1"},
         "header": "yes",
-        "all": {"content-type": "application/json", "x-custom": "yes"},
+        "all": {"body": {"content-type": "application/json"}, "content-type": "application/json", "x-custom": "yes"},
     }
     assert one(pipe).status == 202  # as the handler says each time
 
@@ -188,6 +194,147 @@ class Scores(BaseHandler):
     assert (caught.value.status, caught.value.message) == (422, "there is no x")
 
 
+def test_each_file_of_a_form_has_its_own_type(tmp_path: Path) -> None:
+    types = {"a": "application/json", "b": "text/csv", "c": "image/png", "d": ""}
+    fields = {"a": b"[1]", "b": b"1,2", "c": b"x", "d": b"y"}
+
+    (answer,) = served(tmp_path, ECHO).run([RawItem(fields, "multipart/form-data; boundary=x", types=types)])
+
+    assert [kind for kind, _ in json.loads(answer.body).values()] == ["list", "str", "bytearray", "bytearray"]
+
+
+def test_handlers_that_want_bytes_only_say_so_as_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMS_DECODE_INPUT_REQUEST", "false")
+
+    assert json.loads(one(served(tmp_path, ECHO)).body) == {"body": ["bytearray", "bytearray(b'{}')"]}
+
+
+@pytest.mark.parametrize(("code", "status"), [(404, 404), (599, 599), (200, 500), (1000, 500), ("x", 500)])
+def test_an_error_has_the_status_that_the_handler_says_if_it_is_one(tmp_path: Path, code: Any, status: int) -> None:
+    pipe = served(
+        tmp_path,
+        f"""
+from mms.service import PredictionException
+
+def handle(data, context):
+    if data:
+        raise PredictionException("no", {code!r})
+""",
+    )
+
+    with pytest.raises(ServerError, match="no") as caught:
+        one(pipe)
+    assert caught.value.status == status
+
+
+PARTS = """
+from ts.handler_utils.utils import send_intermediate_predict_response
+
+def handle(data, context):
+    if data:
+        for word in ("one ", b"two "):
+            send_intermediate_predict_response([word] * len(data), context.request_ids, "ok", 200, context)
+        return ["three"] * len(data)
+"""
+
+
+def test_parts_of_an_answer_are_all_in_it(tmp_path: Path) -> None:
+    pipe = served(tmp_path, PARTS, options={"batch_size": 2})
+
+    assert [answer.body for answer in pipe.run([RawItem({"body": b""})] * 3)] == [b"one two three"] * 3
+
+
+def test_parts_of_an_answer_are_sent_as_they_come(tmp_path: Path) -> None:
+    pipe = served(tmp_path, PARTS)
+
+    found = pipe.stream([RawItem({"body": b""})])
+
+    assert pipe.streams
+    assert (found.content_type, found.status) == ("text/plain; charset=utf-8", 200)
+    assert list(found.items) == [b"one ", b"two ", b"three"]
+    assert one(pipe).body == b"one two three"
+
+
+def test_an_answer_without_parts_is_a_whole_one(tmp_path: Path) -> None:
+    source = (
+        "NAME = 'send_intermediate_predict_response'\ndef handle(data, context):\n    return data and [data[0]['x']]\n"
+    )
+    pipe = served(tmp_path, source)
+
+    (answer,) = pipe.stream([RawItem({"x": b"1"})])
+    assert answer.body == b"1"
+    with pytest.raises(KeyError):
+        pipe.stream([RawItem({"y": b"1"})])
+    (answer,) = pipe.run([RawItem({"x": b"2"})])  # the failure holds up nobody
+    assert answer.body == b"2"
+
+
+def test_only_handlers_that_give_parts_are_asked_for_them(tmp_path: Path) -> None:
+    assert not served(tmp_path, ECHO).streams
+
+
+def test_parts_of_an_answer_can_be_taken_as_they_come() -> None:
+    taken: list[Any] = []
+    context = Context("m", "/", {})
+    context.begin([RawItem({"body": b""}), RawItem({"body": b""})])
+    context.request_processor[1].take = taken.append
+
+    context.give({0: "kept", 1: "taken"})
+
+    assert (context.request_processor[0].parts, taken) == (["kept"], ["taken"])
+
+
+def test_an_answer_that_has_no_body_has_none(tmp_path: Path) -> None:
+    source = "def handle(data, context):\n    context.set_response_status(204)\n    return ['x']\n"
+
+    answer = one(served(tmp_path, source))
+
+    assert (answer.status, answer.body, answer.content_type) == (204, b"", "")
+
+
+EXPLAINS = """
+from ts.torch_handler.base_handler import BaseHandler
+
+class Scores(BaseHandler):
+    def initialize(self, context): pass
+    def preprocess(self, data): return [1]
+    def inference(self, data): return data
+    def postprocess(self, data): return ["predicted"]
+    def get_insights(self, inputs, raw, target): return [{"why": str(raw), "target": target}]
+    def describe_handle(self): return "described"
+"""
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, b"predicted"),
+        ({b"explain": b"False"}, b"predicted"),
+        ({b"explain": b"True"}, b'{\n  "why": "{}",\n  "target": 0\n}'),
+        ({b"describe": b"True"}, b"described"),
+    ],
+)
+def test_a_base_handler_explains_when_a_header_asks_for_it(tmp_path: Path, headers: Any, expected: bytes) -> None:
+    assert one(served(tmp_path, EXPLAINS), b'"{}"', headers=headers).body == expected
+
+
+def test_what_an_archive_says_of_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "def handle(data, context):\n    return data and [[len(data), context.model_yaml_config]] * len(data)\n"
+    (tmp_path / "model" / "MAR-INF").mkdir(parents=True)
+    (tmp_path / "model" / "MAR-INF" / "MANIFEST.json").write_text('{"model": {"configFile": "c.yaml"}}')
+    (tmp_path / "model" / "c.yaml").write_text("batchSize: 2\n")
+
+    def sizes(**options: Any) -> list[Any]:
+        answers = served(tmp_path, source, **options).run([RawItem({"body": b""})] * 3)
+        return [json.loads(answer.body) for answer in answers]
+
+    config = {"batchSize": 2}
+    assert sizes() == [[2, config], [2, config], [1, config]]
+    monkeypatch.setenv("TS_BATCH_SIZE", "3")
+    assert sizes() == [[3, config]] * 3
+    assert sizes(options={"batch_size": 1}) == [[1, config]] * 3
+
+
 def test_batches_where_the_handler_takes_them(tmp_path: Path) -> None:
     source = "def handle(data, context):\n    return data and [row['body'].decode() + str(len(data)) for row in data]\n"
     pipe = served(tmp_path, source, options={"batch_size": 4})
@@ -198,13 +345,21 @@ def test_batches_where_the_handler_takes_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("returned", "message"),
-    [("{'a': 1}", "returned a dict"), ("[1, 2]", "2 entries for 1 requests"), ("[object()]", "which is not JSON")],
+    [
+        ("{'a': 1}", "Invalid model predict output"),
+        ("[1, 2]", "number of batch response mismatched"),
+        ("[object()]", "Unsupported model output data type"),
+        ("[context.set_response_status(999)]", "Prediction failed"),
+    ],
 )
-def test_what_handle_must_not_return(tmp_path: Path, returned: str, message: str) -> None:
-    pipe = served(tmp_path, f"def handle(data, context):\n    return {returned}\n")
+def test_what_handle_must_not_return(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, returned: str, message: str
+) -> None:
+    pipe = served(tmp_path, f"def handle(data, context):\n    return data and {returned}\n")
 
-    with pytest.raises((TypeError, ValueError), match=message):
+    with pytest.raises(PredictionFailed, match=message):
         one(pipe)
+    assert re.search(r"handle(r)? (returned|set)", caplog.text)
 
 
 def test_bytes_are_sent_as_they_are(tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ def test_settings():
     assert listeners(settings) == (Listener("127.0.0.1", 8501, "rest"), Listener("127.0.0.1", 1337, "sagemaker"))
     managed = Settings(management_port=8081, management_token="t", grpc_port=0)
     assert listeners(managed) == (Listener("127.0.0.1", 8081, "management", "t"),)
-    assert listeners(Settings(grpc_port=0)) == ()
+    assert listeners(Settings()) == (Listener("0.0.0.0", 8001, "grpc"),)
+    assert listeners(Settings(grpc_port=0, listeners="8500=grpc")) == (Listener("0.0.0.0", 8500, "grpc"),)
+    assert listeners(Settings(port=8001)) == ()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from modelbuild_runtime.errors import Conflict, InvalidInput, LoadError, NotFound, OutOfResources
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
-from modelbuild_runtime.process.models import Models, Running, is_multi_model, store
+from modelbuild_runtime.process.models import Models, Running, store
+from modelbuild_runtime.protocols import is_multi_model
 from modelbuild_runtime.settings import Settings
 
 PACKAGED = Manifest(Model("packaged", "1", "model/model.onnx"), Runtime("onnx"))

@@ -39,7 +39,7 @@ ENV FOREST_TELEMETRY="0" \
     PYTHONSAFEPATH="1" \
     PYTHONUNBUFFERED="1"
 USER 65532:0
-EXPOSE 9000
+EXPOSE 9000 8001
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python3", "-I", "-S", "/opt/mbuild/server/modelbuild_runtime/health.py"]

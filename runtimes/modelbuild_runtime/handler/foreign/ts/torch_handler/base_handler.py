@@ -60,13 +60,29 @@ class BaseHandler:
         """Answer one list of requests."""
         began = time.time()
         self.context = context
-        output = self.postprocess(self.inference(self.preprocess(data)))
+        if context.get_request_header(0, "describe") == "True":
+            output = [self.describe_handle()]
+        else:
+            output = self._answers(data, explain=context.get_request_header(0, "explain") == "True")
         context.metrics.add_time("HandlerTime", round((time.time() - began) * 1000, 2), None, "ms")
         return output
+
+    def explain_handle(self, data_preprocess: Any, raw_data: Any) -> Any:
+        """What a handler's own ``get_insights`` finds, for the target that the request names."""
+        row = raw_data[0]
+        inputs, target = (row.get("data") or row.get("body"), row.get("target")) if isinstance(row, dict) else (None, 0)
+        return self.get_insights(data_preprocess, inputs, target or 0)  # type: ignore[attr-defined]
 
     def describe_handle(self) -> Any:
         """What the handler says of itself."""
         return None
+
+    def _answers(self, data: Any, *, explain: bool) -> Any:
+        inputs = self.preprocess(data)
+        if not explain:
+            return self.postprocess(self.inference(inputs))
+        self.explain = True
+        return self.explain_handle(inputs, data)
 
     def _load_torch(self, folder: Path, path: Any, model_file: Any) -> None:
         self.device = _torch().device("cpu")

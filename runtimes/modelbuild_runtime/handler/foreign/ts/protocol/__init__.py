@@ -1,0 +1,1 @@
+"""As in the server of that name."""

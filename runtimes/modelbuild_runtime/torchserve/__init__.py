@@ -1,0 +1,1 @@
+"""What TorchServe's gRPC service needs beside its routes."""
