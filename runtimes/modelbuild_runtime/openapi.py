@@ -7,7 +7,7 @@ share among their routes (``schema.Shared``), and what a protocol answers with a
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
 
 from modelbuild_runtime import examples, schema
 from modelbuild_runtime.answers.answer import offers
@@ -42,6 +42,8 @@ ANYTHING: Dict[str, Any] = {"*/*": {"schema": {}}}
 ERROR = Shared("Error", {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]})
 """What several protocols answer to what fails."""
 
+_ORDER = ("tags", "operationId", "summary", "description", "parameters", "requestBody", "responses")
+"""What an operation may say, in the order in which people read it."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LIMITED = (
     "One model, asked in the words of many systems: each tag is a protocol, and all lead to the same prediction. "
@@ -52,8 +54,10 @@ _LIMITED = (
 
 
 def document(service: Service, protocols: Iterable[Protocol]) -> Dict[str, Any]:
-    """The document for one model. Routes without an operation are not promised to anybody, and left out."""
-    spoken = sorted(protocols, key=_place)
+    """The document for one model. Routes without an operation are not promised to anybody, and left out, as are those
+    that only operators may ask.
+    """
+    spoken = sorted((one for one in protocols if not one.listener and _is_promised(one)), key=_place)
     paths: Dict[str, Dict[str, Any]] = {}
     for protocol in spoken:
         for route in protocol.routes:
@@ -67,12 +71,13 @@ def document(service: Service, protocols: Iterable[Protocol]) -> Dict[str, Any]:
     for methods in paths.values():
         for method, operation in methods.items():
             methods[method] = _kept_once(_without_repeats(operation, responses), schemas)
+    components = {"schemas": schemas, "responses": _kept_once(responses, schemas)}
     return {
         "openapi": "3.1.0",
         "info": _info(service),
         "tags": [{"name": protocol.name, "description": protocol.title} for protocol in spoken],
         "paths": paths,
-        "components": {"schemas": schemas, "responses": _kept_once(responses, schemas)},
+        "components": _needed(paths, components),
     }
 
 
@@ -80,14 +85,12 @@ def below(whole: Mapping[str, Any], prefix: str, title: str) -> Dict[str, Any]:
     """The part of a document about paths with this prefix, with nothing that they do not need."""
     paths = {path: said for path, said in whole["paths"].items() if path.startswith(prefix)}
     tags = {tag for methods in paths.values() for operation in methods.values() for tag in operation["tags"]}
-    components: Dict[str, Dict[str, Any]] = {kind: {} for kind in whole["components"]}
-    _add_referenced(paths, whole["components"], components)
     return {
         **whole,
         "info": {"title": title, "version": "1.0.0"},
         "tags": [tag for tag in whole["tags"] if tag["name"] in tags],
         "paths": paths,
-        "components": components,
+        "components": _needed(paths, whole["components"]),
     }
 
 
@@ -189,6 +192,10 @@ def _info(service: Service) -> Dict[str, Any]:
     return {"title": service.model_name, "version": version, "description": said, "x-limits": limits}
 
 
+def _is_promised(protocol: Protocol) -> bool:
+    return any(route.operation for route in protocol.routes)
+
+
 def _place(protocol: Protocol) -> Tuple[bool, bool, str]:
     """Our own come first, and of those what predicts."""
     predicts = any(isinstance(route.endpoint, Prediction) for route in protocol.routes)
@@ -206,7 +213,7 @@ def _operation(service: Service, protocol: Protocol, route: Route) -> Dict[str, 
     operation = {"tags": [protocol.name], "operationId": _identity(protocol, route), **route.operation}
     if parameters:
         operation["parameters"] = [*parameters, *operation.get("parameters", ())]
-    return operation
+    return {key: operation[key] for key in sorted(operation, key=_ORDER.index)}
 
 
 def _placeholder(known: Any) -> Schema:
@@ -290,15 +297,22 @@ def _kept_once(part: Any, schemas: Dict[str, Any]) -> Any:
     return part
 
 
-def _add_referenced(part: Any, known: Mapping[str, Any], found: Dict[str, Dict[str, Any]]) -> None:
+def _needed(paths: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Dict[str, Dict[str, Any]]:
+    """The components that something in the paths leads to, in their order."""
+    found: Set[Tuple[str, str]] = set()
+    _find_references(paths, known, found)
+    return {kind: {name: one for name, one in all_.items() if (kind, name) in found} for kind, all_ in known.items()}
+
+
+def _find_references(part: Any, known: Mapping[str, Mapping[str, Any]], found: Set[Tuple[str, str]]) -> None:
     for value in part.values() if isinstance(part, Mapping) else part if isinstance(part, (list, tuple)) else ():
-        _add_referenced(value, known, found)
+        _find_references(value, known, found)
     reference = part.get("$ref") if isinstance(part, Mapping) else None
-    if isinstance(reference, str):
+    if isinstance(reference, str) and reference.startswith("#/components/"):
         kind, name = reference.split("/")[-2:]
-        if name not in found[kind]:
-            found[kind][name] = known[kind][name]
-            _add_referenced(known[kind][name], known, found)
+        if (kind, name) not in found:
+            found.add((kind, name))
+            _find_references(known[kind].get(name), known, found)
 
 
 def _schemas(service: Service) -> Dict[str, Any]:

@@ -23,8 +23,6 @@ def service() -> Schema:
 
 def create(service: Service) -> Schema:
     """Asking for a service that is there."""
-    named = {"mllib": _TEXT, "parameters": _object(("input",), input=_object(("connector",), connector=_CONNECTOR))}
-    body = _object(("mllib", "parameters"), **named)
     example = {
         "mllib": service.platform,
         "description": service.model_name,
@@ -33,7 +31,7 @@ def create(service: Service) -> Schema:
     }
     responses = {"201": openapi.json_body(_STATUS_ONLY, "Created"), **_failed(400, 403, 404, 409, 413)}
     summary = "Created, where this very service is asked for"
-    return {"summary": summary, "requestBody": openapi.asked(body, example), "responses": responses}
+    return {"summary": summary, "requestBody": openapi.asked(_SERVICE, example), "responses": responses}
 
 
 def predict(service: Service) -> Schema:
@@ -97,6 +95,14 @@ _STATUS_ONLY = Shared("DeepDetectAnswer", _object(("status",), status=_STATUS))
 _TOLD = _object(("status",), status=_STATUS, head=_ANY, body=_ANY)
 _PARAMETERS = _object(input=_ANY, output=_ANY)
 _IDS = {"description": "Texts, which stand in the answer as the uris of the predictions."}
+_SERVICE = Shared(
+    "DeepDetectService",
+    _object(
+        ("mllib", "parameters"),
+        mllib=_TEXT,
+        parameters=_object(("input",), input=_object(("connector",), connector=_CONNECTOR)),
+    ),
+)
 _PREDICTED = Shared(
     "DeepDetectPredictions",
     _object(

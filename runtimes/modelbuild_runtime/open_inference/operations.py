@@ -97,7 +97,10 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _DATATYPE: Schema = {"type": "string", "enum": list(NUMPY)}
 _DATA: Schema = {"type": "array", "description": "The values row by row, flat or nested."}
 _RAW: Dict[str, Any] = {
-    "schema": {"contentMediaType": media_type.BYTES, "description": "JSON, and tensors as raw bytes after it."}
+    "schema": Shared(
+        "BinaryTensors",
+        {"contentMediaType": media_type.BYTES, "description": "JSON, and tensors as raw bytes after it."},
+    )
 }
 _LENGTH = {
     "name": "Inference-Header-Content-Length",

@@ -41,11 +41,11 @@ class Descriptions:
 
     def classify(self, path: str) -> Schema:
         """Examples to classes."""
-        return self._asked("Classify examples", path, self._examples(), _results({"type": "array", "items": _CLASS}))
+        return self._asked("Classify examples", path, self._examples(), _CLASSES)
 
     def regress(self, path: str) -> Schema:
         """Examples to numbers."""
-        return self._asked("A number for each example", path, self._examples(), _results({"type": ["number", "null"]}))
+        return self._asked("A number for each example", path, self._examples(), _NUMBERS)
 
     def _examples(self) -> Shared:
         return Shared("TensorFlowExamples", _examples(self._service.contract))
@@ -140,6 +140,8 @@ _CLASS = {
     "minItems": 2,
     "maxItems": 2,
 }
+_CLASSES = Shared("TensorFlowClasses", _results({"type": "array", "items": _CLASS}))
+_NUMBERS = Shared("TensorFlowNumbers", _results({"type": ["number", "null"]}))
 _ANSWER = Shared(
     "TensorFlowAnswer",
     {
