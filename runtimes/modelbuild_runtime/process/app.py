@@ -104,6 +104,8 @@ class Application:
             served.prepare(exchange)
             served.submit(exchange)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
+            if exchange.bound is None and match.routes:
+                exchange.protocol = match.routes[-1].protocol  # who takes the rest
             self._fail(exchange, error, match.allowed)
 
     def reject(self, connection: Connection, head: Head, error: ServerError) -> None:
