@@ -168,7 +168,7 @@ def _trees(
     source: Source, options: Options, host: Host, name: str, examples: tuple[Example, ...], locked: Lock
 ) -> Iterable[Tree]:
     runtime, reading = source.runtime, source.reading
-    yield fetch(locked, cache=host.cache, index=index_of(options))
+    yield fetch(locked, cache=host.cache, index=index_of(options), without=runtime.unneeded)
     yield server_tree(runtime.folder, name=runtime.name, python=locked.python, cache=host.cache)
     yield from model_trees(source.artifact)
     if source.handler:

@@ -33,7 +33,7 @@ TITLES = {
     "mleap/min_max_scaler/bundle.zip": "an MLeap bundle",
     "multi_format/basic_pitch/nmp": "a TensorFlow SavedModel",
     "multi_format/basic_pitch/nmp.onnx": "onnx",
-    "multi_format/basic_pitch/nmp.tflite": "a TensorFlow Lite model",
+    "multi_format/basic_pitch/nmp.tflite": "tflite",
     "onnx/light_squeezenet/model.onnx": "onnx",
     "onnx/ort_examples_mnist/model.onnx": "onnx",
     "onnx/triton_simple_addsub/model.onnx": "onnx",
@@ -49,7 +49,7 @@ TITLES = {
     "tf_savedmodel/half_plus_three/1": "a TensorFlow SavedModel",
     "tf_savedmodel/half_plus_two_tf2_cpu/1": "a TensorFlow SavedModel",
     "tf_savedmodel/matrix_half_plus_two/1": "a TensorFlow SavedModel",
-    "tflite/half_plus_two/model.tflite": "a TensorFlow Lite model",
+    "tflite/half_plus_two/model.tflite": "tflite",
     "xgboost/kserve_iris_bst/model.bst": "an XGBoost model in its old binary format",
     "xgboost/kserve_iris_json/model.json": "an XGBoost model",
 }
@@ -190,10 +190,10 @@ def test_other_pickles_say_what_they_refer_to(tmp_path):
 
 
 def test_a_refusal_says_what_to_do_and_what_is_here(tmp_path):
-    (tmp_path / "model.tflite").write_bytes(b"\x1c\0\0\0TFL3")
-    with pytest.raises(UnknownFormatError, match="is a TensorFlow Lite model, which no runtime here takes") as caught:
-        detect(look(tmp_path / "model.tflite", tmp_path), RUNTIMES)
-    assert "tf2onnx" in caught.value.hint
+    (tmp_path / "model.engine").write_bytes(b"ftrt1234")
+    with pytest.raises(UnknownFormatError, match="is a TensorRT engine, which no runtime here takes") as caught:
+        detect(look(tmp_path / "model.engine", tmp_path), RUNTIMES)
+    assert "one GPU and one version only" in caught.value.hint
     assert "onnx (" in caught.value.hint
 
 

@@ -1,0 +1,57 @@
+"""Models of TensorFlow's family that others made, packaged, and asked for the answers that are known of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from e2e.command import Mbuild
+from e2e.servers import ask, running
+from modelbuild_runtime.process.differences import differs
+
+MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.slow,
+    pytest.mark.skipif(not MODELS.is_dir(), reason="the models of others are not here (../shared/models)"),
+]
+
+Image = Callable[..., str]
+
+
+def case(name: str) -> tuple[Path, dict[str, Any]]:
+    """A case's artifact, and what is known of it."""
+    told = json.loads((MODELS / name / "case.json").read_text())
+    return MODELS / name / told["artifact"], told
+
+
+def by_row(columns: dict[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def test_tensorflow_lite(mbuild: Mbuild, image: Image, client: Any) -> None:
+    model, told = case("tflite/half_plus_two")
+    packaged = mbuild("package", model, "-t", image(), "--json").json
+    with running(client, packaged["reference"]) as (_, address):
+        assert ask(address, "/predict", told["input"]) == (200, told["expected"])
+        # Three rows, although the file was made for one.
+        status, answer = ask(address, "/predict", [{"x": [1.0]}, {"x": [2.0]}, {"x": [5.0]}])
+        assert (status, answer) == (200, [{"y": [2.5]}, {"y": [3.0]}, {"y": [4.5]}])
+        assert ask(address, "/predict", {"x": [None]}) == (200, {"y": [None]})  # NaN in, NaN out
+
+
+def test_a_network_published_as_tensorflow_lite(mbuild: Mbuild, image: Image, client: Any) -> None:
+    folder = MODELS / "multi_format" / "basic_pitch"
+    published = np.load(folder / "tf_v1_session_io.npz")
+    packaged = mbuild("package", folder / "nmp.tflite", "-t", image(), "--json").json
+    with running(client, packaged["reference"]) as (_, address):
+        status, answer = ask(address, "/predict", {"input_2": published["x"][0].tolist()})
+    assert status == 200
+    expected = {name: published[name][0].tolist() for name in ("contour", "note", "onset")}
+    assert differs(answer, expected, tolerance=1e-3) == ""
