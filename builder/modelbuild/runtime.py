@@ -43,8 +43,9 @@ class Reading:
     """What an artifact says of itself.
 
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
-    it that belong to it. ``prepare`` is why it must be converted before it can be served, empty where it need not.
-    ``options`` go to the server's engine, ``metadata`` is for people.
+    it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
+    ``model_version`` are what the folders around it say of the model itself. ``prepare`` is why it must be converted
+    before it can be served, empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
     """
 
     format: str
@@ -52,6 +53,9 @@ class Reading:
     version: str = ""
     requirements: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
+    folder: str = ""
+    name: str = ""
+    model_version: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)

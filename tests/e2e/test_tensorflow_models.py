@@ -46,6 +46,30 @@ def test_tensorflow_lite(mbuild: Mbuild, image: Image, client: Any) -> None:
         assert ask(address, "/predict", {"x": [None]}) == (200, {"y": [None]})  # NaN in, NaN out
 
 
+SAVED_MODELS = ["half_plus_two_tf2_cpu", "half_plus_three", "matrix_half_plus_two"]
+
+
+@pytest.mark.parametrize("name", SAVED_MODELS)
+def test_saved_models_of_tensorflow_serving(mbuild: Mbuild, image: Image, client: Any, name: str) -> None:
+    """Functions of TensorFlow 2, and graphs of TensorFlow 1; the folder around the version tells it, too."""
+    model, told = case(f"tf_savedmodel/{name}")
+    packaged = mbuild("package", model.parent, "-t", image(), "--json").json
+    assert packaged["verification"]["contract"]["model"]["version"] == "1"
+    with running(client, packaged["reference"]) as (_, address):
+        rows, expected = by_row(told["input"]), by_row(told["expected"])
+        assert ask(address, "/predict", rows) == (200, expected)
+        assert [ask(address, "/predict", row) for row in rows] == [(200, row) for row in expected]
+        status, answer = ask(address, "/predict", {"x": "much"})
+        assert (status, answer["field"]) == (400, "x")
+
+
+def test_a_session_bundle_is_refused(mbuild: Mbuild) -> None:
+    model, _ = case("tf_savedmodel/NEG_bad_half_plus_two")
+    outcome = mbuild.fails(11, "package", model, "-t", "refused:1")
+    assert "is a TensorFlow 1 checkpoint" in outcome.message
+    assert "Export it as a SavedModel" in outcome.hint
+
+
 def test_a_network_published_as_tensorflow_lite(mbuild: Mbuild, image: Image, client: Any) -> None:
     folder = MODELS / "multi_format" / "basic_pitch"
     published = np.load(folder / "tf_v1_session_io.npz")
