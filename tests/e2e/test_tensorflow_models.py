@@ -12,6 +12,7 @@ import pytest
 
 from e2e.command import Mbuild
 from e2e.servers import ask, running
+from environments import make_sample
 from modelbuild_runtime.process.differences import differs
 
 MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
@@ -61,6 +62,24 @@ def test_saved_models_of_tensorflow_serving(mbuild: Mbuild, image: Image, client
         assert [ask(address, "/predict", row) for row in rows] == [(200, row) for row in expected]
         status, answer = ask(address, "/predict", {"x": "much"})
         assert (status, answer["field"]) == (400, "x")
+
+
+def test_keras(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> None:
+    """Nobody's model is at hand: its own sample, and what is read of it without Keras is what Keras says."""
+    sample = make_sample("keras", tmp_path)
+    packaged = mbuild("package", sample.path, "-t", image(), "--json").json
+    labels = client.images.get(packaged["reference"]).labels
+    read, learnt = json.loads(labels["mbuild.signature"]), json.loads(labels["mbuild.contract"])
+    assert [(item["name"], item["shape"]) for item in read["inputs"]] == [
+        (item["name"], item["shape"]) for item in learnt["inputs"]
+    ]
+    with running(client, packaged["reference"]) as (container, address):
+        status, answer = ask(address, "/predict", sample.request)
+        assert status == 200
+        assert differs(answer, sample.expected) == ""
+        alone = [ask(address, "/predict", row)[1] for row in sample.request]
+        assert differs(alone, sample.expected) == ""
+        assert b"Traceback" not in container.logs()
 
 
 def test_a_session_bundle_is_refused(mbuild: Mbuild) -> None:

@@ -112,7 +112,7 @@ FILES = {
     "fastText": ("m.bin", b"\xba\x16\x4f\x2f", "a fastText model"),
     "SavedModel's graph alone": ("saved_model.pb", b"\x08\x01\x12\x02hi", "the graph of a TensorFlow SavedModel"),
     "a tensor, not a model": ("output_0.pb", b"\x08\x01\x10\x01\x4a\x04abcd", "unknown"),
-    "Keras": ("m.keras", zipped(**{"config.json": "{}", "metadata.json": "{}", "model.weights.h5": ""}), "a Keras"),
+    "Keras": ("m.keras", zipped(**{"config.json": "{}", "metadata.json": "{}", "model.weights.h5": ""}), "keras"),
     "TorchServe": ("m.mar", zipped(**{"MAR-INF/MANIFEST.json": "{}"}), "a TorchServe model archive"),
     "TorchScript": ("m.pt", zipped(**{"m/constants.pkl": "", "m/code/x.py": "", "m/data.pkl": ""}), "a TorchScript"),
     "checkpoint": ("m.pt", zipped(**{"m/data.pkl": "", "m/version": ""}), "a PyTorch checkpoint"),
