@@ -43,8 +43,9 @@ class Reading:
     """What an artifact says of itself.
 
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
-    it that belong to it. ``prepare`` is why it must be converted before it can be served, empty where it need not.
-    ``options`` go to the server's engine, ``metadata`` is for people.
+    it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
+    ``model_version`` are what the folders around it say of the model itself. ``prepare`` is why it must be converted
+    before it can be served, empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
     """
 
     format: str
@@ -52,6 +53,9 @@ class Reading:
     version: str = ""
     requirements: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
+    folder: str = ""
+    name: str = ""
+    model_version: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +88,7 @@ class Runtime:
     python_for: tuple[PythonFor, ...] = ()
     prepare_requirements: tuple[str, ...] = ()
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
+    unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False, repr=False)
 
 
@@ -176,8 +181,10 @@ _PLAIN: Mapping[str, type] = {
     "python_for": list,
     "prepare": dict,
     "pickle": dict,
+    "unneeded": dict,
     "detect": list,
 }
+_PARSED = frozenset({"detect", "prepare", "pickle", "python_for", "unneeded"})
 _NEEDED = ("name", "title", "summary", "detect")
 
 
@@ -189,7 +196,7 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
         raise UsageError(f"{where} lacks {', '.join(map(repr, missing))}.")
     prepare = table.get("prepare", {})
     _only(prepare, ("requirements",), f"{where}: [prepare]")
-    values = {key: value for key, value in table.items() if key not in {"detect", "prepare", "pickle", "python_for"}}
+    values = {key: value for key, value in table.items() if key not in _PARSED}
     values |= {key: _texts(values[key], f"{where}: {key!r}") for key in _TEXTS if key in values}
     runtime = Runtime(
         **values,
@@ -197,6 +204,9 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
         python_for=tuple(_python_for(row, where) for row in table.get("python_for", [])),
         prepare_requirements=_texts(prepare.get("requirements", []), f"{where}: [prepare] requirements"),
         pickle=parse_policy(table.get("pickle", {}), where),
+        unneeded={
+            name: _texts(paths, f"{where}: [unneeded] {name}") for name, paths in table.get("unneeded", {}).items()
+        },
         folder=folder,
     )
     _check(runtime, where)

@@ -66,6 +66,8 @@ def test_every_key_is_read(write):
             requirements = ["x-tools"]
             [pickle]
             classes = ["x.*"]
+            [unneeded]
+            x = ["x/include"]
             """
             + RULE
         )
@@ -76,6 +78,7 @@ def test_every_key_is_read(write):
     assert runtime.max_size_mb == 300
     assert runtime.prepare_requirements == ("x-tools",)
     assert runtime.pickle.classes == ("x.*",)
+    assert runtime.unneeded == {"x": ("x/include",)}
 
 
 @pytest.mark.parametrize(
@@ -98,6 +101,7 @@ def test_every_key_is_read(write):
         (MINIMAL + '[[python_for]]\nversion = "1"\n' + RULE, "'version' and 'python'", ""),
         (MINIMAL + "[prepare]\nneeds = []\n" + RULE, "unknown key 'needs'", "requirements"),
         (MINIMAL + "[pickle]\nallow = []\n" + RULE, "unknown key 'allow'", "classes"),
+        (MINIMAL + "[unneeded]\nx = 1\n" + RULE, "[unneeded] x must be a list of texts", ""),
         (MINIMAL + "max_size_mb = true\n" + RULE, "'max_size_mb' must be a int", ""),
         ("name = ", "cannot be read", ""),
     ],

@@ -31,9 +31,9 @@ TITLES = {
     "lightgbm/treelite_toy_categorical/model.txt": "a LightGBM model",
     "mleap/airbnb_rf/bundle.zip": "an MLeap bundle",
     "mleap/min_max_scaler/bundle.zip": "an MLeap bundle",
-    "multi_format/basic_pitch/nmp": "a TensorFlow SavedModel",
+    "multi_format/basic_pitch/nmp": "tensorflow",
     "multi_format/basic_pitch/nmp.onnx": "onnx",
-    "multi_format/basic_pitch/nmp.tflite": "a TensorFlow Lite model",
+    "multi_format/basic_pitch/nmp.tflite": "tflite",
     "onnx/light_squeezenet/model.onnx": "onnx",
     "onnx/ort_examples_mnist/model.onnx": "onnx",
     "onnx/triton_simple_addsub/model.onnx": "onnx",
@@ -45,11 +45,12 @@ TITLES = {
     "pmml/kserve_iris/model.pmml": "a PMML document",
     "sklearn/kserve_mixedtype/model.joblib": "sklearn",
     "sklearn/kserve_svc_joblib/model.joblib": "sklearn",
+    "tf_savedmodel/NEG_bad_half_plus_two": "a TensorFlow 1 checkpoint",
     "tf_savedmodel/NEG_bad_half_plus_two/1": "a TensorFlow 1 checkpoint",
-    "tf_savedmodel/half_plus_three/1": "a TensorFlow SavedModel",
-    "tf_savedmodel/half_plus_two_tf2_cpu/1": "a TensorFlow SavedModel",
-    "tf_savedmodel/matrix_half_plus_two/1": "a TensorFlow SavedModel",
-    "tflite/half_plus_two/model.tflite": "a TensorFlow Lite model",
+    "tf_savedmodel/half_plus_three/1": "tensorflow",
+    "tf_savedmodel/half_plus_two_tf2_cpu/1": "tensorflow",
+    "tf_savedmodel/matrix_half_plus_two": "tensorflow",
+    "tflite/half_plus_two/model.tflite": "tflite",
     "xgboost/kserve_iris_bst/model.bst": "an XGBoost model in its old binary format",
     "xgboost/kserve_iris_json/model.json": "an XGBoost model",
 }
@@ -111,7 +112,7 @@ FILES = {
     "fastText": ("m.bin", b"\xba\x16\x4f\x2f", "a fastText model"),
     "SavedModel's graph alone": ("saved_model.pb", b"\x08\x01\x12\x02hi", "the graph of a TensorFlow SavedModel"),
     "a tensor, not a model": ("output_0.pb", b"\x08\x01\x10\x01\x4a\x04abcd", "unknown"),
-    "Keras": ("m.keras", zipped(**{"config.json": "{}", "metadata.json": "{}", "model.weights.h5": ""}), "a Keras"),
+    "Keras": ("m.keras", zipped(**{"config.json": "{}", "metadata.json": "{}", "model.weights.h5": ""}), "keras"),
     "TorchServe": ("m.mar", zipped(**{"MAR-INF/MANIFEST.json": "{}"}), "a TorchServe model archive"),
     "TorchScript": ("m.pt", zipped(**{"m/constants.pkl": "", "m/code/x.py": "", "m/data.pkl": ""}), "a TorchScript"),
     "checkpoint": ("m.pt", zipped(**{"m/data.pkl": "", "m/version": ""}), "a PyTorch checkpoint"),
@@ -136,8 +137,8 @@ def test_files(case, tmp_path):
 
 FOLDERS = {
     "MLflow": ({"MLmodel": "", "model.pkl": ""}, "an MLflow model"),
-    "SavedModel": ({"saved_model.pb": "", "variables/variables.index": ""}, "a TensorFlow SavedModel"),
-    "versions": ({"1/saved_model.pb": "", "2/saved_model.pb": ""}, "a folder of versions"),
+    "SavedModel": ({"saved_model.pb": "", "variables/variables.index": ""}, "tensorflow"),
+    "versions": ({"1/saved_model.pb": "", "2/saved_model.pb": ""}, "tensorflow"),
     "Spark": ({"metadata/part-00000": '{"class":"org.apache.spark.ml.PipelineModel"}\n'}, "a Spark ML pipeline"),
     "MLlib": ({"metadata/part-00000": '{"class":"org.apache.spark.mllib.X"}'}, "a Spark MLlib (RDD) model"),
     "Hugging Face": ({"config.json": "{}", "model.safetensors": ""}, "a Hugging Face"),
@@ -190,10 +191,10 @@ def test_other_pickles_say_what_they_refer_to(tmp_path):
 
 
 def test_a_refusal_says_what_to_do_and_what_is_here(tmp_path):
-    (tmp_path / "model.tflite").write_bytes(b"\x1c\0\0\0TFL3")
-    with pytest.raises(UnknownFormatError, match="is a TensorFlow Lite model, which no runtime here takes") as caught:
-        detect(look(tmp_path / "model.tflite", tmp_path), RUNTIMES)
-    assert "tf2onnx" in caught.value.hint
+    (tmp_path / "model.engine").write_bytes(b"ftrt1234")
+    with pytest.raises(UnknownFormatError, match="is a TensorRT engine, which no runtime here takes") as caught:
+        detect(look(tmp_path / "model.engine", tmp_path), RUNTIMES)
+    assert "one GPU and one version only" in caught.value.hint
     assert "onnx (" in caught.value.hint
 
 
