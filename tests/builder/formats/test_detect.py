@@ -50,8 +50,8 @@ TITLES = {
     "tf_savedmodel/half_plus_two_tf2_cpu/1": "a TensorFlow SavedModel",
     "tf_savedmodel/matrix_half_plus_two/1": "a TensorFlow SavedModel",
     "tflite/half_plus_two/model.tflite": "a TensorFlow Lite model",
-    "xgboost/kserve_iris_bst/model.bst": "an XGBoost model in its old binary format",
-    "xgboost/kserve_iris_json/model.json": "an XGBoost model",
+    "xgboost/kserve_iris_bst/model.bst": "xgboost",
+    "xgboost/kserve_iris_json/model.json": "xgboost",
 }
 
 
@@ -101,7 +101,9 @@ FILES = {
     "PFA": ("m.json", b'{"cells": {"input": 1}, "input": "int", "output": "int", "action": {}}', "a PFA document"),
     "PFA in YAML": ("m.yaml", b"input: int\noutput: int\naction:\n  - input\n", "a PFA document"),
     "nested keys": ("m.json", b'{"a": {"input": 1, "output": 2, "action": 3}}', "unknown"),
-    "XGBoost UBJSON": ("m.ubj", b"{L\0\0\0\0\0\0\0\x07learner{", "an XGBoost model"),
+    "XGBoost UBJSON": ("m.ubj", b"{L\0\0\0\0\0\0\0\x07learner{", "xgboost"),
+    "XGBoost trees": ("m.txt", b"booster[0]:\n0:[f2<2.4] yes=1,no=2", "a dump of the trees of an XGBoost model"),
+    "XGBoost trees in JSON": ("m.json", b'[\n  { "nodeid": 0, "depth": 0}]', "a dump of the trees of an XGBoost model"),
     "MXNet symbol": ("m.json", b'{"nodes": [], "arg_nodes": []}', "a Gluon or MXNet model"),
     "prototxt": ("deploy.prototxt", b'name: "x"\nlayer {\n  name: "y"\n}', "a Caffe model"),
     "safetensors": ("m", (64).to_bytes(8, "little") + b'{"w":{}}', "a safetensors file"),
