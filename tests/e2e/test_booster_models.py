@@ -11,14 +11,21 @@ import pytest
 
 from e2e.command import Mbuild
 from e2e.servers import ask, running
+from modelbuild_runtime.engines.xgboost.sample import make as make_xgboost
 
 MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.slow,
-    pytest.mark.skipif(not MODELS.is_dir(), reason="the models of others are not here (../shared/models)"),
-]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+of_others = pytest.mark.skipif(not MODELS.is_dir(), reason="the models of others are not here (../shared/models)")
+
+HANDLER = """
+import numpy as np
+
+
+def predict(model, inputs):
+    rows = np.stack(list(inputs.values()), axis=1).astype(np.float32)
+    return {"class": np.array([type(model).__name__] * len(rows)), "chance": model.inplace_predict(rows)}
+"""
 
 Image = Callable[..., str]
 
@@ -29,6 +36,7 @@ def case(name: str) -> tuple[Path, dict[str, Any]]:
     return MODELS / name / told["artifact"], told
 
 
+@of_others
 @pytest.mark.parametrize("name", ["xgboost/kserve_iris_json", "xgboost/kserve_iris_bst"])
 def test_xgboost(mbuild: Mbuild, image: Image, client: Any, name: str) -> None:
     model, told = case(name)
@@ -38,3 +46,17 @@ def test_xgboost(mbuild: Mbuild, image: Image, client: Any, name: str) -> None:
         more = [*told["input"], [6.0, 2.9, 4.5, 1.5], [6.3, 3.3, 6.0, 2.5]]
         assert ask(address, "/predict", more) == (200, [{"label": 0}, {"label": 1}, {"label": 2}])
         assert ask(address, "/predict", [[None, None, None, None]])[0] == 200
+
+
+def test_a_handler_that_predicts_gets_the_whole_framework(
+    mbuild: Mbuild, image: Image, client: Any, tmp_path: Path
+) -> None:
+    """Its engine does without scipy, and a handler may not."""
+    sample = make_xgboost(tmp_path)
+    (tmp_path / "handler.py").write_text(HANDLER)
+    packaged = mbuild("package", sample.path, "-H", tmp_path / "handler.py", "-t", image(), "--json").json
+    with running(client, packaged["reference"]) as (_, address):
+        status, answer = ask(address, "/predict", sample.request)
+    assert (status, [row["class"] for row in answer]) == (200, ["Booster"] * 3)
+    chances = [row["probabilities"][1] for row in sample.expected]
+    assert [row["chance"] for row in answer] == pytest.approx(chances)
