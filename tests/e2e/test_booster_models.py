@@ -48,6 +48,30 @@ def test_xgboost(mbuild: Mbuild, image: Image, client: Any, name: str) -> None:
         assert ask(address, "/predict", [[None, None, None, None]])[0] == 200
 
 
+@of_others
+def test_lightgbm(mbuild: Mbuild, image: Image, client: Any) -> None:
+    model, told = case("lightgbm/kserve_iris_bst")
+    packaged = mbuild("package", model, "-t", image(), "--json").json
+    names = [spec["name"] for spec in packaged["verification"]["contract"]["contract"]["inputs"]]
+    with running(client, packaged["reference"]) as (_, address):
+        status, answer = ask(address, "/predict", dict(zip(names, told["input"][0], strict=True)))
+        assert (status, answer["label"], len(answer["probabilities"])) == (200, told["expected"][0], 3)
+        assert ask(address, "/predict", [told["input"][0], [6.3, 3.3, 6.0, 2.5]])[1][1]["label"] == 2
+
+
+@of_others
+def test_lightgbm_on_categories(mbuild: Mbuild, image: Image, client: Any) -> None:
+    model, _ = case("lightgbm/treelite_toy_categorical")
+    lines = (model.parent / "input.libsvm").read_text().splitlines()
+    rows = [[float(pair.split(":")[1]) for pair in line.split()[1:]] for line in lines]
+    expected = [float(line) for line in (model.parent / "expected.pred").read_text().split()]
+    packaged = mbuild("package", model, "-t", image(), "--json").json
+    with running(client, packaged["reference"]) as (_, address):
+        status, answer = ask(address, "/predict", rows)
+    assert status == 200
+    assert [row["prediction"] for row in answer] == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_handler_that_predicts_gets_the_whole_framework(
     mbuild: Mbuild, image: Image, client: Any, tmp_path: Path
 ) -> None:

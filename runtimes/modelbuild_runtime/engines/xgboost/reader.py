@@ -104,7 +104,7 @@ def _reading(kind: str, version: str, learner: Mapping[str, Any], parameters: Ma
 def _best_round(attributes: Mapping[str, Any]) -> int:
     """How many rounds early stopping found best; 0 where it did not say."""
     text = str(attributes.get("best_iteration", ""))
-    return int(text) + 1 if text.isdecimal() else 0
+    return int(text) + 1 if text.isdecimal() and len(text) < 10 else 0
 
 
 def _remarks(best: int, *, used: bool) -> tuple[Finding, ...]:
