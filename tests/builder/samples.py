@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import io
 import pickle
+import tempfile
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,3 +74,15 @@ def onnx_classifier(*, zipmap: bool = True) -> bytes:
     model = classifier()
     made = to_onnx(model, np.zeros((1, 3), np.float32), options=None if zipmap else {id(model): {"zipmap": False}})
     return made.SerializeToString()
+
+
+def catboost() -> bytes:
+    """In CatBoost's binary format: a regressor of two numbers and a category."""
+    from catboost import CatBoostRegressor
+
+    rows = [[1.0, 2.0, "a"], [2.0, 1.0, "b"], [3.0, 5.0, "a"], [4.0, 1.0, "c"]]
+    model = CatBoostRegressor(iterations=2, depth=2, verbose=False, allow_writing_files=False, thread_count=1)
+    model.fit(rows, [1.0, 2.0, 3.0, 4.0], cat_features=[2])
+    with tempfile.NamedTemporaryFile(suffix=".cbm") as file:
+        model.save_model(file.name)
+        return Path(file.name).read_bytes()

@@ -72,6 +72,21 @@ def test_lightgbm_on_categories(mbuild: Mbuild, image: Image, client: Any) -> No
     assert [row["prediction"] for row in answer] == pytest.approx(expected, abs=1e-6)
 
 
+@of_others
+def test_catboost(mbuild: Mbuild, image: Image, client: Any) -> None:
+    """Nobody published its answers: it is held against CatBoost itself, in this process."""
+    from catboost import CatBoostClassifier
+
+    model, _ = case("catboost/mlserver")
+    rows = [[place * 0.3 - row for place in range(10)] for row in range(4)]
+    expected = CatBoostClassifier().load_model(str(model)).predict_proba(rows)
+    packaged = mbuild("package", model, "-t", image(), "--json").json
+    with running(client, packaged["reference"]) as (_, address):
+        status, answer = ask(address, "/predict", rows)
+    assert status == 200
+    assert [row["probabilities"] for row in answer] == [pytest.approx(list(row), abs=1e-12) for row in expected]
+
+
 def test_a_handler_that_predicts_gets_the_whole_framework(
     mbuild: Mbuild, image: Image, client: Any, tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ RUNTIMES = builtin_runtimes()
 
 TITLES = {
     "caffe/mtcnn_det1": "a Caffe model",
-    "catboost/mlserver/model.cbm": "a CatBoost model",
+    "catboost/mlserver/model.cbm": "catboost",
     "h2o_mojo/h2o3_gbm/model.zip": "an H2O MOJO",
     "lightgbm/kserve_iris_bst/model.bst": "lightgbm",
     "lightgbm/treelite_toy_categorical/model.txt": "lightgbm",
@@ -219,8 +219,8 @@ def test_a_folder_around_a_single_model_leads_to_it(tmp_path):
 def test_a_folder_around_a_model_that_no_runtime_takes_names_it(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "readme.md").write_text("hello")
-    (tmp_path / "m" / "model.cbm").write_bytes(b"CBM1xxxx")
-    with pytest.raises(UnknownFormatError, match=r"m is a folder with model\.cbm, a CatBoost model, which no"):
+    (tmp_path / "m" / "model.engine").write_bytes(b"ftrt1234")
+    with pytest.raises(UnknownFormatError, match=r"m is a folder with model\.engine, a TensorRT engine, which no"):
         detect(look(tmp_path / "m", tmp_path), RUNTIMES)
 
 
