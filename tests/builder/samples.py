@@ -76,6 +76,7 @@ def onnx_classifier(*, zipmap: bool = True) -> bytes:
     return made.SerializeToString()
 
 
+@functools.cache
 def catboost() -> bytes:
     """In CatBoost's binary format: a regressor of two numbers and a category."""
     from catboost import CatBoostRegressor
@@ -86,3 +87,13 @@ def catboost() -> bytes:
     with tempfile.NamedTemporaryFile(suffix=".cbm") as file:
         model.save_model(file.name)
         return Path(file.name).read_bytes()
+
+
+@functools.cache
+def statsmodels() -> bytes:
+    """Pickled results of a regression with a formula."""
+    import pandas as pd
+    import statsmodels.formula.api as smf
+
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "c": ["a", "b", "a", "b"], "y": [1.0, 2.5, 3.0, 4.5]})
+    return pickle.dumps(smf.ols("y ~ np.log(x) + C(c)", frame).fit())

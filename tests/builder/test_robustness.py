@@ -32,6 +32,7 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "xgboost": lambda: b'{"learner":{"a":[1,2,{"b":"c\\""}]},"version":[3,2,0]}',
     "lightgbm": lambda: b"tree\nversion=v4\nmax_feature_idx=0\nfeature_names=a\ntree_sizes=90\n\nTree=0\n" + b"x" * 90,
     "catboost": samples.catboost,
+    "statsmodels": samples.statsmodels,
     "pmml": lambda: b'<?xml version="1.0"?><!-- x --><PMML xmlns="http://www.dmg.org/PMML-4_4" version="4.4"/>',
 }
 ANYTHING = settings(

@@ -178,7 +178,7 @@ def test_pickles_of_scikit_learn_however_written(packing, protocol, tmp_path):
     assert detect(look(path, tmp_path), RUNTIMES).name == "sklearn"
 
 
-@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost", "statsmodels", "torch", "keras"])
+@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost", "torch", "keras"])
 def test_pickles_of_other_libraries_are_named(module, tmp_path):
     (tmp_path / "m.pkl").write_bytes(f"c{module}.core\nModel\n.".encode())
     with pytest.raises(UnknownFormatError, match=r"(?i)pickled|PyTorch") as caught:
