@@ -11,7 +11,7 @@ from modelbuild.config import Options, pairs
 from modelbuild.dependencies.fetch import fetch
 from modelbuild.dependencies.lock import Lock, lock, wheel_platform
 from modelbuild.dependencies.python_version import choose_python
-from modelbuild.dependencies.requirements import requirements_for, server_requirements
+from modelbuild.dependencies.requirements import less_required, requirements_for, server_requirements
 from modelbuild.engines import BuildEngine
 from modelbuild.errors import BaseImageError, UsageError
 from modelbuild.host import Host
@@ -161,6 +161,7 @@ def _lock(source: Source, options: Options, host: Host, base: BaseImage, progres
         cache=host.cache,
         refresh=options.refresh,
         libc=base.libc,
+        requires=less_required(source.runtime, source.handler),
     )
 
 

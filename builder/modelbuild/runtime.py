@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ class PythonFor:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Support for one framework, as its ``runtime.toml`` declares it."""
+    """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
+    requirements of a distribution, by its name, where that is less than its metadata says.
+    """
 
     name: str
     title: str
@@ -86,6 +89,7 @@ class Runtime:
     environment: Mapping[str, str] = field(default_factory=dict)
     max_size_mb: int = 0
     python_for: tuple[PythonFor, ...] = ()
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prepare_requirements: tuple[str, ...] = ()
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -179,12 +183,13 @@ _PLAIN: Mapping[str, type] = {
     "system_packages": list,
     "environment": dict,
     "python_for": list,
+    "requires": dict,
     "prepare": dict,
     "pickle": dict,
     "unneeded": dict,
     "detect": list,
 }
-_PARSED = frozenset({"detect", "prepare", "pickle", "python_for", "unneeded"})
+_PARSED = frozenset({"detect", "prepare", "pickle", "python_for", "requires", "unneeded"})
 _NEEDED = ("name", "title", "summary", "detect")
 
 
@@ -202,6 +207,9 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
         **values,
         rules=parse_rules(table["detect"], where),
         python_for=tuple(_python_for(row, where) for row in table.get("python_for", [])),
+        requires={
+            key: _texts(value, f"{where}: [requires] {key!r}") for key, value in table.get("requires", {}).items()
+        },
         prepare_requirements=_texts(prepare.get("requirements", []), f"{where}: [prepare] requirements"),
         pickle=parse_policy(table.get("pickle", {}), where),
         unneeded={
@@ -248,7 +256,7 @@ def _check(runtime: Runtime, where: str) -> None:
     try:
         for text in (runtime.python, *(part for row in runtime.python_for for part in (row.version, row.python))):
             SpecifierSet(text)
-        for text in (*runtime.requirements, *runtime.prepare_requirements):
+        for text in (*runtime.requirements, *runtime.prepare_requirements, *chain(*runtime.requires.values())):
             Requirement(text)
     except (InvalidSpecifier, InvalidRequirement) as error:
         raise UsageError(f"{where}: {error}") from error

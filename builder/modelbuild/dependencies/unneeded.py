@@ -35,6 +35,7 @@ UNNEEDED: dict[str, tuple[str, ...]] = {
     "scipy": ("scipy/**/tests", "scipy/**/*.pyi", "scipy/**/*.pxd"),
     "uvloop": ("uvloop/**/*.pyx", "uvloop/**/*.pxd", "uvloop/**/*.pyi", "uvloop/loop.c"),
     "xgboost": ("xgboost/testing",),
+    "xgboost-cpu": ("xgboost/testing",),
 }
 
 

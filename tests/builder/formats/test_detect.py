@@ -25,10 +25,10 @@ RUNTIMES = builtin_runtimes()
 
 TITLES = {
     "caffe/mtcnn_det1": "a Caffe model",
-    "catboost/mlserver/model.cbm": "a CatBoost model",
+    "catboost/mlserver/model.cbm": "catboost",
     "h2o_mojo/h2o3_gbm/model.zip": "an H2O MOJO",
-    "lightgbm/kserve_iris_bst/model.bst": "a LightGBM model",
-    "lightgbm/treelite_toy_categorical/model.txt": "a LightGBM model",
+    "lightgbm/kserve_iris_bst/model.bst": "lightgbm",
+    "lightgbm/treelite_toy_categorical/model.txt": "lightgbm",
     "mleap/airbnb_rf/bundle.zip": "an MLeap bundle",
     "mleap/min_max_scaler/bundle.zip": "an MLeap bundle",
     "multi_format/basic_pitch/nmp": "tensorflow",
@@ -51,8 +51,8 @@ TITLES = {
     "tf_savedmodel/half_plus_two_tf2_cpu/1": "tensorflow",
     "tf_savedmodel/matrix_half_plus_two": "tensorflow",
     "tflite/half_plus_two/model.tflite": "tflite",
-    "xgboost/kserve_iris_bst/model.bst": "an XGBoost model in its old binary format",
-    "xgboost/kserve_iris_json/model.json": "an XGBoost model",
+    "xgboost/kserve_iris_bst/model.bst": "xgboost",
+    "xgboost/kserve_iris_json/model.json": "xgboost",
 }
 
 
@@ -102,7 +102,10 @@ FILES = {
     "PFA": ("m.json", b'{"cells": {"input": 1}, "input": "int", "output": "int", "action": {}}', "a PFA document"),
     "PFA in YAML": ("m.yaml", b"input: int\noutput: int\naction:\n  - input\n", "a PFA document"),
     "nested keys": ("m.json", b'{"a": {"input": 1, "output": 2, "action": 3}}', "unknown"),
-    "XGBoost UBJSON": ("m.ubj", b"{L\0\0\0\0\0\0\0\x07learner{", "an XGBoost model"),
+    "XGBoost UBJSON": ("m.ubj", b"{L\0\0\0\0\0\0\0\x07learner{", "xgboost"),
+    "XGBoost trees": ("m.txt", b"booster[0]:\n0:[f2<2.4] yes=1,no=2", "a dump of the trees of an XGBoost model"),
+    "XGBoost trees in JSON": ("m.json", b'[\n  { "nodeid": 0, "depth": 0}]', "a dump of the trees of an XGBoost model"),
+    "LightGBM trees": ("m.json", b'{"tree_info": [], "max_feature_idx": 3}', "a dump of the trees of a LightGBM model"),
     "MXNet symbol": ("m.json", b'{"nodes": [], "arg_nodes": []}', "a Gluon or MXNet model"),
     "prototxt": ("deploy.prototxt", b'name: "x"\nlayer {\n  name: "y"\n}', "a Caffe model"),
     "safetensors": ("m", (64).to_bytes(8, "little") + b'{"w":{}}', "a safetensors file"),
@@ -176,7 +179,7 @@ def test_pickles_of_scikit_learn_however_written(packing, protocol, tmp_path):
     assert detect(look(path, tmp_path), RUNTIMES).name == "sklearn"
 
 
-@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost", "statsmodels", "torch", "keras"])
+@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost", "torch", "keras"])
 def test_pickles_of_other_libraries_are_named(module, tmp_path):
     (tmp_path / "m.pkl").write_bytes(f"c{module}.core\nModel\n.".encode())
     with pytest.raises(UnknownFormatError, match=r"(?i)pickled|PyTorch") as caught:
@@ -217,8 +220,8 @@ def test_a_folder_around_a_single_model_leads_to_it(tmp_path):
 def test_a_folder_around_a_model_that_no_runtime_takes_names_it(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "readme.md").write_text("hello")
-    (tmp_path / "m" / "model.cbm").write_bytes(b"CBM1xxxx")
-    with pytest.raises(UnknownFormatError, match=r"m is a folder with model\.cbm, a CatBoost model, which no"):
+    (tmp_path / "m" / "model.engine").write_bytes(b"ftrt1234")
+    with pytest.raises(UnknownFormatError, match=r"m is a folder with model\.engine, a TensorRT engine, which no"):
         detect(look(tmp_path / "m", tmp_path), RUNTIMES)
 
 
