@@ -56,7 +56,7 @@ def generate(service: Service) -> Dict[str, Any]:
 
 def events(service: Service) -> Dict[str, Any]:
     """An object in, events out."""
-    given = {media_type.EVENT_STREAM: {"schema": _TEXT}}
+    given = {media_type.EVENT_STREAM: openapi.EVENTS}
     return openapi.prediction(service, "Predict, in parts", _record(service), given, _FAILED)
 
 
