@@ -164,7 +164,7 @@ def written(service: Service, names: Iterable[str]) -> Dict[str, Any]:
     if service.takes_raw:
         return ANYTHING
     known = {media_type.JSON: {"schema": {}}, media_type.NPY: _ARRAY, media_type.CSV: _TABLE}
-    known[media_type.JSON_LINES] = _ROW_A_LINE
+    known.update({media_type.JSON_LINES: _ROW_A_LINE, media_type.EVENT_STREAM: EVENTS})
     return {name: known.get(name, {"schema": {"type": "string"}}) for name in names}
 
 
@@ -353,6 +353,7 @@ _TABLE = {
     )
 }
 _ROW_A_LINE = {"schema": Shared("Lines", {"type": "string", "description": "A row a line, in JSON."})}
+EVENTS = {"schema": Shared("Events", {"description": "Server-sent events: a part of the answer each, in JSON."})}
 _PROBLEM_SCHEMA = Shared(
     "Problem",
     {

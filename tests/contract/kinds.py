@@ -92,7 +92,7 @@ class Prompt:
 
 
 def predict(model, prompt: Prompt):
-    for at in range(min(max(prompt.count, 0), 3)):
+    for at in range(min(max(prompt.count, 1), 3)):
         yield f"{at} "
 """
 

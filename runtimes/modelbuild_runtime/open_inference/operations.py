@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping
 
-from modelbuild_runtime import examples, openapi
+from modelbuild_runtime import examples, openapi, schema
+from modelbuild_runtime.bodies.question import is_open
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.protocols import Service
 from modelbuild_runtime.schema import Schema, Shared
@@ -56,12 +57,21 @@ def generate(service: Service) -> Dict[str, Any]:
 
 def events(service: Service) -> Dict[str, Any]:
     """An object in, events out."""
-    given = {media_type.EVENT_STREAM: {"schema": _TEXT}}
+    given = {media_type.EVENT_STREAM: openapi.EVENTS}
     return openapi.prediction(service, "Predict, in parts", _record(service), given, _FAILED)
 
 
 def _record(service: Service) -> Dict[str, Any]:
-    return {media_type.JSON: {"schema": _RECORD, **examples.one(examples.row(service))}}
+    """Inputs by name with parameters beside them, or an infer request."""
+    contract = service.contract
+    known: Schema = {"properties": {}} if is_open(contract) or contract.record else schema.record(contract)
+    record = {
+        "type": "object",
+        "properties": {**known["properties"], "id": {"type": ["string", "null"]}, "parameters": _PARAMETERS},
+        "required": known.get("required", []),
+    }
+    asked = Shared("GenerateRequest", {"anyOf": [record, _request(service)]})
+    return {media_type.JSON: {"schema": asked, **examples.one(examples.row(service))}}
 
 
 def _of(required: Mapping[str, Any], **others: Any) -> Dict[str, Any]:
@@ -119,14 +129,10 @@ _RESPONSE = Shared(
     "InferenceResponse",
     _of({"model_name": _TEXT, "model_version": _TEXT, "outputs": _list(_OUTPUT)}, id=_TEXT),
 )
-_RECORD = Shared(
-    "GenerateRequest",
-    {
-        "type": "object",
-        "description": "Inputs by name, and parameters beside them or under their own name; or an infer request.",
-        "properties": {"id": {"type": ["string", "null"]}, "parameters": {"type": ["object", "null"]}},
-    },
-)
+_PARAMETERS: Schema = {
+    "type": ["object", "null"],
+    "additionalProperties": {"type": ["string", "number", "boolean"]},
+}
 _GENERATED = Shared("GenerateResponse", _of({"model_name": _TEXT, "model_version": _TEXT}))
 _FAILED = openapi.failures(openapi.ERROR, 400, 404, 413, 415, 500, 503)
 _DURATION = Shared("ModelDuration", _of({"count": _COUNT, "ns": _COUNT}))

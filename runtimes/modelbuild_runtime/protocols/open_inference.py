@@ -152,7 +152,8 @@ class _Rest:
         return self._answers.index(only_ready=only_ready)
 
     def load(self, http: HttpRequest) -> Any:
-        parameters = _object(http).get("parameters") or {}
+        parameters = _object(http).get("parameters")
+        parameters = {} if parameters is None else parameters
         if not isinstance(parameters, dict):
             raise InvalidInput("parameters: expected an object", field="parameters")
         self._answers.load(http.params["model"], parameters)

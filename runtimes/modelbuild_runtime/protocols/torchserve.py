@@ -141,9 +141,12 @@ class _Model:
             raise NotFound(f"Model version: {version[:100]} does not exist for model: {name}", field="version")
 
     def _operation(self, summary: str) -> Dict[str, Any]:
+        """Explanations are whatever the handler makes of them."""
         service = self._service
         summary = f"{summary}, as Multi-Model-Server and TorchServe are asked"
-        return openapi.prediction(service, summary, openapi.questions(service), openapi.answers(service), _FAILED)
+        predicts = summary.startswith("Predict")
+        given = openapi.answers(service) if predicts else openapi.written(service, openapi.offered(service))
+        return openapi.prediction(service, summary, openapi.questions(service), given, _FAILED)
 
 
 def _prediction_headers(http: HttpRequest) -> Tuple[Mapping[bytes, bytes], Fields]:

@@ -16,7 +16,7 @@ ENV HOME="/tmp" \
     PYTHONSAFEPATH="1" \
     PYTHONUNBUFFERED="1"
 USER 65532:0
-EXPOSE 8080
+EXPOSE 8080 8001
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python3", "-I", "-S", "/opt/mbuild/server/modelbuild_runtime/health.py"]
