@@ -77,7 +77,7 @@ def protocol(service: Service) -> Protocol:
         Route(
             "GET", "/score", Prediction(score.decode_query, encode), operation={**asked, "parameters": _query(service)}
         ),
-        Route("OPTIONS", "/score", options, operation=_OPTIONS),
+        Route("OPTIONS", "/score", options, operation=_OPTIONS, public=True),
         Route("GET", "/swagger.json", swagger, operation=_SWAGGER),
     )
     return Protocol("azure_ml", "Azure Machine Learning", routes, error)
