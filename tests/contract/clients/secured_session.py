@@ -27,7 +27,9 @@ def of_triton(address: str, folder: Path, key: str) -> dict[str, Any]:
         certificate_chain=str(folder / "client.crt"),
     )
     asked = [triton.InferInput("x", [1, 2], "FP32").set_data_from_numpy(np.array([[1, 2]], np.float32))]
-    found: dict[str, Any] = {"health": [client.is_server_live(), client.is_server_ready(), client.is_model_ready("echo")]}
+    found: dict[str, Any] = {
+        "health": [client.is_server_live(), client.is_server_ready(), client.is_model_ready("echo")]
+    }
     for name, headers in {"none": {}, "wrong": {"x-api-key": "other"}}.items():
         try:
             client.infer("echo", asked, headers=headers)

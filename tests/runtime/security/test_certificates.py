@@ -36,9 +36,7 @@ def made(authority, certificate="one.crt", key="one.key", client_ca=""):
     def path(name):
         return str(authority.folder / name) if name else ""
 
-    return certificates(
-        Settings(tls_certificate=path(certificate), tls_key=path(key), tls_client_ca=path(client_ca))
-    )
+    return certificates(Settings(tls_certificate=path(certificate), tls_key=path(key), tls_client_ca=path(client_ca)))
 
 
 def test_off_unless_asked_for():

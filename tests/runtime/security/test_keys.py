@@ -167,7 +167,9 @@ def test_what_is_public_is_for_all():
     assert client.ask(b"X-API-Key: one", target=b"/nothing", method=b"GET")[0] == 404
 
 
-@pytest.mark.parametrize("target", [b"/secret/", b"//secret", b"/%73ecret", b"/secret?x", b"http://test/secret", b"/x/../secret"])
+@pytest.mark.parametrize(
+    "target", [b"/secret/", b"//secret", b"/%73ecret", b"/secret?x", b"http://test/secret", b"/x/../secret"]
+)
 def test_no_way_of_writing_a_path_leads_around_it(target):
     assert Keyed().ask(target=target, method=b"GET")[0] == 401
 
@@ -199,7 +201,9 @@ def test_who_has_no_key_sends_no_large_body():
 
 def test_who_has_one_may():
     client = Keyed()
-    client.send(b"POST /predict HTTP/1.1\r\nHost: test\r\nX-API-Key: one\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+    client.send(
+        b"POST /predict HTTP/1.1\r\nHost: test\r\nX-API-Key: one\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    )
     assert client.transport.written == b"HTTP/1.1 100 Continue\r\n\r\n"
     client.send(b"[[1,2,3]]")
     assert client.statuses == [200]

@@ -54,7 +54,12 @@ def connect(context, port, session=None):
 
 def probe(served, *arguments, **variables):
     """The image's health check, in the environment of its container."""
-    environment = {"MBUILD_PORT": str(served.port), "MBUILD_HOST": "127.0.0.1", "MBUILD_TLS_CERTIFICATE": "x", **variables}
+    environment = {
+        "MBUILD_PORT": str(served.port),
+        "MBUILD_HOST": "127.0.0.1",
+        "MBUILD_TLS_CERTIFICATE": "x",
+        **variables,
+    }
     command = [sys.executable, "-I", "-S", health.__file__, *arguments]
     return subprocess.run(command, env=environment, check=False, timeout=20).returncode
 
@@ -82,7 +87,9 @@ def test_all_ports_speak_it(tmp_path, authority, workers):
         with connect(client(authority, version=ssl.TLSVersion.TLSv1_2), served.port) as stream:
             assert ask(stream).startswith(b"HTTP/1.1 200 ")
         with connect(both, grpc) as stream:
-            stream.sendall(frames.PREFACE + frames.settings() + opening(path="/a.B/C") + frames.frame(0, 1, 1, message()))
+            stream.sendall(
+                frames.PREFACE + frames.settings() + opening(path="/a.B/C") + frames.frame(0, 1, 1, message())
+            )
             read = b""
             while b"grpc-status" not in read:
                 read += stream.recv(65536)
@@ -114,7 +121,9 @@ def test_what_is_no_tls_is_not_answered(tmp_path, authority):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_clients_must_show_their_certificate(tmp_path, authority, workers):
     grpc = free_port()
-    asked = settings(authority, MBUILD_TLS_CLIENT_CA=authority.certificate, MBUILD_GRPC_PORT=grpc, MBUILD_WORKERS=workers)
+    asked = settings(
+        authority, MBUILD_TLS_CLIENT_CA=authority.certificate, MBUILD_GRPC_PORT=grpc, MBUILD_WORKERS=workers
+    )
     with serving(tmp_path, **asked, **ONE_THREAD) as served:
         served.tls = client(authority, "client")
         served.until_ready()
@@ -124,7 +133,10 @@ def test_clients_must_show_their_certificate(tmp_path, authority, workers):
                 pass
             for certificate in ("", "stranger", "server"):  # none, another authority's, and one that is for servers
                 for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-                    with pytest.raises(OSError), connect(client(authority, certificate, version=version), port) as stream:
+                    with (
+                        pytest.raises(OSError),
+                        connect(client(authority, certificate, version=version), port) as stream,
+                    ):
                         assert ask(stream) == b"", "of TLS 1.3 the client learns it only now"
                         raise OSError
         assert probe(served) == 0
