@@ -12,6 +12,11 @@ from modelbuild_runtime.protocols import Protocol, Route, Service
 
 PROBLEM = "application/problem+json"
 
+_SCHEMES = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _PROBLEM_SCHEMA = {
     "type": "object",
@@ -47,7 +52,8 @@ def document(service: Service, protocols: Iterable[Protocol]) -> Dict[str, Any]:
         "info": {"title": service.model_name, "version": service.model_version or "0"},
         "tags": [{"name": protocol.name, "description": protocol.title} for protocol in spoken],
         "paths": paths,
-        "components": {"schemas": _schemas(service)},
+        "components": {"schemas": _schemas(service), **({"securitySchemes": _SCHEMES} if service.keys else {})},
+        **({"security": [{name: []} for name in _SCHEMES]} if service.keys else {}),
     }
 
 
@@ -114,7 +120,20 @@ def _operation(service: Service, protocol: Protocol, route: Route) -> Dict[str, 
     operation = {"tags": [protocol.name], "operationId": _identity(protocol, route), **route.operation}
     if parameters:
         operation["parameters"] = [*parameters, *operation.get("parameters", ())]
+    if service.keys:
+        _ask_for_key(operation, route)
     return operation
+
+
+def _ask_for_key(operation: Dict[str, Any], route: Route) -> None:
+    """Keys are wanted by all that does not say otherwise."""
+    if route.public is True:
+        operation["security"] = []
+    elif route.public:
+        operation["security"] = [{}, *({name: []} for name in _SCHEMES)]
+    else:
+        refused = {"description": "No key, or none of this server's", "headers": _CHALLENGE}
+        operation["responses"] = {"401": refused, **operation.get("responses", {})}
 
 
 def _identity(protocol: Protocol, route: Route) -> str:

@@ -39,10 +39,12 @@ def to_30(document: Json) -> Dict[str, Any]:
     """The same API in OpenAPI 3.0.1."""
     info = {key: value for key, value in document["info"].items() if key != "summary"}
     old: Dict[str, Any] = {"openapi": "3.0.1", "info": info}
-    old.update({key: document[key] for key in ("servers", "tags") if key in document})
+    old.update({key: document[key] for key in ("servers", "tags", "security") if key in document})
     old["paths"] = {path: _operations(methods, _operation_30) for path, methods in document.get("paths", {}).items()}
     schemas = document.get("components", {}).get("schemas", {})
     old["components"] = {"schemas": {name: schema_30(schema) for name, schema in schemas.items()}}
+    if "securitySchemes" in document.get("components", {}):
+        old["components"]["securitySchemes"] = document["components"]["securitySchemes"]
     return old
 
 
@@ -54,6 +56,10 @@ def to_2(document: Json) -> Dict[str, Any]:
         old["tags"] = newer["tags"]
     old["paths"] = {path: _operations(methods, _operation_2) for path, methods in newer["paths"].items()}
     old["definitions"] = {name: schema_2(schema) for name, schema in newer["components"]["schemas"].items()}
+    schemes = newer["components"].get("securitySchemes", {})
+    if schemes:
+        old["securityDefinitions"] = {name: said for name, said in schemes.items() if said["type"] == "apiKey"}
+        old["security"] = [asked for asked in newer["security"] if set(asked) <= set(old["securityDefinitions"])]
     return old
 
 
@@ -211,6 +217,8 @@ def _operation_2(operation: Json) -> Dict[str, Any]:
     given = {media: None for response in operation["responses"].values() for media in response.get("content", ())}
     if given:
         old["produces"] = list(given)
+    if "security" in operation:  # said only where it may be answered without
+        old["security"] = []
     old["responses"] = {status: _response_2(response) for status, response in operation["responses"].items()}
     return old
 

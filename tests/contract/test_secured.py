@@ -12,10 +12,12 @@ import httpx
 import numpy as np
 import pytest
 import tritonclient.http as triton
+from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
 from contract.clients.environment import HERE, python_of
 from contract.server import Address, serving
 from contract.wires import Answer, Server, server
+from modelbuild_runtime.openapi_down import to_2, to_30
 from modelbuild_runtime.process.listeners import HEALTH, router
 from modelbuild_runtime.security.keys import MISSING, Keys
 from runtime.security.authority import Authority
@@ -105,6 +107,21 @@ def test_each_protocol_refuses_in_its_own_shape(keyed, target, shape):
     assert (refused.status, set(json.loads(refused.body))) == (401, shape)
 
 
+def test_the_openapi_document_says_where_a_key_is_needed(keyed):
+    document = keyed.service.openapi()
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    assert list(OpenAPIV30SpecValidator(to_30(document)).iter_errors()) == []
+    assert list(OpenAPIV2SpecValidator(to_2(document)).iter_errors()) == []
+    for written in (document, to_30(document), to_2(document)):
+        assert written["security"][0] == {"key": []}
+        for path, methods in written["paths"].items():
+            for method, operation in methods.items():
+                without = (method.upper(), path) in PUBLIC
+                assert (operation.get("security", written["security"])[:1] in ([], [{}])) == without, path
+                assert ("401" in operation["responses"]) != without
+    assert "security" not in server("iris").service.openapi()
+
+
 def test_the_front_door_says_nothing_of_the_model_to_strangers(keyed):
     assert keyed.ask("GET", "/").body == b'{"status":"alive"}'
     page = keyed.ask("GET", "/", accept="text/html").body.decode()
@@ -151,7 +168,7 @@ def test_triton_s_client_over_https(secured, authority):
     asked = [triton.InferInput("x", [1, 2], "FP32").set_data_from_numpy(np.array([[1, 2]], np.float32))]
     result = client.infer("echo", asked, headers={"Authorization": f"Bearer {KEY}"})
     assert result.as_numpy("x").tolist() == [[1, 2]]
-    with pytest.raises(triton.InferenceServerException, match="401.* this needs a key"):
+    with pytest.raises(triton.InferenceServerException, match=r"401.* this needs a key"):
         client.infer("echo", asked)
     client.close()
 

@@ -30,6 +30,7 @@ class Service:
     """What protocols are told of one of ``MODELS``."""
 
     page = True
+    keys = False
 
     def __init__(self, name: str, pipeline: Pipeline, *, ready: bool, environment: Mapping[str, str]) -> None:
         self.model_name = name
@@ -86,6 +87,7 @@ class Server:
     ) -> None:
         self.pipeline = pipeline = MODELS[name]()
         self.service = Service(name, pipeline, ready=ready, environment=environment or {})
+        self.service.keys = keys is not None
         self.protocols = self.service.protocols = discover(self.service)
         dataplane = Dataplane(pipeline)
         routes = router(self.protocols)

@@ -11,6 +11,7 @@ from modelbuild_runtime.signature import TensorSpec
 class Service:
     model_name = "m"
     model_version = ""
+    keys = False
     contract = Contract(
         (TensorSpec("when", "BYTES", (-1,)),),
         record={

@@ -76,6 +76,7 @@ class Service(Interface):
     slo: float  # seconds that an application of Clipper waits, 0 for no limit of its own
     default_output: str  # what such an application gets instead
     apps: str  # the names of such applications, beside the model's
+    keys: bool  # clients must bear one
     page: bool  # a browser that asks for / gets a page
 
     def now(self) -> float: ...  # the clock of ``HttpRequest.received``

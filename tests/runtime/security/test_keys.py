@@ -101,7 +101,7 @@ def test_what_can_be_no_key_is_told_without_telling_it(tmp_path, given, file, me
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(SettingError, match="MBUILD_API_KEYS_FILE: .*none cannot be read: No such file"):
+    with pytest.raises(SettingError, match=r"MBUILD_API_KEYS_FILE: .*none cannot be read: No such file"):
         api_keys(Settings(api_keys_file=str(tmp_path / "none")))
 
 

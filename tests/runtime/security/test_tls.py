@@ -64,6 +64,15 @@ def probe(served, *arguments, **variables):
     return subprocess.run(command, env=environment, check=False, timeout=20).returncode
 
 
+def turned_away(context, port, session=None):
+    """No connection, or of TLS 1.3, where the client believes in one at first, none that answers."""
+    try:
+        with connect(context, port, session) as stream:
+            return ask(stream) == b""
+    except OSError:
+        return True
+
+
 def ask(stream, target=b"/pid"):
     stream.sendall(b"GET %b HTTP/1.1\r\nHost: test\r\n\r\n" % target)
     return stream.recv(1000)
@@ -110,7 +119,7 @@ def test_what_is_no_tls_is_not_answered(tmp_path, authority):
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
         old.set_ciphers("ALL:@SECLEVEL=0")
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
         with pytest.raises(OSError):
             connect(old, served.port)
@@ -133,12 +142,7 @@ def test_clients_must_show_their_certificate(tmp_path, authority, workers):
                 pass
             for certificate in ("", "stranger", "server"):  # none, another authority's, and one that is for servers
                 for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-                    with (
-                        pytest.raises(OSError),
-                        connect(client(authority, certificate, version=version), port) as stream,
-                    ):
-                        assert ask(stream) == b"", "of TLS 1.3 the client learns it only now"
-                        raise OSError
+                    assert turned_away(client(authority, certificate, version=version), port)
         assert probe(served) == 0
         assert "Traceback" not in served.log.read_text()
 
@@ -187,9 +191,7 @@ def test_a_certificate_that_is_replaced_is_taken_and_connections_stay(tmp_path, 
         shutil.copy(authority.folder / "other.crt", tmp_path / "clients.crt")  # other clients from now on
         served.tls = client(authority, "stranger")
         served.until(lambda: served.status("/pid") == 200)
-        with pytest.raises(OSError), connect(before, served.port, session) as stream:
-            assert ask(stream) == b""
-            raise OSError
+        assert turned_away(before, served.port, session)
         served.terminate()
         kept.close()
         assert served.end()[0] == 0
@@ -242,8 +244,8 @@ def test_a_client_that_ends_what_it_sends_is_parted_with_in_silence(tmp_path, au
         stream = connect(served.tls, served.port)
         stream.sendall(b"POST /predict HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n[[14,0,0]]")
         time.sleep(0.2)
+        stream.settimeout(1)
         with pytest.raises((OSError, TimeoutError)):
-            stream.settimeout(1)
             stream.unwrap()
         served.let_go()
         assert served.status("/pid") == 200

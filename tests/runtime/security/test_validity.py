@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,12 +13,14 @@ from runtime.security.authority import Authority
 def test_it_is_what_openssl_says(tmp_path, days):
     certificate, _ = Authority(tmp_path).sign("server", days=days)
     found = validity(certificate.read_text())
-    told = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-dates"], capture_output=True, text=True)
+    told = subprocess.run(
+        ["openssl", "x509", "-in", certificate, "-noout", "-dates"], capture_output=True, text=True, check=True
+    )
     begin, end = (line.partition("=")[2] for line in told.stdout.split("\n")[:2])
     assert f"{found.begin:%b %e %H:%M:%S %Y GMT}" == begin
     assert f"{found.end:%b %e %H:%M:%S %Y GMT}" == end
     assert found.end - found.begin == timedelta(days=days)
-    assert abs(found.begin - datetime.now(timezone.utc)) < timedelta(minutes=5)
+    assert abs(found.begin - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 def test_text_around_it_and_further_certificates_do_not_matter(tmp_path):
