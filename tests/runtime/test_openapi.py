@@ -12,6 +12,9 @@ class Service:
     model_name = "m"
     model_version = ""
     keys = False
+    max_body = 1000
+    max_elements = 2000
+    max_batch_size = 3
     contract = Contract(
         (TensorSpec("when", "BYTES", (-1,)),),
         record={
@@ -41,7 +44,7 @@ def test_placeholders_become_parameters_with_what_they_may_be():
     assert found["operationId"] == "a_post_model_other"
     assert [(one["name"], one["schema"]) for one in found["parameters"]] == [
         ("model", {"type": "string", "enum": ["m"]}),
-        ("other", {"type": "string"}),
+        ("other", {"type": "string", "minLength": 1}),
     ]
 
 
