@@ -42,8 +42,14 @@ ANYTHING: Dict[str, Any] = {"*/*": {"schema": {}}}
 ERROR = Shared("Error", {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]})
 """What several protocols answer to what fails."""
 
-_ORDER = ("tags", "operationId", "summary", "description", "parameters", "requestBody", "responses")
+_ORDER = ("tags", "operationId", "summary", "description", "parameters", "requestBody", "responses", "security")
 """What an operation may say, in the order in which people read it."""
+_SECURITY = "securitySchemes"
+_SCHEMES = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LIMITED = (
     "One model, asked in the words of many systems: each tag is a protocol, and all lead to the same prediction. "
@@ -72,12 +78,16 @@ def document(service: Service, protocols: Iterable[Protocol]) -> Dict[str, Any]:
         for method, operation in methods.items():
             methods[method] = _kept_once(_without_repeats(operation, responses), schemas)
     components = {"schemas": schemas, "responses": _kept_once(responses, schemas)}
+    keyed: Dict[str, Any] = {"security": [{name: []} for name in _SCHEMES]} if service.keys else {}
+    if keyed:
+        components[_SECURITY] = _SCHEMES
     return {
         "openapi": "3.1.0",
         "info": _info(service),
         "tags": [{"name": protocol.name, "description": protocol.title} for protocol in spoken],
         "paths": paths,
         "components": _needed(paths, components),
+        **keyed,
     }
 
 
@@ -213,11 +223,24 @@ def _operation(service: Service, protocol: Protocol, route: Route) -> Dict[str, 
     operation = {"tags": [protocol.name], "operationId": _identity(protocol, route), **route.operation}
     if parameters:
         operation["parameters"] = [*parameters, *operation.get("parameters", ())]
+    if service.keys:
+        _ask_for_key(operation, route)
     return {key: operation[key] for key in sorted(operation, key=_ORDER.index)}
 
 
 def _placeholder(known: Any) -> Schema:
     return {"type": "string", "minLength": 1} if known is None else {"type": "string", "enum": [known]}
+
+
+def _ask_for_key(operation: Dict[str, Any], route: Route) -> None:
+    """Keys are wanted by all that does not say otherwise."""
+    if route.public is True:
+        operation["security"] = []
+    elif route.public:
+        operation["security"] = [{}, *({name: []} for name in _SCHEMES)]
+    else:
+        refused = {"description": "No key, or none of this server's", "headers": _CHALLENGE}
+        operation["responses"] = {"401": refused, **operation.get("responses", {})}
 
 
 def _identity(protocol: Protocol, route: Route) -> str:
@@ -301,7 +324,10 @@ def _needed(paths: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) ->
     """The components that something in the paths leads to, in their order."""
     found: Set[Tuple[str, str]] = set()
     _find_references(paths, known, found)
-    return {kind: {name: one for name, one in all_.items() if (kind, name) in found} for kind, all_ in known.items()}
+    return {
+        kind: {name: one for name, one in all_.items() if (kind, name) in found or kind == _SECURITY}
+        for kind, all_ in known.items()
+    }
 
 
 def _find_references(part: Any, known: Mapping[str, Mapping[str, Any]], found: Set[Tuple[str, str]]) -> None:

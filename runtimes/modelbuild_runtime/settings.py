@@ -69,6 +69,17 @@ class Settings:
     management_host: str = _setting("127.0.0.1", "Address of the management port.")
     management_token: str = _setting("", "What clients of the management port must send as Authorization: Bearer.")
     model_store: str = _setting("", "Folder that models are loaded from while the server runs.")
+    tls_certificate: str = _setting(
+        "", "File with the server's certificate in PEM, and its issuers' after it: all ports speak TLS then."
+    )
+    tls_key: str = _setting("", "File with the certificate's private key in PEM, not encrypted.")
+    tls_client_ca: str = _setting(
+        "", "File with certificates in PEM: clients must show one that was signed with one of these."
+    )
+    api_keys: str = _setting(
+        "", "Keys, with commas, of which clients must send one; health is told to all. Empty lets anybody ask."
+    )
+    api_keys_file: str = _setting("", "File with more such keys, one a line; read again when it changes.")
     workers: int = _setting(
         1,
         "Processes that serve; more than one are forked after the model is loaded.",

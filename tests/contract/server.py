@@ -80,7 +80,7 @@ def started(root: Path, port: int = 0, **settings: str) -> Iterator[Address]:
     log = (root / "log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)
     try:
-        _wait_until_ready(process, int(address.partition(":")[2]), root / "log")
+        _wait_until_ready(process, environment, int(address.partition(":")[2]), root / "log")
         yield address
     finally:
         process.terminate()
@@ -121,14 +121,22 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], environment: dict[str, str], port: int, log: Path) -> None:
     for _ in range(600):
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}:\n{log.read_text()}")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.05)
+        if _is_ready(environment, port):
+            return
+        time.sleep(0.05)
     raise RuntimeError(f"the server does not become ready:\n{log.read_text()}")
+
+
+def _is_ready(environment: dict[str, str], port: int) -> bool:
+    if "MBUILD_TLS_CERTIFICATE" in environment:  # as the image's health check asks
+        command = [sys.executable, "-I", "-S", SOURCES / "health.py"]
+        return subprocess.run(command, env=environment, check=False).returncode == 0
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False

@@ -18,6 +18,7 @@ from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.replay import Immediate
 from modelbuild_runtime.protocols import Models, Protocol, Statistics
+from modelbuild_runtime.security.keys import Keys
 from modelbuild_runtime.settings import Settings
 from runtime.wires import FakeTransport
 
@@ -35,6 +36,7 @@ class Service:
     """What protocols are told of one of ``MODELS``."""
 
     page = True
+    keys = False
 
     def __init__(self, name: str, pipeline: Pipeline, *, ready: bool, environment: Mapping[str, str]) -> None:
         self.model_name = name
@@ -81,13 +83,21 @@ class Service:
 class Server:
     """Serves one of ``MODELS``."""
 
-    def __init__(self, name: str, *, ready: bool = True, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        ready: bool = True,
+        environment: Mapping[str, str] | None = None,
+        keys: Keys | None = None,
+    ) -> None:
         self.pipeline = pipeline = MODELS[name]()
         self.service = Service(name, pipeline, ready=ready, environment=environment or {})
+        self.service.keys = keys is not None
         self.protocols = self.service.protocols = discover(self.service)
         dataplane = Dataplane(pipeline)
         routes = router(self.protocols)
-        self._app = Application(Settings(max_body=self.service.max_body), routes)
+        self._app = Application(Settings(max_body=self.service.max_body), routes, keys)
         self._app.open(routes, dataplane, Immediate(dataplane))
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:

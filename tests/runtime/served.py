@@ -60,7 +60,7 @@ def discover(service: Service) -> list[Any]:
         return HttpResponse(200, service.metrics(), "text/plain")
 
     (predict, _), routes = fake_protocol().routes, (Route("GET", "/pid", pid), Route("GET", "/metrics", metrics))
-    health = (Route("GET", "/health/live", pid), Route("GET", "/health/ready", ready))
+    health = (Route("GET", "/health/live", pid, public=True), Route("GET", "/health/ready", ready, public=True))
     return [
         Protocol("fake", "Fake", (predict, *routes), fake_error),
         Protocol("sagemaker", "Another", (predict._replace(path="/another"),), fake_error),

@@ -11,6 +11,7 @@ from modelbuild_runtime.signature import TensorSpec
 class Service:
     model_name = "m"
     model_version = ""
+    keys = False
     max_body = 1000
     max_elements = 2000
     max_batch_size = 3

@@ -74,6 +74,8 @@ class KnownHeads:
         """Remember a head that the parser has accepted, unless it is not likely to come again."""
         if len(text) > _LONGEST or not head.keep_alive or head.version != "1.1":
             return
+        if head.match.refusal:  # whoever has no key shall not push out the heads of those who have
+            return
         if b"transfer-encoding" in head.headers or any(name in head.headers for name in _PASSING):
             return
         if len(self._heads) >= _MOST:

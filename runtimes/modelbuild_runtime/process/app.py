@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from time import monotonic
-from typing import Callable, Dict, Protocol, Set, Tuple, Union
+from typing import Callable, Dict, Optional, Protocol, Set, Tuple, Union
 
 from modelbuild_runtime.dataplane.batcher import Job
 from modelbuild_runtime.dataplane.dataplane import Dataplane
@@ -20,6 +20,7 @@ from modelbuild_runtime.errors import (
     PredictionFailed,
     ServerError,
     TooLarge,
+    Unauthorized,
 )
 from modelbuild_runtime.grpc.status import grpc_error
 from modelbuild_runtime.http.compression import SLOW, coding_for, compressed
@@ -36,6 +37,7 @@ from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.beside import LARGE, Then, Work, at_once, is_large, kept
 from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.request import Response
+from modelbuild_runtime.security.keys import CHALLENGE, Keys
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -55,12 +57,12 @@ class Application:
     that they may be; ``beside`` does what would keep the loop for long.
     """
 
-    def __init__(self, settings: Settings, router: Router) -> None:
+    def __init__(self, settings: Settings, router: Router, keys: Optional[Keys] = None) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.connections: Set[Connection] = set()
         self.others: Dict[str, Served] = {}
-        self.routes = Routes(router, self.others)
+        self.routes = Routes(router, self.others, keys)
         self.draining = False
         self.held = 0
         self.max_held = settings.max_held or room(settings.workers)
@@ -144,6 +146,8 @@ class Application:
             response.headers += (("retry-after", str(error.retry_after)),)
         if isinstance(error, MethodNotAllowed) and "allow" not in names:
             response.headers += (("allow", ", ".join(allowed)),)
+        if isinstance(error, Unauthorized) and "www-authenticate" not in names:
+            response.headers += (("www-authenticate", CHALLENGE),)
         self._respond(exchange, response)
 
     def patrol(self) -> None:
@@ -238,8 +242,8 @@ class Application:
 
     def _choose(self, match: Match, http: HttpRequest) -> Bound:
         """The first route whose condition holds."""
-        if match.refusal is not None:
-            raise match.refusal
+        if match.refusal:
+            raise Unauthorized(match.refusal)
         for bound in match.routes:
             if bound.route.when is None or bound.route.when(http):
                 return bound
@@ -289,7 +293,7 @@ def closed_router() -> Router:
     def alive(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, b'{"status":"ok"}')
 
-    routes = (Route("GET", "/health/live", alive), *loading.routes())
+    routes = (Route("GET", "/health/live", alive, public=True), *loading.routes())
     return Router((WireProtocol("", "loading", routes, _told),))
 
 

@@ -46,6 +46,7 @@ class ModelService:
         self.slo = settings.slo
         self.default_output = settings.default_output
         self.apps = settings.apps
+        self.keys = bool(settings.api_keys or settings.api_keys_file)
         self.page = settings.page
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []

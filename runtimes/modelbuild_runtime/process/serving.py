@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from modelbuild_runtime.process.model import load_model, open_model, prove
-from modelbuild_runtime.process.server import Background, Server, bind, bind_more
+from modelbuild_runtime.process.server import Background, Server, bind, bind_health, bind_more
 from modelbuild_runtime.protocols import is_multi_model
 from modelbuild_runtime.settings import Settings
 
@@ -54,7 +54,7 @@ def serve_alone(settings: Settings, threads: int, leaving: _Leaving) -> None:
     """
     server = Server(settings)
     sock = bind(settings)
-    server.listen(sock, bind_more(settings))
+    server.listen(sock, bind_more(settings), bind_health(settings))
     with Background(server.loop):
         model = load_model(settings, threads, os.environ)
         prove(model, settings)
@@ -62,7 +62,7 @@ def serve_alone(settings: Settings, threads: int, leaving: _Leaving) -> None:
         return
     settle()
     server.open(model, partial(open_model, settings=settings, threads=threads, environment=os.environ))
-    logger.info("ready on %s", address(sock))
+    logger.info("ready on %s", address(sock, settings))
     server.run()
 
 
@@ -73,10 +73,11 @@ def settle() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def address(sock: socket.socket) -> str:
+def address(sock: socket.socket, settings: Settings) -> str:
     """Where the server listens, as a URL."""
+    scheme = "https" if settings.tls_certificate else "http"
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def raise_file_limit() -> None:

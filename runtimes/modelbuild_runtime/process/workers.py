@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,10 @@ from typing import Dict, Optional
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.model import Model, load_model, prove
-from modelbuild_runtime.process.server import Server, bind, bind_more
+from modelbuild_runtime.process.server import Server, bind, bind_health, bind_more
 from modelbuild_runtime.process.serving import address, settle
+from modelbuild_runtime.security.certificates import certificates
+from modelbuild_runtime.security.keys import api_keys
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,12 +39,14 @@ _MOST_FAILURES = 5
 
 def supervise(settings: Settings, threads: int) -> int:
     """Serve with several processes until told to stop. Returns the exit status."""
+    certificates(settings), api_keys(settings)  # what is wrong with them is told now, too
     holder = bind(settings, shared=True)  # never listens: it keeps the port for the workers
     settings = replace(settings, port=holder.getsockname()[1])
     kept = bind_more(settings, shared=True)  # that they are free is told now, and not by each worker
+    health = bind_health(settings)
     model = _preload(settings, threads) if settings.preload else None
-    logger.info("starting %d workers on %s", settings.workers, address(holder))
-    status = _Supervisor(settings, threads, model).run()
+    logger.info("starting %d workers on %s", settings.workers, address(holder, settings))
+    status = _Supervisor(settings, threads, model, health).run()
     for _, sock in kept:
         sock.close()
     return status
@@ -50,10 +55,13 @@ def supervise(settings: Settings, threads: int) -> int:
 class _Supervisor:
     """Signals are not handled but waited for, so that none can arrive between a check and a wait."""
 
-    def __init__(self, settings: Settings, threads: int, model: Optional[Model]) -> None:
+    def __init__(
+        self, settings: Settings, threads: int, model: Optional[Model], health: Optional[socket.socket]
+    ) -> None:
         self._settings = settings
         self._threads = threads
         self._model = model
+        self._health = health  # the workers accept from it in turn: such a name is bound once
         self._board = Board(settings.workers)
         self._slots: Dict[int, int] = {}
         self._born: Dict[int, float] = {}
@@ -82,7 +90,7 @@ class _Supervisor:
             pid = os.fork()
             if pid == 0:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-                os._exit(_work(self._settings, self._threads, self._model, self._board, slot))
+                os._exit(_work(self._settings, self._threads, self._model, self._board, slot, self._health))
             self._slots[pid] = slot
             self._born[pid] = now
 
@@ -144,7 +152,14 @@ def running_threads(tasks: Path = Path("/proc/self/task")) -> int:
         return 2
 
 
-def _work(settings: Settings, threads: int, model: Optional[Model], board: Board, slot: int) -> int:
+def _work(
+    settings: Settings,
+    threads: int,
+    model: Optional[Model],
+    board: Board,
+    slot: int,
+    health: Optional[socket.socket],
+) -> int:
     """A worker's life. Returns its exit status."""
     try:
         _reseed()
@@ -154,7 +169,7 @@ def _work(settings: Settings, threads: int, model: Optional[Model], board: Board
         prove(model, settings)
         server = Server(settings, board, slot)
         server.open(model)
-        server.listen(bind(settings, shared=True), bind_more(settings, shared=True))
+        server.listen(bind(settings, shared=True), bind_more(settings, shared=True), health)
         logger.info("worker %d is ready", slot)
         server.run()
     except LoadError as error:

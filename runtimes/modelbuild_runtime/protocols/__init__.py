@@ -76,6 +76,7 @@ class Service(Interface):
     slo: float  # seconds that an application of Clipper waits, 0 for no limit of its own
     default_output: str  # what such an application gets instead
     apps: str  # the names of such applications, beside the model's
+    keys: bool  # clients must bear one
     page: bool  # a browser that asks for / gets a page
 
     def now(self) -> float: ...  # the clock of ``HttpRequest.received``
@@ -115,6 +116,8 @@ class Route(NamedTuple):
     "/files/{path*}". ``operation`` is its OpenAPI 3.1 operation, empty where the route is promised to nobody. ``spare``
     is true for a path that the environment chose: the route is there unless another protocol's has that path. ``many``,
     of gRPC: the client sends a stream of messages, each of which is a request; they are answered in their order.
+    ``public`` routes are answered without a key where others need one: those that say of the server or its model only
+    whether it is well; or in another way, with what stands here in place of ``endpoint``.
     """
 
     method: str
@@ -124,6 +127,7 @@ class Route(NamedTuple):
     operation: Mapping[str, Any] = {}
     spare: bool = False
     many: bool = False
+    public: Union[bool, Callable[[HttpRequest], HttpResponse]] = False
 
 
 class Protocol(NamedTuple):

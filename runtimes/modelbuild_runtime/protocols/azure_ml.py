@@ -75,7 +75,7 @@ def protocol(service: Service) -> Protocol:
     routes = (
         Route("POST", "/score", Prediction(score.decode, encode), operation=_operation(service)),
         Route("GET", "/score", Prediction(score.decode_query, encode), operation=_asked(service)),
-        Route("OPTIONS", "/score", options, operation=_OPTIONS),
+        Route("OPTIONS", "/score", options, operation=_OPTIONS, public=True),
         Route("GET", "/swagger.json", swagger, operation=_SWAGGER),
     )
     return Protocol("azure_ml", "Azure Machine Learning", routes, error)

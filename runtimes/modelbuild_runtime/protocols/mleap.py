@@ -51,7 +51,7 @@ def protocol(service: Service) -> Protocol:
         Route("GET", "/model", models.schema, operation=operations.WHOLE),
         Route("PUT", "/model", models.load_file, operation=operations.load_file(service)),
         Route("DELETE", "/model", models.unload, operation=operations.UNLOAD),
-        Route("GET", "/actuator/health", models.health, operation=operations.HEALTH),
+        Route("GET", "/actuator/health", models.health, operation=operations.HEALTH, public=True),
     ]
     if not is_multi_model(service.environment):  # these routes are SageMaker's then
         routes += [

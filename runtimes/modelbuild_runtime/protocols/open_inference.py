@@ -52,8 +52,20 @@ def _of_the_server(rest: _Rest) -> List[Route]:
     load, unload = "/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"
     return [
         Route("GET", "/v2", _json(rest.server), operation=said.told("What this server is", said.SERVER)),
-        Route("GET", "/v2/health/live", _json(rest.live), operation=said.told("Alive, if not ready", said.LIVE, 503)),
-        Route("GET", "/v2/health/ready", _json(rest.ready), operation=said.told("Ready to predict", said.READY, 503)),
+        Route(
+            "GET",
+            "/v2/health/live",
+            _json(rest.live),
+            operation=said.told("Alive, if not ready", said.LIVE, 503),
+            public=True,
+        ),
+        Route(
+            "GET",
+            "/v2/health/ready",
+            _json(rest.ready),
+            operation=said.told("Ready to predict", said.READY, 503),
+            public=True,
+        ),
         Route("GET", "/v2/models", _json(rest.models), operation=said.told("Names of the models", said.MODELS)),
         Route("GET", "/v2/models/stats", _json(rest.statistics), operation=said.told("Statistics", said.STATISTICS)),
         Route("POST", "/v2/repository/index", _json(rest.index), operation=said.index()),
@@ -72,7 +84,13 @@ def _of_the_model(path: str, service: Service, rest: _Rest, inference: Inference
     told, model, ready = said.told, said.MODEL, said.MODEL_READY
     return [
         Route("GET", path, _json(rest.model), operation=told("Names, datatypes and shapes", model, 404)),
-        Route("GET", f"{path}/ready", _json(rest.model_ready), operation=told("The model is ready", ready, 404, 503)),
+        Route(
+            "GET",
+            f"{path}/ready",
+            _json(rest.model_ready),
+            operation=told("The model is ready", ready, 404, 503),
+            public=True,
+        ),
         Route("GET", f"{path}/config", _json(rest.config), operation=told("Triton's configuration", said.CONFIG, 404)),
         Route("GET", f"{path}/stats", _json(rest.statistics), operation=told("Statistics", said.STATISTICS, 404)),
         Route("GET", trace, _json(rest.trace), operation=told("What is traced", said.SETTINGS, 404)),

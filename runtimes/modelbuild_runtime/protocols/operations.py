@@ -37,12 +37,12 @@ def protocol(service: Service) -> Protocol:
     """Routes that belong to the server as such."""
     ready = _ready(service)
     routes = (
-        Route("GET", "/", _index(service), operation=_indexed(service)),
+        Route("GET", "/", _index(service), operation=_indexed(service), public=_welcome(service)),
         Route("GET", "/contract", _contract(service), operation=_CONTRACT),
-        Route("GET", "/health", ready, operation=_checked("Ready to predict")),
-        Route("GET", "/health/ready", ready, operation=_checked("Ready to predict")),
-        Route("GET", "/health/startup", ready, operation=_checked("Started")),
-        Route("GET", "/health/live", _live(service), operation=_checked("Alive, if not ready")),
+        Route("GET", "/health", ready, operation=_checked("Ready to predict"), public=True),
+        Route("GET", "/health/ready", ready, operation=_checked("Ready to predict"), public=True),
+        Route("GET", "/health/startup", ready, operation=_checked("Started"), public=True),
+        Route("GET", "/health/live", _live(service), operation=_checked("Alive, if not ready"), public=True),
         Route("GET", "/metrics", _metrics(service), operation=_METRICS),
         Route("GET", "/openapi.json", _openapi(service), operation=_told("This document", _DOCUMENT)),
     )
@@ -59,11 +59,25 @@ def _index(service: Service) -> Answer:
     page = _page(service)
 
     def answer(http: HttpRequest) -> HttpResponse:
-        wanted = media_type.choose(http.headers.get(b"accept", b""), (media_type.JSON, media_type.HTML))
-        html = service.page and wanted is not None and wanted.name == media_type.HTML
-        return page().answer(http) if html else facts
+        return page().answer(http) if service.page and _wants_html(http) else facts
 
     return answer
+
+
+def _welcome(service: Service) -> Answer:
+    """What those get who have no key: whether it is alive, and the page without what it says of the model."""
+    facts = HttpResponse(200, b'{"status":"alive"}', headers=_VARY)
+    page = _locked_page()
+
+    def answer(http: HttpRequest) -> HttpResponse:
+        return page().answer(http) if service.page and _wants_html(http) else facts
+
+    return answer
+
+
+def _wants_html(http: HttpRequest) -> bool:
+    wanted = media_type.choose(http.headers.get(b"accept", b""), (media_type.JSON, media_type.HTML))
+    return wanted is not None and wanted.name == media_type.HTML
 
 
 def _page(service: Service) -> Callable[[], Page]:
@@ -74,6 +88,16 @@ def _page(service: Service) -> Callable[[], Page]:
         from modelbuild_runtime.page.page import make_page
 
         return make_page(service)
+
+    return made
+
+
+def _locked_page() -> Callable[[], Page]:
+    @lru_cache(maxsize=1)
+    def made() -> Page:
+        from modelbuild_runtime.page.page import locked_page
+
+        return locked_page()
 
     return made
 

@@ -39,7 +39,7 @@ def protocol(service: Service) -> Protocol:
         "sagemaker",
         "Amazon SageMaker",
         (
-            Route("GET", "/ping", ping, operation=_PING),
+            Route("GET", "/ping", ping, operation=_PING, public=True),
             Route("POST", "/invocations", prediction, operation=invocations.operation()),
             Route("GET", "/execution-parameters", lambda _: HttpResponse(200, parameters), operation=_PARAMETERS),
             *_sagemaker_models.routes(service, prediction),

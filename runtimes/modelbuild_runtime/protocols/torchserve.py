@@ -59,7 +59,7 @@ def _calls(service: Service, model: _Model) -> List[Route]:
     calls = Calls(service, model.check)
     stream = Prediction(calls.read_to_stream, calls.write)
     return [
-        Route("GRPC", f"{_SERVICE}/Ping", calls.ping),
+        Route("GRPC", f"{_SERVICE}/Ping", calls.ping, public=True),
         Route("GRPC", f"{_SERVICE}/Predictions", Prediction(calls.read, calls.write)),
         Route("GRPC", f"{_SERVICE}/StreamPredictions", stream),
         Route("GRPC", _CHAT, Prediction(calls.read, calls.write), many=True),

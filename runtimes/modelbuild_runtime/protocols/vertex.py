@@ -44,7 +44,10 @@ def protocol(service: Service) -> Protocol:
         Route("GET", DEPLOYED, health, operation=_HEALTH),
         Route("POST", f"{DEPLOYED}:predict", prediction, operation=operation),
     ]
-    routes += [Route("GET", path, health, operation=_HEALTH, spare=True) for path in _path("AIP_HEALTH_ROUTE", service)]
+    routes += [
+        Route("GET", path, health, operation=_HEALTH, spare=True, public=True)
+        for path in _path("AIP_HEALTH_ROUTE", service)
+    ]
     routes += [
         Route("POST", path, prediction, operation=operation, spare=True) for path in _path("AIP_PREDICT_ROUTE", service)
     ]
