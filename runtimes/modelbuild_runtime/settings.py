@@ -110,7 +110,9 @@ class Settings:
         ),
     )
     slo: float = _setting(
-        0.0, "Seconds after which Clipper's clients get the default output; 0 is the timeout alone.", most=_DAY
+        0.0,
+        "Seconds in which a request is to be answered: what cannot be is turned away at once; 0 is the timeout alone.",
+        most=_DAY,
     )
     default_output: str = _setting(
         "", "What Clipper's clients get in place of a prediction that is late: JSON or text."

@@ -34,7 +34,7 @@ class Metrics:
         self._batch_rows = Histogram(ROWS)
         self._batch_requests = Histogram(ROWS)
         self._noted: List[_Run] = []
-        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0}
+        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0, "slo": 0}
         self.succeeded: List[float] = [0, 0.0]  # how many predictions, and their seconds
         self.failed: List[float] = [0, 0.0]
         self.last = 0.0

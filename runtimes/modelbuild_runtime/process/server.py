@@ -146,13 +146,14 @@ class Server:
             max_rows=settings.max_batch_size,
             max_waiting=settings.queue,
             timeout=settings.timeout,
+            slo=settings.slo,
         )
 
     def _start(self, model: Model) -> Running:
         """A further model."""
         batcher = self._batch(model)
         model.service.models = self._model.service.models if self._model is not None else None
-        served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume)
+        served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume, batcher.admit)
 
         def close() -> None:
             self.loop.call_soon_threadsafe(batcher.close)

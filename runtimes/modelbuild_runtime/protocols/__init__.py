@@ -73,8 +73,7 @@ class Service(Interface):
     max_batch_size: int  # rows that one prediction of the model takes at most
     environment: Mapping[str, str]
     models: Optional[Models]  # None where models cannot be loaded while the server runs
-    slo: float  # seconds that an application of Clipper waits, 0 for no limit of its own
-    default_output: str  # what such an application gets instead
+    default_output: str  # what applications of Clipper get in place of a late answer
     apps: str  # the names of such applications, beside the model's
     page: bool  # a browser that asks for / gets a page
 
