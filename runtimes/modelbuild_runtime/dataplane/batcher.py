@@ -2,8 +2,8 @@
 
 Tick batching: everything that the event loop read in one turn is run together at the end of that turn. Nothing is ever
 delayed to fill a batch. The nearest deadline goes first. Runs that take longer than about a millisecond are made by one
-thread beside the loop, so that the loop goes on reading, and answering health checks; what arrives meanwhile is the next
-batch. The model is never called by two threads at once.
+thread beside the loop, so that the loop goes on reading, and answering health checks; what arrives meanwhile is the
+next batch. The model is never called by two threads at once.
 """
 
 from __future__ import annotations
@@ -191,6 +191,8 @@ class Batcher:
     def _flush(self) -> None:
         """One turn: make one run of what waits; leave the rest for the next turn, so that reading goes on."""
         self._scheduled = False
+        if self._running:  # whoever was answered has asked again, before the run began
+            return
         jobs, rows = self._take()
         if not jobs:
             return

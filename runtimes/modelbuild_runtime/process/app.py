@@ -132,6 +132,8 @@ class Application:
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
             self._fail_to_encode(exchange, error)
             return
+        if exchange.cache:
+            answer.headers += (("x-cache", exchange.cache),)
         self._respond(exchange, answer)
 
     def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
@@ -220,6 +222,8 @@ class Application:
             answer = exchange.bound.encode(exchange.http, exchange.request, response)  # type: ignore[union-attr]
         except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
             return partial(self._if_wanted, exchange, partial(self._fail_to_encode, exchange, error))
+        if exchange.cache:
+            answer.headers += (("x-cache", exchange.cache),)
         return partial(self._if_wanted, exchange, partial(self._respond, exchange, answer))
 
     def _if_wanted(self, exchange: Exchange, then: Then) -> None:
@@ -282,7 +286,7 @@ class Application:
             response = compressed(response, coding)
         except BaseException:  # this may be the thread, which has to live on
             logger.exception("an answer cannot be compressed", extra={"request": exchange.id})
-        return partial(self._if_wanted, exchange, partial(exchange.connection.deliver, exchange, response))
+        return partial(exchange.connection.deliver, exchange, response)  # also to whom the queue has given up
 
 
 def _closed(*_: Job) -> None:

@@ -35,6 +35,10 @@ class Statistics(NamedTuple):
     decode_ns: int = 0
     predict_ns: int = 0
     encode_ns: int = 0
+    cache_hits: int = 0
+    cache_misses: int = 0
+    cache_hit_ns: int = 0
+    cache_miss_ns: int = 0
 
 
 class Loaded(NamedTuple):
