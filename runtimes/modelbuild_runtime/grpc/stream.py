@@ -44,6 +44,7 @@ class Stream:
         "_refusal",
         "_since",
         "_size",
+        "_taking",
         "_timer",
         "closing",
         "credit",
@@ -67,6 +68,7 @@ class Stream:
         self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
         self._changes: Optional[Changes] = None  # the same, for an answer that has no end
         self._refusal: Optional[ServerError] = None
+        self._taking = False  # messages are being handed over: what is answered at once need not take the next
         self._size = 0  # bytes that were received and are in memory
         self._since = connection.app.now
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -122,11 +124,17 @@ class Stream:
             self._connection.write(frames.window_update(self.id, taken))
 
     def _take_many(self) -> None:
-        while len(self.pending) < _MAX_PENDING and not self.closing:
-            message = self._reader.next()
-            if message is None:
-                break
-            self._ask(*message)
+        if self._taking:
+            return
+        self._taking = True
+        try:
+            while len(self.pending) < _MAX_PENDING and not self.closing:
+                message = self._reader.next()
+                if message is None:
+                    break
+                self._ask(*message)
+        finally:
+            self._taking = False
         if not self.pending and not self.closing:
             self._connection.holding.release(self._size - self._reader.waiting)
             self._size = self._reader.waiting
