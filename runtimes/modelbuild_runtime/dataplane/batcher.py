@@ -246,7 +246,6 @@ class Batcher:
         for job in late:
             self._expire(job)
         for job in waiting[: choice.hopeless]:
-            job.cancelled = True
             self._observer.shed("slo")
             job.fail(Overloaded("this request could not be answered in time; come back later", retry_after=1))
         return choice.rows

@@ -60,10 +60,13 @@ class Loop:
 
 
 class Job:
-    def __init__(self, loop: Loop, rows: list[Any], parameters: Any, patience: float) -> None:
+    """``insists`` is called when it is refused."""
+
+    def __init__(self, loop: Loop, rows: list[Any], parameters: Any, patience: float, insists: Any) -> None:
         self.id = "an-id"
         self.rows = rows
         self.loop = loop
+        self.insists = insists
         self.received = loop.now
         self.asked = loop.now + patience if patience else 0.0
         self.parameters = parameters
@@ -81,10 +84,21 @@ class Job:
 
     def answer(self, response: Response) -> None:
         assert response.columns is not None
+        assert not self.gone, "answered who has gone"
         self.outcomes.append((self.loop.now, response.columns["y"].tolist()))
 
     def fail(self, error: Exception) -> None:
+        assert not self.gone, "answered who has gone"
         self.outcomes.append((self.loop.now, type(error)))
+        if self.insists is not None:
+            self.insists()
+
+
+class Pipeline(FakePipeline):
+    """Adds the parameter ``k`` to each sum."""
+
+    def run(self, inputs: Any, parameters: Any = None) -> Any:
+        return {"y": super().run(inputs)["y"] + (parameters or {}).get("k", 0)}
 
 
 class World:
@@ -92,7 +106,7 @@ class World:
 
     def __init__(self, *, slow: bool, slo: float, cached: bool, max_rows: int) -> None:
         self.loop = Loop()
-        self.pipeline = FakePipeline()
+        self.pipeline = Pipeline()
         self.dataplane = Dataplane(self.pipeline)
         pace = Pace(Forecast() if slo else None)
         pace.observe(1, 0.01 if slow else 1e-6)
@@ -104,8 +118,9 @@ class World:
         self.slo = slo
         self.jobs: list[Job] = []
 
-    def submit(self, rows: list[Any], parameters: Any, patience: float) -> None:
-        job = Job(self.loop, rows, parameters, patience)
+    def submit(self, rows: list[Any], parameters: Any, patience: float, insists: bool = False) -> None:
+        again = (lambda: self.submit(rows, parameters, patience)) if insists else None
+        job = Job(self.loop, rows, parameters, patience, again)
         self.jobs.append(job)
         try:
             self.queue.admit()
@@ -113,6 +128,12 @@ class World:
             self.queue.submit(job)
         except (Overloaded, InvalidInput) as error:
             job.fail(error)
+
+    def pair(self, rows: list[Any]) -> None:
+        """Two ask the same, and the first goes."""
+        self.submit(rows, None, 0.0)
+        self.submit(rows, None, 0.0)
+        self.jobs[-2].cancelled = self.jobs[-2].gone = True
 
     def leave(self, at: int) -> None:
         """A client goes away."""
@@ -149,7 +170,7 @@ class World:
     def _check(self, job: Job, when: float, outcome: Any) -> None:
         values = [value for row in job.rows for value in row]
         if isinstance(outcome, list):
-            assert outcome == [sum(row) for row in job.rows]
+            assert outcome == [sum(row) + (job.parameters or {}).get("k", 0) for row in job.rows]
             assert POISON not in values
             assert WRONG not in values
         elif outcome is PredictionFailed:
@@ -166,13 +187,16 @@ class World:
 
 ROWS = st.lists(st.lists(st.sampled_from([*range(6), POISON, WRONG]), min_size=3, max_size=3), min_size=1, max_size=4)
 GOOD = st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=1, max_size=4)
+SAME = st.sampled_from([[[1, 2, 3]], [[4, 5, 6], [7, 8, 9]], [[1, 2, 3], [1, 2, 3]], [[POISON, 0, 0]]])
 EVENTS = st.one_of(
     st.tuples(
         st.just("submit"),
-        st.one_of(GOOD, ROWS),
+        st.one_of(SAME, GOOD, ROWS),
         st.sampled_from([None, None, {"k": 1}]),
         st.sampled_from([0.0, 0.0, 0.02, 0.3]),
+        st.booleans(),
     ),
+    st.tuples(st.just("pair"), SAME),
     st.tuples(st.just("leave"), st.integers(0, 40)),
     st.tuples(st.just("turn")),
     st.tuples(st.just("work")),
