@@ -49,7 +49,9 @@ class Options:
         "", "Name the image: registry/team/name:version.", group=CONTENTS, short="-t", metavar="REFERENCE"
     )
     name: str = option("", "The model's name in its URLs. Default: the last part of the tag.", group=CONTENTS)
-    model_version: str = option("1", "The model's version in its URLs.", group=CONTENTS, metavar="VERSION")
+    model_version: str = option(
+        "", "The model's version in its URLs. Default: what the model says, or 1.", group=CONTENTS, metavar="VERSION"
+    )
     runtime: str = option(
         "", "Do not detect the format: use this runtime, by name or by folder.", group=CONTENTS, metavar="NAME|FOLDER"
     )

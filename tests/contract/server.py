@@ -46,9 +46,16 @@ class Address(str):
 
 
 @contextmanager
-def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo", **settings: str) -> Iterator[Address]:
-    """Serve the echo runtime with these inputs. ``settings`` are environment variables."""
-    with started(_image(folder, inputs, name), **settings) as address:
+def serving(
+    folder: Path, inputs: list[dict[str, Any]], name: str = "echo", handler: str = "", **settings: str
+) -> Iterator[Address]:
+    """Serve the echo runtime with these inputs, and the source of a handler around it, which says its style in its first
+    line where that is not "functions". ``settings`` are environment variables.
+    """
+    root = _image(folder, inputs, name)
+    if handler:
+        _add_handler(root, handler)
+    with started(root, **settings) as address:
         yield address
 
 
@@ -96,6 +103,15 @@ def _image(folder: Path, inputs: list[dict[str, Any]], name: str) -> Path:
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
+
+
+def _add_handler(root: Path, source: str) -> None:
+    (root / "handler").mkdir()
+    (root / "handler" / "features.py").write_text(source)
+    manifest = json.loads((root / "manifest.json").read_text())
+    style = source.partition("\n")[0].removeprefix("# ")
+    manifest["handler"] = {"module": "features", "style": style if source.startswith("# ") else "functions"}
+    (root / "manifest.json").write_text(json.dumps(manifest))
 
 
 def free_port() -> int:

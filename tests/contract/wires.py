@@ -22,7 +22,13 @@ from modelbuild_runtime.settings import Settings
 from runtime.wires import FakeTransport
 
 STATISTICS = Statistics(3, 1, 5, 2, 1700000000000, 3000, 1000, 30, 40, 50, 60)
-EXAMPLES = {"iris": {"x": [1, 2, 3, 4]}, "loan": {"age": 40, "income": 100, "job": "cook"}}
+EXAMPLES = {
+    "iris": {"x": [1, 2, 3, 4]},
+    "loan": {"age": 40, "income": 100, "job": "cook"},
+    "matrix": {"inputs": {"m": [[1, 2, 3], [4, 5, 6]]}},
+    "picture": {"image": "pixels"},
+    "story": {"prompt": "once upon a time"},
+}
 
 
 class Service:

@@ -27,6 +27,7 @@ def serving(model: str, folder: Path, **settings: str) -> Iterator[str]:
         "MBUILD_MANIFEST": str(_manifest(model, folder)),
         "MBUILD_HOST": "127.0.0.1",
         "MBUILD_PORT": str(port),
+        "MBUILD_GRPC_PORT": "0",
         "MBUILD_THREADS": "1",
         **settings,
     }

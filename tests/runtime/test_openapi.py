@@ -11,6 +11,9 @@ from modelbuild_runtime.signature import TensorSpec
 class Service:
     model_name = "m"
     model_version = ""
+    max_body = 1000
+    max_elements = 2000
+    max_batch_size = 3
     contract = Contract(
         (TensorSpec("when", "BYTES", (-1,)),),
         record={
@@ -40,7 +43,7 @@ def test_placeholders_become_parameters_with_what_they_may_be():
     assert found["operationId"] == "a_post_model_other"
     assert [(one["name"], one["schema"]) for one in found["parameters"]] == [
         ("model", {"type": "string", "enum": ["m"]}),
-        ("other", {"type": "string"}),
+        ("other", {"type": "string", "minLength": 1}),
     ]
 
 

@@ -109,7 +109,7 @@ class Calls:
             if call.timeout:  # from the message's arrival here; the call's own timer is exact
                 head.patience = min(call.timeout, head.patience or call.timeout)
             call.inflating = _inflating(head, headers.get(b"grpc-encoding", b"identity"))
-            if not routes and self._app.opened:
+            if not routes and self._app.opened and head.match.refusal is None:
                 raise Unsupported(f"there is no method {head.match.path[:200]}")
         except ServerError as error:
             call.error = error

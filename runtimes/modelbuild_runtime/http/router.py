@@ -188,5 +188,5 @@ def _claimant(node: _Node) -> Optional[Protocol]:
 
 
 def _allowed(node: _Node) -> Tuple[str, ...]:
-    methods = set(node.methods)
+    methods = set(node.methods) - {"GRPC"}  # which is no method of HTTP
     return tuple(sorted(methods | {"HEAD"} if "GET" in methods else methods))

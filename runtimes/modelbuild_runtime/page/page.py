@@ -89,10 +89,14 @@ def _data(service: Service) -> str:
         "batched": contract.batched,
         "raw": service.takes_raw,
         "typed": bool(contract.record),
-        "record": schema.record(contract),
+        "record": schema.record(contract) if contract.record else {**schema.record(contract), "$defs": _AS_TEXT},
         "examples": examples,
     }
     return re.sub("[<>&]", lambda found: _IN_HTML[found[0]], msgspec.json.encode(told).decode())
+
+
+_AS_TEXT = {"Bytes": {"type": "string"}}
+"""The form has one field for text and for files: the script knows how to send either."""
 
 
 def _hash(text: str) -> str:

@@ -110,6 +110,8 @@ class Application:
             served.prepare(exchange)
             served.submit(exchange)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
+            if exchange.bound is None and match.routes:
+                exchange.protocol = match.routes[-1].protocol  # who takes the rest
             self._fail(exchange, error, match.allowed)
 
     def reject(self, connection: Connection, head: Head, error: ServerError) -> None:
@@ -295,13 +297,19 @@ def _closed(*_: Job) -> None:
 
 def closed_router() -> Router:
     """The routes of a server that is still loading: alive, and nothing else."""
+    from modelbuild_runtime.grpc import loading
     from modelbuild_runtime.protocols import Protocol as WireProtocol
     from modelbuild_runtime.protocols import Route
 
     def alive(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, b'{"status":"ok"}')
 
-    return Router((WireProtocol("", "loading", (Route("GET", "/health/live", alive),), problem),))
+    routes = (Route("GET", "/health/live", alive), *loading.routes())
+    return Router((WireProtocol("", "loading", routes, _told),))
+
+
+def _told(http: HttpRequest, error: ServerError) -> HttpResponse:
+    return grpc_error(http, error) if http.method == "GRPC" else problem(http, error)
 
 
 def _log_access(http: HttpRequest, response: HttpResponse, seconds: float) -> None:

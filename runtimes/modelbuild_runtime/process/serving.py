@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 
 def serve(settings: Settings, threads: int) -> int:
     """Serve until told to stop. Returns the exit status."""
+    leaving = _Leaving()
     for number in (signal.SIGTERM, signal.SIGINT):  # process 1 of a container has no default action
-        signal.signal(number, _leave)
+        signal.signal(number, leaving.leave)
     raise_file_limit()
     if settings.workers > 1 and is_multi_model(os.environ):
         logger.warning("one worker instead of %d: the models of a multi-model endpoint share it", settings.workers)
@@ -31,11 +32,23 @@ def serve(settings: Settings, threads: int) -> int:
         from modelbuild_runtime.process.workers import supervise
 
         return supervise(settings, threads)
-    serve_alone(settings, threads)
+    serve_alone(settings, threads, leaving)
     return 0
 
 
-def serve_alone(settings: Settings, threads: int) -> None:
+class _Leaving:
+    """Whether the process was told to end while it was loading: a model or a handler that catches everything may have
+    caught that too.
+    """
+
+    told = False
+
+    def leave(self, *_: object) -> None:
+        self.told = True
+        raise SystemExit(0)
+
+
+def serve_alone(settings: Settings, threads: int, leaving: _Leaving) -> None:
     """Load in the main thread, because some frameworks and handlers insist on it, while the loop tells from another one
     that the process is alive; then serve.
     """
@@ -45,6 +58,8 @@ def serve_alone(settings: Settings, threads: int) -> None:
     with Background(server.loop):
         model = load_model(settings, threads, os.environ)
         prove(model, settings)
+    if leaving.told:
+        return
     settle()
     server.open(model, partial(open_model, settings=settings, threads=threads, environment=os.environ))
     logger.info("ready on %s", address(sock))
@@ -72,7 +87,3 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
     except (OSError, ValueError):
         logger.debug("the limit of open files stays as it is")
-
-
-def _leave(*_: object) -> None:
-    raise SystemExit(0)

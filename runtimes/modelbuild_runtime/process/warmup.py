@@ -183,5 +183,6 @@ def _spec(name: str, array: np.ndarray, known: Optional[TensorSpec], batched: bo
     shape = ((-1,) if batched else array.shape[:1]) + inner
     if known is not None and known.datatype == datatype and len(known.shape) == array.ndim:
         shape = tuple(-1 if declared < 0 else size for declared, size in zip(known.shape, array.shape))
-    labels = known.labels if known is not None else ()
-    return TensorSpec(name, datatype, shape, labels=labels)
+    if known is None:
+        return TensorSpec(name, datatype, shape)
+    return TensorSpec(name, datatype, shape, known.optional, known.labels)
