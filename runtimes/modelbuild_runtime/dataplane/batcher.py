@@ -343,5 +343,5 @@ class Batcher:
         job.fail(DeadlineExceeded("the deadline passed before the prediction was made"))
 
     def _retry_after(self) -> int:
-        rows = sum(job.count for job in self._waiting)
+        rows = self._rows
         return max(1, math.ceil(self._pace.estimate(min(rows, self._max_rows)) * rows / self._max_rows))

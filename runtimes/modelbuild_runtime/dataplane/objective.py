@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from modelbuild_runtime.dataplane.batcher import Job
 
 _RUNS = 2
+_HARDLY_MORE = 1.2
+_SPARE = 0.1
+"""Of the objective, for what the queue does not see: reading, writing, and the loop's other work."""
 _REST = 10
 """Runs that a probe's time is away from the next: who never runs a model never learns that it has become faster."""
 _LONGEST_REST = 1.0
@@ -42,6 +45,7 @@ class Objective:
 
     def __init__(self, seconds: float, forecast: Forecast, max_rows: int) -> None:
         self.seconds = seconds
+        self._spare = seconds * _SPARE
         self._forecast = forecast
         self._max_rows = max_rows
         self._probe_at = 0.0
@@ -50,11 +54,13 @@ class Objective:
 
     @property
     def rows(self) -> int:
-        """Rows of the largest batch of which two in a row are in time."""
+        """Rows of the largest batch of which two in a row are in time, or which takes hardly longer than a single row."""
         forecast = self._forecast
         if self._known != forecast.observed:
             self._known = forecast.observed
-            self._rows = max(1, forecast.rows(self.seconds / _RUNS, self._max_rows))
+            in_time = self.seconds - self._spare
+            limit = max(in_time / _RUNS, min(in_time, forecast.seconds(1) * _HARDLY_MORE))
+            self._rows = max(1, forecast.rows(limit, self._max_rows))
         return self._rows
 
     def has_room(self, backlog: Backlog, left: float, now: float, count: int = 1, *, alone: bool = False) -> bool:
@@ -62,6 +68,7 @@ class Objective:
         ``alone``: jobs are not joined.
         """
         seconds = self._forecast.seconds
+        left -= self._spare
         if not backlog.jobs and not backlog.began:
             return seconds(count) <= left or now >= self._probe_at
         wait = 0.0
@@ -83,7 +90,7 @@ class Objective:
         """
         rows, backlog = self.rows, sum([job.count for job in waiting])
         for at, job in enumerate(waiting):
-            left = job.deadline - now
+            left = job.deadline - now - self._spare
             fitting = self._forecast.rows(left, rows)
             in_time = self._forecast.seconds(job.count) <= left
             if in_time and max(fitting, job.count) * _WORTH >= min(backlog, rows):

@@ -390,7 +390,7 @@ def test_patrols_do_not_pile_up(bench):
     for i in range(50):
         b.pace.observe(1, SLOW)  # however quick it is, it stays with the thread
         b.submit(job := Job(i))
-        b.until(lambda: job.outcome)  # noqa: B023  # is called before the next is made
+        b.until(lambda: job.outcome)  # is called before the next is made
     ours = [delay for delay in timers if delay != 0.002]
     assert len(ours) <= 5
 
@@ -438,9 +438,10 @@ def test_what_cannot_keep_an_objective_is_turned_away_before_it_waits(bench):
         with contextlib.suppress(Overloaded):
             b.submit(job)
     taken = b.batcher.waiting
-    with pytest.raises(Overloaded):
-        for i in range(20):
+    for i in range(20):
+        with contextlib.suppress(Overloaded):
             b.submit(Job(100 + i))
+    assert b.batcher.waiting <= 4
     assert set(b.observed.sheds) == {"slo"}
     with pytest.raises(Overloaded):
         b.batcher.admit()

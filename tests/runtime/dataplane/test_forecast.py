@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,7 +56,7 @@ def test_a_steady_pace_is_believed():
 def test_more_rows_never_take_less_and_what_fits_fits(runs, budget):
     forecast = learnt(*runs)
     times = [forecast.seconds(rows) for rows in range(1, 130)]
-    assert all(one <= other * (1 + 1e-9) for one, other in zip(times, times[1:], strict=False))
+    assert all(one <= other * (1 + 1e-9) for one, other in pairwise(times))
     rows = forecast.rows(budget, 128)
     assert rows == 0 or forecast.seconds(rows) <= budget
     assert rows == 128 or forecast.seconds(rows + 1) > budget

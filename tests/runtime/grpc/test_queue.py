@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,6 +29,11 @@ class Gated(FakePipeline):
         return super().run(inputs)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  # what is waited for happens in another thread
+        await asyncio.sleep(0.005)
+
+
 @asynccontextmanager
 async def busy(**settings: Any) -> AsyncIterator[tuple[Client, Gated, Batcher]]:
     """A client whose first call is being run."""
@@ -39,14 +44,12 @@ async def busy(**settings: Any) -> AsyncIterator[tuple[Client, Gated, Batcher]]:
     batcher = Batcher(dataplane.run, client.app.metrics, pace, asyncio.get_running_loop(), **limits)
     client.app.open(client.app.routes._router, dataplane, batcher)
     client.send(client.open(), message(), end=True)
-    while not pipeline.begun.is_set():
-        await asyncio.sleep(0.005)
+    await until(pipeline.begun.is_set)
     try:
         yield client, pipeline, batcher
     finally:
         pipeline.gate.set()
-        while not batcher.idle:
-            await asyncio.sleep(0.005)
+        await until(lambda: batcher.idle)
         batcher.close()
 
 
@@ -66,8 +69,7 @@ def test_a_call_whose_deadline_passes_is_not_run() -> None:
             assert ended(client, late) == 4
             assert batcher.waiting == 0
             pipeline.gate.set()
-            while not batcher.idle:
-                await asyncio.sleep(0.005)
+            await until(lambda: batcher.idle)
             assert pipeline.runs == [1]
 
     asyncio.run(story())
@@ -82,8 +84,7 @@ def test_a_call_that_is_cancelled_is_not_run_and_disturbs_nobody() -> None:
             client.h2.reset_stream(gone)
             client.exchange()
             pipeline.gate.set()
-            while not batcher.idle:
-                await asyncio.sleep(0.005)
+            await until(lambda: batcher.idle)
             assert pipeline.runs == [1, 1]
             assert ended(client, stays) == 0
 
