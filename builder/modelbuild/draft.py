@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelbuild.config import Options, pairs
+from modelbuild.config import Options, environment, pairs
 from modelbuild.dependencies.fetch import fetch
 from modelbuild.dependencies.lock import Lock, lock, wheel_platform
 from modelbuild.dependencies.python_version import choose_python
@@ -87,7 +87,7 @@ def make_draft(model: Path, options: Options, host: Host, progress: Progress, en
         lock=locked,
         trees=trees,
         labels={**labels, **pairs(options.label, "--label")},
-        environment=pairs(options.env, "--env"),
+        environment=environment(options),
     )
     return Draft(source, plan, locked, trees, examples)
 

@@ -109,6 +109,7 @@ class Settings:
     max_head: int = _setting(32 << 10, "Largest request line and header fields, in bytes.", least=256)
     max_batch_size: int = _setting(1024, "Most rows of waiting requests that run as one batch; 1 joins none.", least=1)
     queue: int = _setting(1000, "Most requests that wait; more are answered 429.", least=1)
+    cache: int = _setting(0, "Bytes that a worker keeps of answers, for requests that are equal; 0 keeps none.")
     timeout: float = _setting(
         60.0,
         "Seconds after which a request that waits or runs is answered 504.",
@@ -121,7 +122,9 @@ class Settings:
         ),
     )
     slo: float = _setting(
-        0.0, "Seconds after which Clipper's clients get the default output; 0 is the timeout alone.", most=_DAY
+        0.0,
+        "Seconds in which a request is to be answered: what cannot be is turned away at once; 0 is the timeout alone.",
+        most=_DAY,
     )
     default_output: str = _setting(
         "", "What Clipper's clients get in place of a prediction that is late: JSON or text."

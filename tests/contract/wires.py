@@ -52,7 +52,6 @@ class Service:
         self.max_batch_size = 64
         self.environment = environment
         self.models: Models | None = None
-        self.slo = 0.0
         self.default_output = "-1"
         self.apps = "hello, pictures:bytes"
         self.protocols: list[Protocol] = []

@@ -110,6 +110,8 @@ class Calls:
             if len(fields) > _MOST_FIELDS:
                 raise HeadTooLarge(f"more than {_MOST_FIELDS} metadata fields")
             call.timeout = _timeout(headers.get(b"grpc-timeout"))
+            if call.timeout:  # from the message's arrival here; the call's own timer is exact
+                head.patience = min(call.timeout, head.patience or call.timeout)
             call.inflating = _inflating(head, headers.get(b"grpc-encoding", b"identity"))
             if head.match.refusal:
                 raise Unauthorized(head.match.refusal)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Dict, Optional
 
 import msgspec
 
+from modelbuild_runtime.http.patience import MILLISECONDS, SECONDS, patience
 from modelbuild_runtime.http.router import Match
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _PASSING = (b"x-request-id", b"traceparent", b"x-b3-traceid", b"x-amzn-trace-id"
 
 class Head(msgspec.Struct, eq=False):
     """All of a request but its body. ``length`` is the body's, 0 where there is none; ``version`` is "1.1" or "1.0".
+    ``patience`` are seconds that the client waits, 0 where it does not say: see ``http.patience``.
     ``headers`` are shared by all requests with this head: nobody may change them.
     """
 
@@ -35,6 +37,7 @@ class Head(msgspec.Struct, eq=False):
     content_type: bytes
     length: int
     served: Optional[Served]  # the model, where it is not the one that this server is about
+    patience: float = 0.0
 
 
 def make_head(
@@ -60,6 +63,7 @@ def make_head(
         get(b"content-type", b""),
         int(get(b"content-length", b"0") or b"0"),
         served,
+        patience(headers) if SECONDS in headers or MILLISECONDS in headers else 0.0,
     )
 
 

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 class Served(NamedTuple):
     """A model that predicts: its routes, the check of a request against its contract, and its queue. ``resume`` takes
-    jobs of answers that have begun.
+    jobs of answers that have begun; ``admit`` is asked before a request is even decoded.
     """
 
     router: Router
     prepare: Callable[[Job], None]
     submit: Callable[[Job], None]
     resume: Callable[[Job], None]
+    admit: Callable[[], None]
 
 
 class Routes:

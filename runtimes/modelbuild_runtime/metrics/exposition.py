@@ -44,6 +44,10 @@ class _Collector:
         for reason, count in metrics.shed_requests.items():
             shed.add_metric((reason,), count)
         yield shed
+        cache = CounterMetricFamily("mbuild_cache", "Questions asked of the cache.", labels=("outcome",))
+        for outcome, (questions, _) in metrics.cache.items():
+            cache.add_metric((outcome,), questions)
+        yield cache
         predictions = CounterMetricFamily("mbuild_predictions", "Predictions made or failed.", labels=("outcome",))
         predictions.add_metric(("succeeded",), metrics.succeeded[0])
         predictions.add_metric(("failed",), metrics.failed[0])

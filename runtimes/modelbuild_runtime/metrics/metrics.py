@@ -34,7 +34,8 @@ class Metrics:
         self._batch_rows = Histogram(ROWS)
         self._batch_requests = Histogram(ROWS)
         self._noted: List[_Run] = []
-        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0}
+        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0, "slo": 0}
+        self.cache: Dict[str, List[float]] = {outcome: [0, 0.0] for outcome in ("hit", "shared", "miss")}
         self.succeeded: List[float] = [0, 0.0]  # how many predictions, and their seconds
         self.failed: List[float] = [0, 0.0]
         self.last = 0.0
@@ -73,9 +74,16 @@ class Metrics:
         """A request was turned away, or given up."""
         self.shed_requests[reason] += 1
 
+    def looked_up(self, outcome: str, seconds: float) -> None:
+        """The cache was asked."""
+        sums = self.cache[outcome]
+        sums[0] += 1
+        sums[1] += seconds
+
     def statistics(self) -> Statistics:
         """The sums that protocols report."""
         nanoseconds = {stage: int(histogram.total * 1e9) for stage, histogram in self.stages.items()}
+        hits, misses = [sum(sums) for sums in zip(self.cache["hit"], self.cache["shared"])], self.cache["miss"]
         return Statistics(
             succeeded=int(self.succeeded[0]),
             failed=int(self.failed[0]),
@@ -88,6 +96,10 @@ class Metrics:
             decode_ns=nanoseconds["decode"],
             predict_ns=nanoseconds["predict"],
             encode_ns=nanoseconds["encode"],
+            cache_hits=int(hits[0]),
+            cache_misses=int(misses[0]),
+            cache_hit_ns=int(hits[1] * 1e9),
+            cache_miss_ns=int(misses[1] * 1e9),
         )
 
     def dump(self) -> bytes:
@@ -97,6 +109,7 @@ class Metrics:
                 "requests": [(*key, count) for key, count in self.requests.items()],
                 "histograms": [(histogram.counts, histogram.total) for histogram in self._histograms()],
                 "shed": self.shed_requests,
+                "cache": self.cache,
                 "sums": (self.succeeded, self.failed),
                 "last": self.last,
             }
@@ -113,6 +126,8 @@ class Metrics:
             self.shed_requests[reason] += count
         for mine, theirs in zip((self.succeeded, self.failed), other["sums"]):
             mine[:] = [one + two for one, two in zip(mine, theirs)]
+        for outcome, theirs in other["cache"].items():
+            self.cache[outcome] = [one + two for one, two in zip(self.cache[outcome], theirs)]
         self.last = max(self.last, other["last"])
 
     @property

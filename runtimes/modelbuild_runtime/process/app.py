@@ -30,6 +30,7 @@ from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.identity import RequestIds
 from modelbuild_runtime.http.limits import SMALL, Limits, admit, inflate
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.http.patience import deadline
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.http.router import Bound, Match, Router
 from modelbuild_runtime.http.routes import Routes, Served
@@ -47,6 +48,7 @@ access_logger = logging.getLogger("modelbuild_runtime.access")
 class Queue(Protocol):
     """Where checked requests go: the batcher, or something that runs them at once."""
 
+    def admit(self) -> None: ...  # asked before a request is decoded; raises as submit does
     def submit(self, job: Job) -> None: ...
     def resume(self, job: Job) -> None: ...  # of an answer that has begun
 
@@ -74,11 +76,11 @@ class Application:
         self._logs_access = settings.access_log
         self._new_id = self._ids.new
         self._opened = False
-        self._served = Served(router, _closed, _closed, _closed)
+        self._served = Served(router, _closed, _closed, _closed, _closed)
 
     def open(self, router: Router, dataplane: Dataplane, queue: Queue) -> None:
         """Begin to predict."""
-        self._served = Served(router, dataplane.prepare, queue.submit, queue.resume)
+        self._served = Served(router, dataplane.prepare, queue.submit, queue.resume, queue.admit)
         self._opened = True
         self.routes.open(router)
 
@@ -96,13 +98,17 @@ class Application:
         try:
             exchange.bound = bound = match.only or self._choose(match, http)
             exchange.protocol = bound.protocol
+            if bound.predicts:
+                served.admit()
             if len(body) > SMALL or head.content_encoding is not None or bound.slow:
                 self._accept_large(exchange, head)
                 return
             if not bound.predicts:
                 self._respond(exchange, bound.answer(http))
                 return
-            exchange.request = bound.decode(http)
+            exchange.request = request = bound.decode(http)
+            if head.patience:
+                request.deadline = deadline(received, head.patience, request.deadline)
             served.prepare(exchange)
             served.submit(exchange)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
@@ -130,6 +136,8 @@ class Application:
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
             self._fail_to_encode(exchange, error)
             return
+        if exchange.cache:
+            answer.headers += (("x-cache", exchange.cache),)
         self._respond(exchange, answer)
 
     def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
@@ -191,14 +199,19 @@ class Application:
         return partial(self._if_wanted, exchange, partial(self._go_on, exchange, allowed))
 
     def _read(self, exchange: Exchange, bound: Bound, head: Head) -> None:
-        http = exchange.http
-        if exchange.cancelled or monotonic() - exchange.received > self.settings.timeout:
+        http, received = exchange.http, exchange.received
+        latest = received + self.settings.timeout
+        if head.patience:
+            latest = deadline(received, head.patience, latest)
+        if exchange.cancelled or monotonic() > latest:
             raise DeadlineExceeded("the deadline passed before the body was read")
         if head.content_encoding is not None:
             http.body = inflate(http.body, head.content_encoding, self._limits)
         if bound.predicts:
             admit(http.body, head.content_type, self._limits)
-            exchange.request = bound.decode(http)
+            exchange.request = request = bound.decode(http)
+            if head.patience:
+                request.deadline = deadline(received, head.patience, request.deadline)
             exchange.served.prepare(exchange)
 
     def _go_on(self, exchange: Exchange, allowed: Tuple[str, ...]) -> None:
@@ -215,6 +228,8 @@ class Application:
             answer = exchange.bound.encode(exchange.http, exchange.request, response)  # type: ignore[union-attr]
         except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
             return partial(self._if_wanted, exchange, partial(self._fail_to_encode, exchange, error))
+        if exchange.cache:
+            answer.headers += (("x-cache", exchange.cache),)
         return partial(self._if_wanted, exchange, partial(self._respond, exchange, answer))
 
     def _if_wanted(self, exchange: Exchange, then: Then) -> None:
@@ -277,10 +292,10 @@ class Application:
             response = compressed(response, coding)
         except BaseException:  # this may be the thread, which has to live on
             logger.exception("an answer cannot be compressed", extra={"request": exchange.id})
-        return partial(self._if_wanted, exchange, partial(exchange.connection.deliver, exchange, response))
+        return partial(exchange.connection.deliver, exchange, response)  # also to whom the queue has given up
 
 
-def _closed(_job: Job) -> None:
+def _closed(*_: Job) -> None:
     raise NotReady("the model is still being loaded", retry_after=1)
 
 

@@ -11,16 +11,20 @@ import socket
 import ssl
 import sys
 import threading
+from hashlib import blake2b
 from time import monotonic
 from typing import Callable, List, Optional, Sequence, Tuple
 
+import msgspec
+
 from modelbuild_runtime.dataplane.batcher import Batcher
+from modelbuild_runtime.dataplane.cache import Cache
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.exposition import Gauge, expose
 from modelbuild_runtime.metrics.metrics import Metrics
-from modelbuild_runtime.process.app import Application, closed_router
+from modelbuild_runtime.process.app import Application, Queue, closed_router
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
@@ -90,7 +94,7 @@ class Server:
         if opener is not None and place is not None:
             others = self._app.others
             model.service.models = Models(model.manifest, model.root, place, opener, self._start, others, self._forget)
-        self._app.open(model.router, model.dataplane, batcher)
+        self._app.open(model.router, model.dataplane, self._queue(model, batcher))
         for listener, routes in self._routes.items():
             routes.open(router(model.service.protocols, listener.speaks))
         self._health.open(router(model.service.protocols, HEALTH))
@@ -165,13 +169,25 @@ class Server:
             max_rows=settings.max_batch_size,
             max_waiting=settings.queue,
             timeout=settings.timeout,
+            slo=settings.slo,
         )
+
+    def _queue(self, model: Model, batcher: Batcher) -> Queue:
+        """The model's queue, behind its cache where there is one."""
+        if not self._settings.cache:
+            return batcher
+        if model.service.takes_raw:
+            logger.warning("MBUILD_CACHE is ignored: the handler sees whole requests, of which no two are alike")
+            return batcher
+        of_model = blake2b(msgspec.msgpack.encode(model.manifest), digest_size=32).digest()
+        return Cache(batcher, of_model, self._settings.cache, self._app.metrics.looked_up)  # type: ignore[return-value]
 
     def _start(self, model: Model) -> Running:
         """A further model."""
         batcher = self._batch(model)
         model.service.models = self._model.service.models if self._model is not None else None
-        served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume)
+        queue = self._queue(model, batcher)
+        served = Served(model.router, model.dataplane.prepare, queue.submit, queue.resume, queue.admit)
 
         def close() -> None:
             self.loop.call_soon_threadsafe(batcher.close)

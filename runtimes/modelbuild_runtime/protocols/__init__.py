@@ -35,6 +35,10 @@ class Statistics(NamedTuple):
     decode_ns: int = 0
     predict_ns: int = 0
     encode_ns: int = 0
+    cache_hits: int = 0
+    cache_misses: int = 0
+    cache_hit_ns: int = 0
+    cache_miss_ns: int = 0
 
 
 class Loaded(NamedTuple):
@@ -73,8 +77,7 @@ class Service(Interface):
     max_batch_size: int  # rows that one prediction of the model takes at most
     environment: Mapping[str, str]
     models: Optional[Models]  # None where models cannot be loaded while the server runs
-    slo: float  # seconds that an application of Clipper waits, 0 for no limit of its own
-    default_output: str  # what such an application gets instead
+    default_output: str  # what applications of Clipper get in place of a late answer
     apps: str  # the names of such applications, beside the model's
     keys: bool  # clients must bear one
     page: bool  # a browser that asks for / gets a page

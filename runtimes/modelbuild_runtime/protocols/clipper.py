@@ -61,18 +61,17 @@ class _Application:
         return ("input" in keys) != ("input_batch" in keys) and keys <= KEYS
 
     def decode(self, http: HttpRequest) -> Request:
-        """One input or a batch of them. The latency objective counts from the request's arrival."""
+        """One input or a batch of them. The latency objective is kept by the queue."""
         service = self._service
         in_base64 = self._takes_base64(http.params["model"])
-        deadline = http.received + service.slo if service.slo else 0.0
         if service.takes_raw:
             content_type = http.headers.get(b"content-type", b"").decode("latin-1")
             raw = Raw({"body": bytes(http.body)}, content_type)
-            return Request(raw, id=http.id, headers=http.headers, deadline=deadline)
+            return Request(raw, id=http.id, headers=http.headers)
         inputs = self._inputs(http.body)
         if in_base64:
             inputs = [base64_text.decode(item, "an input of this application", "input") for item in inputs]
-        return Request(Rows(inputs), id=http.id, headers=http.headers, deadline=deadline)
+        return Request(Rows(inputs), id=http.id, headers=http.headers)
 
     def encode(self, http: HttpRequest, _request: Request, response: Response) -> HttpResponse:
         """Each row's output. Text that is JSON stands there as JSON, since Clipper's models answer in text."""

@@ -129,7 +129,7 @@ def preprocess(row: Row):
 def test_open_contracts_are_left_alone(tmp_path: Path) -> None:
     pipe = pipeline(tmp_path, "def preprocess(inputs): return inputs\n")
 
-    assert warm_up(pipe) == (0.0, None)
+    assert warm_up(pipe) == (0.0, None, 0)
 
 
 def test_free_sizes_are_tried_until_one_fits() -> None:
