@@ -20,6 +20,7 @@ from modelbuild_runtime.schema import Schema, Shared
 PROBLEM = "application/problem+json"
 WORDS = {
     400: "Does not fit the contract, or cannot be read",
+    401: "No token, or another",
     403: "Not possible here",
     404: "Not here",
     406: "No answer in the accepted types",
@@ -225,7 +226,7 @@ def _operation(service: Service, protocol: Protocol, route: Route) -> Dict[str, 
         operation["parameters"] = [*parameters, *operation.get("parameters", ())]
     if service.keys:
         _ask_for_key(operation, route)
-    return {key: operation[key] for key in sorted(operation, key=_ORDER.index)}
+    return {key: operation[key] for key in (*_ORDER, *(operation.keys() - _ORDER)) if key in operation}
 
 
 def _placeholder(known: Any) -> Schema:

@@ -163,6 +163,11 @@ def test_what_an_answer_teaches(inputs: tuple[int, ...], outputs: Any, answer: n
     assert learn(Contract((TensorSpec("x", "FP32", inputs),), known), {"y": answer}).outputs == (learnt,)
 
 
+def test_outputs_that_may_be_missing_still_may() -> None:
+    known = (TensorSpec("y", "FP32", (-1,), optional=True),)
+    assert learn(Contract(outputs=known), {"y": np.zeros(1, np.float32)}).outputs == known
+
+
 def test_items_that_are_no_objects() -> None:
     assert learn(Contract(), ["a", "b"]).outputs == (TensorSpec("output", "BYTES", (-1,)),)
     assert learn(Contract(), [[1], [1, 2]]).outputs == (TensorSpec("output", "BYTES", (-1,)),)
