@@ -54,7 +54,7 @@ class Objective:
 
     @property
     def rows(self) -> int:
-        """Rows of the largest batch of which two in a row are in time, or which takes hardly longer than a single row."""
+        """Rows of the largest batch of which two in a row are in time, or which takes hardly longer than one row."""
         forecast = self._forecast
         if self._known != forecast.observed:
             self._known = forecast.observed
