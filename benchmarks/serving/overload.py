@@ -3,11 +3,11 @@
     python benchmarks/serving/overload.py [--rounds 3] [--seconds 5] [--slo 0.25]
 
 The model is a large random forest, pickled: slow, and hardly slower for the eight rows that a batch may have. The
-server runs on processor 0, the load on processor 1. First clients that wait for their answers show what is sustainable (closed
-loop); then requests are sent at 0.9, 2 and 10 times that rate, whatever is answered (open loop), to a server with a
-bounded queue and to one with MBUILD_SLO. Goodput counts answers that are right and came within the objective; the rest
-of the table says what became of the others. Every answer is compared. Ratios count, absolutes belong to the machine.
-"""
+server runs on processor 0, the load on processor 1. First clients that wait for their answers show what is
+sustainable (closed loop); then requests are sent at 0.9, 2 and 10 times that rate, whatever is answered (open
+loop), to a server with a bounded queue and to one with MBUILD_SLO. Goodput counts answers that are right and came
+within the objective; the rest of the table says what became of the others. Every answer is compared. Ratios count,
+absolutes belong to the machine."""
 
 import argparse
 import asyncio
