@@ -267,6 +267,7 @@ def _merged(one: Dict[str, Any], other: Mapping[str, Any]) -> Dict[str, Any]:
             merged["responses"][status] = response
         elif "content" in before and "content" in response:
             merged["responses"][status] = {**before, "content": _either(before["content"], response["content"])}
+    merged["responses"] = dict(sorted(merged["responses"].items()))
     return merged
 
 

@@ -56,13 +56,13 @@ def test_the_running_server_answers_as_its_document_says(kind, tmp_path, request
     if kind != "vectors" and not thorough:
         options += ["--include-path-regex", ON_THE_MODEL]
     with serving(tmp_path, KINDS[kind].inputs, kind, KINDS[kind].handler) as address:
-        run = schemathesis(address, *options)
+        run = schemathesis(address, tmp_path, *options)
     assert run.returncode == 0, run.stdout
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-def schemathesis(address: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Its command line, with our configuration."""
+def schemathesis(address: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Its command line, with our configuration, and with what it keeps in a folder."""
     program = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", HERE / "schemathesis.toml"]
     return subprocess.run(
         [*program, "run", f"http://{address}/openapi.json", *options],
@@ -72,6 +72,7 @@ def schemathesis(address: str, *options: str) -> subprocess.CompletedProcess[str
             "NO_COLOR": "1",
             "COLUMNS": "120",
         },
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
