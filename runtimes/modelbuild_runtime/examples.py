@@ -12,6 +12,9 @@ import msgspec
 from modelbuild_runtime.bodies.natural_json import NaturalJson
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, is_open, only_input
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.dataplane.arrays import stack
+from modelbuild_runtime.dataplane.fields import fields_of
+from modelbuild_runtime.dataplane.records import columns_from
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.open_inference.tensor_data import flatten
 from modelbuild_runtime.protocols import Service
@@ -43,7 +46,7 @@ def row(service: Service) -> Named:
         return {}
     for example in bodies(service).values():
         found = _row(example["value"], contract)
-        if found:
+        if found and _fits(found, contract):
             return found
     return {}
 
@@ -75,6 +78,19 @@ def _row(body: Any, contract: Contract) -> Named:
         return {name: column[0] if contract.batched else column for name, column in columns.items()}
     rows = [body] if form == RECORD else body["instances"] if form == INSTANCES else body
     return _by_name(rows[0], contract) if isinstance(rows, list) else {}
+
+
+def _fits(found: Named, contract: Contract) -> bool:
+    """Whether the model would take it: an image may have an example that shows what is refused, or a wrong one."""
+    fields = fields_of(contract)
+    try:
+        inputs = columns_from(fields, [found])[0]
+        for field in fields.all:
+            if field.name in inputs:
+                stack(field, [inputs[field.name]], fields.shape(field))
+    except (ServerError, ValueError, TypeError, OverflowError):
+        return False
+    return True
 
 
 def _by_name(item: Any, contract: Contract) -> Named:

@@ -73,3 +73,21 @@ def test_what_is_not_given_is_no_tensor_and_bytes_cannot_be_one():
 def test_a_row_of_another_rank_is_no_tensor():
     contract = Contract((TensorSpec("x", "FP32", (-1, 1)),))
     assert examples.tensors(Service(contract, {"x": 1})) == []
+
+
+@pytest.mark.parametrize(
+    ("contract", "body"),
+    [
+        (RECORD, {"age": "much", "job": "cook"}),
+        (RECORD, {"age": 1.5, "job": "cook"}),
+        (RECORD, {"age": 1 << 70, "job": "cook"}),
+        (RECORD, {"age": {"deep": []}, "job": "cook"}),
+        (RECORD, {"job": "cook"}),
+        (TENSOR, {"x": [1, 2]}),
+        (TENSOR, {"x": [1, "a", 3]}),
+        (TENSOR, {"x": [[1], [2, 3]]}),
+    ],
+)
+def test_an_example_that_the_model_would_refuse_is_in_no_other_protocol_s_words(contract, body):
+    assert examples.row(Service(contract, body)) == {}
+    assert examples.tensors(Service(contract, body)) == []
