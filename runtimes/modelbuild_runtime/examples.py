@@ -75,9 +75,11 @@ def _row(body: Any, contract: Contract) -> Named:
         return {}
     if form == INPUTS:
         columns: Mapping[str, Any] = body["inputs"] if isinstance(body["inputs"], dict) else {}
+        if contract.batched and not all(isinstance(column, list) and column for column in columns.values()):
+            return {}
         return {name: column[0] if contract.batched else column for name, column in columns.items()}
     rows = [body] if form == RECORD else body["instances"] if form == INSTANCES else body
-    return _by_name(rows[0], contract) if isinstance(rows, list) else {}
+    return _by_name(rows[0], contract) if isinstance(rows, list) and rows else {}
 
 
 def _fits(found: Named, contract: Contract) -> bool:

@@ -86,6 +86,9 @@ def test_a_row_of_another_rank_is_no_tensor():
         (TENSOR, {"x": [1, 2]}),
         (TENSOR, {"x": [1, "a", 3]}),
         (TENSOR, {"x": [[1], [2, 3]]}),
+        (TENSOR, []),
+        (RECORD, {"instances": []}),
+        (RECORD, {"inputs": {"age": [], "job": []}}),
     ],
 )
 def test_an_example_that_the_model_would_refuse_is_in_no_other_protocol_s_words(contract, body):
