@@ -85,6 +85,9 @@ class Held:
 
     resume = submit
 
+    def admit(self):
+        """Always."""
+
 
 class Body(msgspec.Struct):
     instances: list[list[float]]

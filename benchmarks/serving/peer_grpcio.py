@@ -55,7 +55,9 @@ async def load(port: int, calls: int, seconds: float) -> None:
     expected = np.array(json.loads((FOLDER / "answers.json").read_text()), np.float32)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        await stub.ServerReady(service_pb2.ServerReadyRequest(), wait_for_ready=True, timeout=30)
+        asked = service_pb2.ServerReadyRequest()
+        while not (await stub.ServerReady(asked, wait_for_ready=True, timeout=30)).ready:  # noqa: ASYNC110  # remote
+            await asyncio.sleep(0.1)
         name = (FOLDER / "input.txt").read_text()
         messages = [question(name, row) for row in rows]
         for message, answer in zip(messages, expected, strict=True):  # every answer right, before a number is believed

@@ -87,6 +87,24 @@ def with_companions(artifact: Artifact, names: Iterable[str], *, cache: Path | N
     return dataclasses.replace(artifact, files=files, digest=digest_of(files))
 
 
+def folder_in(artifact: Artifact, path: str) -> Artifact:
+    """The artifact that a folder in a folder is.
+
+    Raises:
+        ArtifactError: it holds no files.
+    """
+    start = f"{path}/"
+    files = tuple(
+        dataclasses.replace(file, path=file.path.removeprefix(start))
+        for file in artifact.files
+        if file.path.startswith(start)
+    )
+    if not files:
+        raise ArtifactError(f"{artifact.name} holds no folder {path}.")
+    name = PurePosixPath(path).name
+    return Artifact(name, files, is_folder=True, digest=digest_of(files), source=artifact.source / path)
+
+
 def companion(folder: Path, name: str, owner: str) -> Path:
     """Where the file ``name`` lies that ``owner`` says belongs to it.
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ import yaml
 from modelbuild.errors import UsageError
 
 FILE_NAME = "mbuild.yaml"
+_DAY = 86400
 
 CONTENTS = "What goes in"
 DEPENDENCIES = "Dependencies"
@@ -47,7 +49,9 @@ class Options:
         "", "Name the image: registry/team/name:version.", group=CONTENTS, short="-t", metavar="REFERENCE"
     )
     name: str = option("", "The model's name in its URLs. Default: the last part of the tag.", group=CONTENTS)
-    model_version: str = option("1", "The model's version in its URLs.", group=CONTENTS, metavar="VERSION")
+    model_version: str = option(
+        "", "The model's version in its URLs. Default: what the model says, or 1.", group=CONTENTS, metavar="VERSION"
+    )
     runtime: str = option(
         "", "Do not detect the format: use this runtime, by name or by folder.", group=CONTENTS, metavar="NAME|FOLDER"
     )
@@ -56,6 +60,12 @@ class Options:
     )
     env: tuple[str, ...] = option(
         (), "Set an environment variable in the image. Repeatable.", group=CONTENTS, metavar="K=V"
+    )
+    slo: str = option(
+        "",
+        "Answer in so much time, and turn away at once what cannot be: MBUILD_SLO in the image.",
+        group=CONTENTS,
+        metavar="20ms|0.02s",
     )
     label: tuple[str, ...] = option((), "Put a label on the image. Repeatable.", group=CONTENTS, metavar="K=V")
 
@@ -219,6 +229,25 @@ def _anchor(name: str, value: Any, folder: Path) -> Any:
     if isinstance(value, dict):
         raise UsageError(f"Option {name!r} cannot be a mapping.")
     return folder / value if kind is Path else value
+
+
+def environment(options: Options) -> dict[str, str]:
+    """What the options set in the image's environment. ``--env`` wins: it names a variable.
+
+    Raises:
+        UsageError: a pair has no value, or a duration is none.
+    """
+    objective = {"MBUILD_SLO": f"{duration('--slo', options.slo):g}"} if options.slo else {}
+    return {**objective, **pairs(options.env, "--env")}
+
+
+def duration(what: str, text: str) -> float:
+    """Seconds: ``20ms``, ``0.02s`` or ``0.02``."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|)", text.strip().lower())
+    seconds = float(found[1]) / (1000 if found[2] == "ms" else 1) if found else 0.0
+    if not 0 < seconds <= _DAY:
+        raise UsageError(f"{what} cannot be {text!r}.", hint="Write a duration above 0: 20ms, or 0.02s.")
+    return seconds
 
 
 def pairs(values: tuple[str, ...], what: str) -> dict[str, str]:

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelbuild.artifact import Artifact
-from modelbuild.config import Options, pairs
+from modelbuild.config import Options, environment, pairs
 from modelbuild.dependencies.fetch import fetch
 from modelbuild.dependencies.lock import Lock, lock, wheel_platform
 from modelbuild.dependencies.python_version import choose_python
-from modelbuild.dependencies.requirements import requirements_for, server_requirements
+from modelbuild.dependencies.requirements import less_required, requirements_for, server_requirements
 from modelbuild.engines import BuildEngine
 from modelbuild.errors import BaseImageError, UsageError
 from modelbuild.host import Host
@@ -66,15 +65,16 @@ def make_draft(model: Path, options: Options, host: Host, progress: Progress, en
     if source.reading.prepare:
         progress.step("Converting", source.reading.prepare)
         source = prepared(source, options, host)
-    name = model_name(options, source.artifact)
+    name = model_name(options, source.reading.name or source.artifact.name)
+    model_version = options.model_version or source.reading.model_version or "1"
     examples = find_examples(model, options.handler, options.example)
     base = find_base(source, options, host, progress, engine)
     locked = _lock(source, options, host, base, progress)
     progress.step("Fetching", f"{len(locked.requirements)} packages")
-    trees = in_layer_order(_trees(source, options, host, name, examples, locked))
+    trees = in_layer_order(_trees(source, options, host, (name, model_version), examples, locked))
     labels = make_labels(
         name=name,
-        version=parse(options.tag).tag if options.tag else options.model_version,
+        version=parse(options.tag).tag if options.tag else model_version,
         base=base,
         runtime=source.runtime,
         reading=source.reading,
@@ -87,13 +87,13 @@ def make_draft(model: Path, options: Options, host: Host, progress: Progress, en
         lock=locked,
         trees=trees,
         labels={**labels, **pairs(options.label, "--label")},
-        environment=pairs(options.env, "--env"),
+        environment=environment(options),
     )
     return Draft(source, plan, locked, trees, examples)
 
 
-def model_name(options: Options, artifact: Artifact) -> str:
-    """The model's name in its URLs: as given, or from the tag, or from the file.
+def model_name(options: Options, default: str) -> str:
+    """The model's name in its URLs: as given, or from the tag, or from the file or folder called ``default``.
 
     Raises:
         UsageError: the name given cannot be part of a URL, or hides a route of the server.
@@ -105,7 +105,7 @@ def model_name(options: Options, artifact: Artifact) -> str:
                 hint="Letters, digits, dots and dashes; not a word that is a route of the server.",
             )
         return options.name
-    text = parse(options.tag).repository.rpartition("/")[2] if options.tag else Path(artifact.name).stem
+    text = parse(options.tag).repository.rpartition("/")[2] if options.tag else Path(default).stem
     name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._") or "default"
     return "default" if name in RESERVED_NAMES else name
 
@@ -161,21 +161,29 @@ def _lock(source: Source, options: Options, host: Host, base: BaseImage, progres
         cache=host.cache,
         refresh=options.refresh,
         libc=base.libc,
+        requires=less_required(source.runtime, source.handler),
     )
 
 
 def _trees(
-    source: Source, options: Options, host: Host, name: str, examples: tuple[Example, ...], locked: Lock
+    source: Source,
+    options: Options,
+    host: Host,
+    called: tuple[str, str],
+    examples: tuple[Example, ...],
+    locked: Lock,
 ) -> Iterable[Tree]:
+    """``called`` is the model's name, and its version."""
     runtime, reading = source.runtime, source.reading
-    yield fetch(locked, cache=host.cache, index=index_of(options))
+    name, version = called
+    yield fetch(locked, cache=host.cache, index=index_of(options), without=runtime.unneeded)
     yield server_tree(runtime.folder, name=runtime.name, python=locked.python, cache=host.cache)
     yield from model_trees(source.artifact)
     if source.handler:
         yield handler_tree(source.handler)
     manifest = make_manifest(
         name=name,
-        version=options.model_version,
+        version=version,
         artifact=source.artifact,
         runtime=runtime.name,
         framework_version=reading.version,

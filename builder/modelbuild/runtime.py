@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,9 @@ class Reading:
     """What an artifact says of itself.
 
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
-    it that belong to it. ``prepare`` is why it must be converted before it can be served, empty where it need not.
-    ``options`` go to the server's engine, ``metadata`` is for people.
+    it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
+    ``model_version`` are what the folders around it say of the model itself. ``prepare`` is why it must be converted
+    before it can be served, empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
     """
 
     format: str
@@ -52,6 +54,9 @@ class Reading:
     version: str = ""
     requirements: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
+    folder: str = ""
+    name: str = ""
+    model_version: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +73,9 @@ class PythonFor:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Support for one framework, as its ``runtime.toml`` declares it."""
+    """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
+    requirements of a distribution, by its name, where that is less than its metadata says.
+    """
 
     name: str
     title: str
@@ -82,8 +89,10 @@ class Runtime:
     environment: Mapping[str, str] = field(default_factory=dict)
     max_size_mb: int = 0
     python_for: tuple[PythonFor, ...] = ()
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prepare_requirements: tuple[str, ...] = ()
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
+    unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False, repr=False)
 
 
@@ -174,10 +183,13 @@ _PLAIN: Mapping[str, type] = {
     "system_packages": list,
     "environment": dict,
     "python_for": list,
+    "requires": dict,
     "prepare": dict,
     "pickle": dict,
+    "unneeded": dict,
     "detect": list,
 }
+_PARSED = frozenset({"detect", "prepare", "pickle", "python_for", "requires", "unneeded"})
 _NEEDED = ("name", "title", "summary", "detect")
 
 
@@ -189,14 +201,20 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
         raise UsageError(f"{where} lacks {', '.join(map(repr, missing))}.")
     prepare = table.get("prepare", {})
     _only(prepare, ("requirements",), f"{where}: [prepare]")
-    values = {key: value for key, value in table.items() if key not in {"detect", "prepare", "pickle", "python_for"}}
+    values = {key: value for key, value in table.items() if key not in _PARSED}
     values |= {key: _texts(values[key], f"{where}: {key!r}") for key in _TEXTS if key in values}
     runtime = Runtime(
         **values,
         rules=parse_rules(table["detect"], where),
         python_for=tuple(_python_for(row, where) for row in table.get("python_for", [])),
+        requires={
+            key: _texts(value, f"{where}: [requires] {key!r}") for key, value in table.get("requires", {}).items()
+        },
         prepare_requirements=_texts(prepare.get("requirements", []), f"{where}: [prepare] requirements"),
         pickle=parse_policy(table.get("pickle", {}), where),
+        unneeded={
+            name: _texts(paths, f"{where}: [unneeded] {name}") for name, paths in table.get("unneeded", {}).items()
+        },
         folder=folder,
     )
     _check(runtime, where)
@@ -238,7 +256,7 @@ def _check(runtime: Runtime, where: str) -> None:
     try:
         for text in (runtime.python, *(part for row in runtime.python_for for part in (row.version, row.python))):
             SpecifierSet(text)
-        for text in (*runtime.requirements, *runtime.prepare_requirements):
+        for text in (*runtime.requirements, *runtime.prepare_requirements, *chain(*runtime.requires.values())):
             Requirement(text)
     except (InvalidSpecifier, InvalidRequirement) as error:
         raise UsageError(f"{where}: {error}") from error

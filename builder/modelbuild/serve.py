@@ -153,7 +153,8 @@ def serve(
             grpc_port = choose_grpc_port(draft, address, host.environment)
             environment = server_environment(Path(folder), draft, address, port, grpc_port, host.environment)
             grpc = "" if grpc_port == "0" else f", gRPC at {address}:{grpc_port}"
-            terminal.note(f"serving {model.name} at http://{address}:{port}{grpc}  (Ctrl-C ends)")
+            scheme = "https" if environment.get("MBUILD_TLS_CERTIFICATE") else "http"
+            terminal.note(f"serving {model.name} at {scheme}://{address}:{port}{grpc}  (Ctrl-C ends)")
             code = _run(interpreter, environment, seen if reload else {}, terminal)
         if code is not None:
             return code

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelbuild.artifact import Artifact, read_artifact, with_companions
+from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions
 from modelbuild.config import Options, suggestion
 from modelbuild.dependencies.index import Index
 from modelbuild.errors import UnsafeArtifactError, UsageError
@@ -72,6 +72,8 @@ def read_source(model: Path, options: Options, host: Host) -> Source:
     artifact = read_artifact(model, cache=host.cache)
     runtime = choose_runtime(options.runtime, artifact)
     reading = read(runtime, artifact)
+    if reading.folder:
+        artifact = folder_in(artifact, reading.folder)
     if reading.companions:
         artifact = with_companions(artifact, reading.companions)
     handler = read_handler(options.handler, data=options.data) if options.handler else None

@@ -28,7 +28,7 @@ class InvalidInput(ServerError):  # noqa: N818  # an answer to a client, named a
 
 
 class Unauthorized(ServerError):  # noqa: N818
-    """The listener asks for a token, and the request has none or another."""
+    """Who asks needs a key, and the request has none or a wrong one."""
 
     status = 401
     code = "unauthorized"

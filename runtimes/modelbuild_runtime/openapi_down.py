@@ -6,6 +6,7 @@ original stays as it is.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 Schema = Dict[str, Any]
@@ -39,10 +40,15 @@ def to_30(document: Json) -> Dict[str, Any]:
     """The same API in OpenAPI 3.0.1."""
     info = {key: value for key, value in document["info"].items() if key != "summary"}
     old: Dict[str, Any] = {"openapi": "3.0.1", "info": info}
-    old.update({key: document[key] for key in ("servers", "tags") if key in document})
+    old.update({key: document[key] for key in ("servers", "tags", "security") if key in document})
     old["paths"] = {path: _operations(methods, _operation_30) for path, methods in document.get("paths", {}).items()}
-    schemas = document.get("components", {}).get("schemas", {})
+    shared = document.get("components", {})
+    schemas, responses = shared.get("schemas", {}), shared.get("responses", {})
     old["components"] = {"schemas": {name: schema_30(schema) for name, schema in schemas.items()}}
+    if responses:
+        old["components"]["responses"] = {name: _described_30(response) for name, response in responses.items()}
+    if "securitySchemes" in shared:
+        old["components"]["securitySchemes"] = shared["securitySchemes"]
     return old
 
 
@@ -52,8 +58,13 @@ def to_2(document: Json) -> Dict[str, Any]:
     old: Dict[str, Any] = {"swagger": "2.0", "info": newer["info"]}
     if "tags" in newer:
         old["tags"] = newer["tags"]
-    old["paths"] = {path: _operations(methods, _operation_2) for path, methods in newer["paths"].items()}
+    convert = partial(_operation_2, newer["components"].get("responses", {}))
+    old["paths"] = {path: _operations(methods, convert) for path, methods in newer["paths"].items()}
     old["definitions"] = {name: schema_2(schema) for name, schema in newer["components"]["schemas"].items()}
+    schemes = newer["components"].get("securitySchemes", {})
+    if schemes:
+        old["securityDefinitions"] = {name: said for name, said in schemes.items() if said["type"] == "apiKey"}
+        old["security"] = [asked for asked in newer["security"] if set(asked) <= set(old["securityDefinitions"])]
     return old
 
 
@@ -196,7 +207,12 @@ def _kinds(schema: Json) -> Sequence[str]:
 # Swagger 2.0
 
 
-def _operation_2(operation: Json) -> Dict[str, Any]:
+def _operation_2(shared: Json, operation: Json) -> Dict[str, Any]:
+    """With the responses that are kept elsewhere in their places."""
+    responses = {
+        status: shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+        for status, response in operation["responses"].items()
+    }
     kept = ("tags", "summary", "description", "operationId", "deprecated")
     old: Dict[str, Any] = {key: operation[key] for key in kept if key in operation}
     parameters = [
@@ -208,10 +224,12 @@ def _operation_2(operation: Json) -> Dict[str, Any]:
         old["consumes"] = list(taken["content"])
     if parameters:
         old["parameters"] = parameters
-    given = {media: None for response in operation["responses"].values() for media in response.get("content", ())}
+    given = {media: None for response in responses.values() for media in response.get("content", ())}
     if given:
         old["produces"] = list(given)
-    old["responses"] = {status: _response_2(response) for status, response in operation["responses"].items()}
+    if "security" in operation:  # said only where it may be answered without
+        old["security"] = []
+    old["responses"] = {status: _response_2(response) for status, response in responses.items()}
     return old
 
 

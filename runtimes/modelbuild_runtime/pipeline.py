@@ -16,6 +16,7 @@ import numpy as np
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.engines import Engine, EngineOptions
 from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.fixed_rows import FixedRows, Predict, fixed_size, freed, rows_are_apart
 from modelbuild_runtime.handler.entry import open_rows
 from modelbuild_runtime.handler.functions import Context, Model, functions_pipeline
 from modelbuild_runtime.handler.module import import_handler, lend_to_main
@@ -37,7 +38,8 @@ class Pipeline(Protocol):
     "raw" (a list of ``RawItem``, answered by a list of ``RawAnswer``). ``batchable`` is true where several requests
     may be joined into one ``run``: then row i of the answer belongs to row i of the inputs. It may have a ``key``,
     which takes the rows of one request: only rows of equal keys are joined. ``guessed`` is true where the datatypes of
-    the contract are what a model of data frames showed, and nobody declared. Where it ``streams``, it has ``stream``,
+    the contract are what a model of data frames showed, and nobody declared. ``one_at_a_time`` is true where a run of
+    several rows is one run after the other. Where it ``streams``, it has ``stream``,
     which is ``run`` for one row and may return ``Parts``; where it ``explains``, ``explain``, which is ``run`` with an
     explanation a row. ``marks`` tell its stages apart, where it makes them.
     """
@@ -60,17 +62,22 @@ class Pipeline(Protocol):
 
 
 class ModelPipeline:
-    """A model without a handler: its contract is its signature."""
+    """A model without a handler: its contract is its signature, but for a number of rows that the model insists on."""
 
     wants = "columns"
     guessed = False
 
     def __init__(self, engine: Engine, signature: Signature) -> None:
-        self._predict = engine.predict
+        self._predict: Predict = engine.predict
         self.marks = Marks()
         batched = row_counted(engine, signature)
+        size = 0 if batched else fixed_size(signature)
+        if size and rows_are_apart(engine.predict, signature, size):
+            signature, batched = freed(signature), True
+            self._predict = FixedRows(engine.predict, size)
         self.contract = Contract(signature.inputs, signature.outputs, open=not signature.inputs, batched=batched)
         self.batchable = batched
+        self.one_at_a_time = size == 1
 
     def convert(self, items: List[Any]) -> List[Any]:
         return items

@@ -69,6 +69,17 @@ class Settings:
     management_host: str = _setting("127.0.0.1", "Address of the management port.")
     management_token: str = _setting("", "What clients of the management port must send as Authorization: Bearer.")
     model_store: str = _setting("", "Folder that models are loaded from while the server runs.")
+    tls_certificate: str = _setting(
+        "", "File with the server's certificate in PEM, and its issuers' after it: all ports speak TLS then."
+    )
+    tls_key: str = _setting("", "File with the certificate's private key in PEM, not encrypted.")
+    tls_client_ca: str = _setting(
+        "", "File with certificates in PEM: clients must show one that was signed with one of these."
+    )
+    api_keys: str = _setting(
+        "", "Keys, with commas, of which clients must send one; health is told to all. Empty lets anybody ask."
+    )
+    api_keys_file: str = _setting("", "File with more such keys, one a line; read again when it changes.")
     workers: int = _setting(
         1,
         "Processes that serve; more than one are forked after the model is loaded.",
@@ -98,6 +109,7 @@ class Settings:
     max_head: int = _setting(32 << 10, "Largest request line and header fields, in bytes.", least=256)
     max_batch_size: int = _setting(1024, "Most rows of waiting requests that run as one batch; 1 joins none.", least=1)
     queue: int = _setting(1000, "Most requests that wait; more are answered 429.", least=1)
+    cache: int = _setting(0, "Bytes that a worker keeps of answers, for requests that are equal; 0 keeps none.")
     timeout: float = _setting(
         60.0,
         "Seconds after which a request that waits or runs is answered 504.",
@@ -110,7 +122,9 @@ class Settings:
         ),
     )
     slo: float = _setting(
-        0.0, "Seconds after which Clipper's clients get the default output; 0 is the timeout alone.", most=_DAY
+        0.0,
+        "Seconds in which a request is to be answered: what cannot be is turned away at once; 0 is the timeout alone.",
+        most=_DAY,
     )
     default_output: str = _setting(
         "", "What Clipper's clients get in place of a prediction that is late: JSON or text."

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import io
 import pickle
+import tempfile
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,3 +74,26 @@ def onnx_classifier(*, zipmap: bool = True) -> bytes:
     model = classifier()
     made = to_onnx(model, np.zeros((1, 3), np.float32), options=None if zipmap else {id(model): {"zipmap": False}})
     return made.SerializeToString()
+
+
+@functools.cache
+def catboost() -> bytes:
+    """In CatBoost's binary format: a regressor of two numbers and a category."""
+    from catboost import CatBoostRegressor
+
+    rows = [[1.0, 2.0, "a"], [2.0, 1.0, "b"], [3.0, 5.0, "a"], [4.0, 1.0, "c"]]
+    model = CatBoostRegressor(iterations=2, depth=2, verbose=False, allow_writing_files=False, thread_count=1)
+    model.fit(rows, [1.0, 2.0, 3.0, 4.0], cat_features=[2])
+    with tempfile.NamedTemporaryFile(suffix=".cbm") as file:
+        model.save_model(file.name)
+        return Path(file.name).read_bytes()
+
+
+@functools.cache
+def statsmodels() -> bytes:
+    """Pickled results of a regression with a formula."""
+    import pandas as pd
+    import statsmodels.formula.api as smf
+
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "c": ["a", "b", "a", "b"], "y": [1.0, 2.5, 3.0, 4.5]})
+    return pickle.dumps(smf.ols("y ~ np.log(x) + C(c)", frame).fit())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from modelbuild.config import Options, make_options, option_fields, option_type, pairs, read_config
+from modelbuild.config import Options, environment, make_options, option_fields, option_type, pairs, read_config
 from modelbuild.errors import UsageError
 
 
@@ -98,3 +98,18 @@ def test_pairs():
     assert pairs(("A=1", "B=x=y", "C="), "--env") == {"A": "1", "B": "x=y", "C": ""}
     with pytest.raises(UsageError, match="--env 'A'"):
         pairs(("A",), "--env")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("20ms", "0.02"), ("0.02s", "0.02"), ("0.02", "0.02"), ("1.5 S", "1.5"), ("2s", "2")]
+)
+def test_an_objective_is_a_variable_of_the_image(text, value):
+    assert environment(Options(slo=text)) == {"MBUILD_SLO": value}
+    assert environment(Options(slo=text, env=("MBUILD_SLO=9", "A=b"))) == {"MBUILD_SLO": "9", "A": "b"}
+    assert environment(Options()) == {}
+
+
+@pytest.mark.parametrize("text", ["0", "0ms", "-1", "soon", "20m", "1e3", "nan", "100000"])
+def test_an_objective_is_a_duration(text):
+    with pytest.raises(UsageError, match="--slo cannot be"):
+        environment(Options(slo=text))

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from modelbuild.artifact import Artifact
 from modelbuild.config import Options
 from modelbuild.draft import find_base, make_draft, model_name
 from modelbuild.errors import BaseImageError, RequirementError, UsageError
@@ -22,10 +21,6 @@ ONNX = next(runtime for runtime in builtin_runtimes() if runtime.name == "onnx")
 SOURCE: Any = SimpleNamespace(runtime=ONNX, reading=Reading("onnx"), handler=None)
 
 
-def artifact(name: str) -> Artifact:
-    return Artifact(name, (), is_folder=False, digest="", source=Path(name))
-
-
 @pytest.mark.parametrize(
     ("options", "name", "expected"),
     [
@@ -37,13 +32,13 @@ def artifact(name: str) -> Artifact:
     ],
 )
 def test_the_models_name(options, name, expected):
-    assert model_name(Options(**options), artifact(name)) == expected
+    assert model_name(Options(**options), name) == expected
 
 
 @pytest.mark.parametrize("name", ["v2", "models", "a/b", "-x", "a b"])
 def test_a_name_that_cannot_be_in_a_url_or_hides_a_route_is_refused(name):
     with pytest.raises(UsageError, match=name):
-        model_name(Options(name=name), artifact("m.onnx"))
+        model_name(Options(name=name), "m.onnx")
 
 
 class Engine:

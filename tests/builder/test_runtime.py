@@ -62,10 +62,14 @@ def test_every_key_is_read(write):
             [[python_for]]
             version = "<2"
             python = "<3.12"
+            [requires]
+            x = ["numpy"]
             [prepare]
             requirements = ["x-tools"]
             [pickle]
             classes = ["x.*"]
+            [unneeded]
+            x = ["x/include"]
             """
             + RULE
         )
@@ -74,8 +78,10 @@ def test_every_key_is_read(write):
     assert runtime.system_packages == ("libgomp1",)
     assert runtime.environment == {"X_QUIET": "1"}
     assert runtime.max_size_mb == 300
+    assert runtime.requires == {"x": ("numpy",)}
     assert runtime.prepare_requirements == ("x-tools",)
     assert runtime.pickle.classes == ("x.*",)
+    assert runtime.unneeded == {"x": ("x/include",)}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +103,10 @@ def test_every_key_is_read(write):
         (MINIMAL + "environment = { A = 1 }\n" + RULE, "'A' must be a text", ""),
         (MINIMAL + '[[python_for]]\nversion = "1"\n' + RULE, "'version' and 'python'", ""),
         (MINIMAL + "[prepare]\nneeds = []\n" + RULE, "unknown key 'needs'", "requirements"),
+        (MINIMAL + "[requires]\nx = 1\n" + RULE, "[requires] 'x' must be a list", ""),
+        (MINIMAL + '[requires]\nx = ["n p"]\n' + RULE, "n p", ""),
         (MINIMAL + "[pickle]\nallow = []\n" + RULE, "unknown key 'allow'", "classes"),
+        (MINIMAL + "[unneeded]\nx = 1\n" + RULE, "[unneeded] x must be a list of texts", ""),
         (MINIMAL + "max_size_mb = true\n" + RULE, "'max_size_mb' must be a int", ""),
         ("name = ", "cannot be read", ""),
     ],

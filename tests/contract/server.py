@@ -46,9 +46,16 @@ class Address(str):
 
 
 @contextmanager
-def serving(folder: Path, inputs: list[dict[str, Any]], name: str = "echo", **settings: str) -> Iterator[Address]:
-    """Serve the echo runtime with these inputs. ``settings`` are environment variables."""
-    with started(_image(folder, inputs, name), **settings) as address:
+def serving(
+    folder: Path, inputs: list[dict[str, Any]], name: str = "echo", handler: str = "", **settings: str
+) -> Iterator[Address]:
+    """Serve the echo runtime with these inputs, and the source of a handler around it, which says its style in its first
+    line where that is not "functions". ``settings`` are environment variables.
+    """
+    root = _image(folder, inputs, name)
+    if handler:
+        _add_handler(root, handler)
+    with started(root, **settings) as address:
         yield address
 
 
@@ -73,7 +80,7 @@ def started(root: Path, port: int = 0, **settings: str) -> Iterator[Address]:
     log = (root / "log").open("wb")
     process = subprocess.Popen([sys.executable, "-m", "modelbuild_runtime"], env=environment, stdout=log, stderr=log)
     try:
-        _wait_until_ready(process, int(address.partition(":")[2]), root / "log")
+        _wait_until_ready(process, environment, int(address.partition(":")[2]), root / "log")
         yield address
     finally:
         process.terminate()
@@ -98,6 +105,15 @@ def _image(folder: Path, inputs: list[dict[str, Any]], name: str) -> Path:
     return folder
 
 
+def _add_handler(root: Path, source: str) -> None:
+    (root / "handler").mkdir()
+    (root / "handler" / "features.py").write_text(source)
+    manifest = json.loads((root / "manifest.json").read_text())
+    style = source.partition("\n")[0].removeprefix("# ")
+    manifest["handler"] = {"module": "features", "style": style if source.startswith("# ") else "functions"}
+    (root / "manifest.json").write_text(json.dumps(manifest))
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -105,14 +121,22 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], environment: dict[str, str], port: int, log: Path) -> None:
     for _ in range(600):
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}:\n{log.read_text()}")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.05)
+        if _is_ready(environment, port):
+            return
+        time.sleep(0.05)
     raise RuntimeError(f"the server does not become ready:\n{log.read_text()}")
+
+
+def _is_ready(environment: dict[str, str], port: int) -> bool:
+    if "MBUILD_TLS_CERTIFICATE" in environment:  # as the image's health check asks
+        command = [sys.executable, "-I", "-S", SOURCES / "health.py"]
+        return subprocess.run(command, env=environment, check=False).returncode == 0
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False

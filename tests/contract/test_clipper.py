@@ -74,11 +74,6 @@ def test_the_default_output_is_json_where_it_can_be(text, output):
     assert json.loads(answer.body)["output"] == output
 
 
-def test_the_objective_counts_from_the_request_s_arrival():
-    assert protocol(service(slo=0.25)).routes[0].endpoint.decode(asked(ONE)).deadline == 10.25
-    assert protocol(service()).routes[0].endpoint.decode(asked(ONE)).deadline == 0
-
-
 def test_a_failure_is_an_error_and_not_a_default_output():
     answer = protocol(service()).error(asked(ONE), PredictionFailed("the log says why"))
     assert (answer.status, json.loads(answer.body)) == (

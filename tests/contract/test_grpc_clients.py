@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import modelbuild_runtime
 from contract.clients.environment import HERE, python_of
-from contract.server import DATATYPES, Address
+from contract.server import DATATYPES, Address, serving
 from contract.test_tritonclient import VALUES
 
 pytestmark = pytest.mark.slow
@@ -107,3 +110,51 @@ def test_reflection_and_methods_that_are_not_there(sessions):
     assert {"inference.GRPCInferenceService", "grpc.health.v1.Health"} <= set(found["services"])
     assert found["file"] == ["open_inference.proto", ["triton_model_config.proto"]]
     assert found["/inference.GRPCInferenceService/Nothing"] == found["/a.B/C"] == "UNIMPLEMENTED"
+
+
+FOREIGN = ("tritonclient.grpc", "grpc_health.v1.health_pb2", "grpc_reflection.v1alpha.reflection_pb2")
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_a_handler_may_import_what_the_same_messages_were_generated_into(ours_first):
+    ours = "from modelbuild_runtime.grpc import messages\nfor name in NAMES: messages.load(name)\nmessages.prepare()\n"
+    theirs = "".join(f"import {module}\n" for module in FOREIGN)
+    names = "NAMES = ['open_inference', 'grpc_health', 'grpc_reflection_v1alpha']\n"
+    check = (
+        "from tritonclient.grpc import service_pb2\n"
+        "mine = messages.load('open_inference').ModelInferRequest(model_name='m', raw_input_contents=[b'x'])\n"
+        "assert service_pb2.ModelInferRequest.FromString(mine.SerializeToString()).model_name == 'm'\n"
+    )
+    code = names + (ours + theirs if ours_first else theirs + ours) + check
+    environment = {**os.environ, "PYTHONPATH": str(Path(modelbuild_runtime.__file__).parents[1])}
+    done = subprocess.run(
+        [python_of("grpc"), "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_client_is_asked_to_leave_before_the_server_does(tmp_path):
+    """What is on its way is answered; a later call is told at once that nobody is there."""
+    code = (
+        "import grpc, sys, threading\n"
+        "import numpy as np, tritonclient.grpc as triton\n"
+        "client = triton.InferenceServerClient(sys.argv[1])\n"
+        "item = triton.InferInput('BYTES', [1, 1], 'BYTES').set_data_from_numpy(np.array([['sleep']], object))\n"
+        "answers = []\n"
+        "done = threading.Event()\n"
+        "client.async_infer('echo', [item], callback=lambda result, error: (answers.append(error), done.set()))\n"
+        "import time; time.sleep(0.2); print('asked', flush=True)\n"
+        "assert done.wait(20) and answers == [None], answers\n"
+        "time.sleep(1)\n"
+        "quick = triton.InferInput('BYTES', [1, 1], 'BYTES').set_data_from_numpy(np.array([['a']], object))\n"
+        "try: client.infer('echo', [quick])\n"
+        "except triton.InferenceServerException as error: print(error.status())\n"
+    )
+    with serving(tmp_path, [{"name": "BYTES", "datatype": "BYTES", "shape": [-1, -1]}]) as address:
+        asking = subprocess.Popen(
+            [python_of("grpc"), "-c", code, address.grpc], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert asking.stdout.readline() == "asked\n"
+    output, errors = asking.communicate(timeout=30)
+    assert asking.returncode == 0, errors
+    assert output == "StatusCode.UNAVAILABLE\n"

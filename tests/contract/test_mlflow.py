@@ -105,7 +105,7 @@ DIFFERENT: dict[str, tuple[str, str, Any]] = {
     "parameters that are no object": ("loan", JSON, {"instances": [ROW], "params": [1]}),
     "one row's numbers without its list": ("halves", JSON, {"instances": [1, 2, 3, 4]}),
 }
-"""What is meant to be otherwise; docs/reference/differences.d/mlflow.md says why."""
+"""What is meant to be otherwise; docs/reference/differences/mlflow.md says why."""
 
 
 ENFORCED = {"error_code": "INVALID_PARAMETER_VALUE", "sqlstate": "KAM01", "error_class": "SCHEMA_ENFORCEMENT_FAILED"}

@@ -211,6 +211,35 @@ def test_a_stream_answers_each_message_and_errors_are_answers_too():
     assert MESSAGES.ModelStreamInferResponse.FromString(call("ModelStreamInfer", b"\xff").body).error_message
 
 
+def told_in_parts(text: str, **fields: Any) -> list[Any]:
+    raw = len(text).to_bytes(4, "little") + text.encode()
+    message = question(raw, "prompt", "BYTES", (1,), model_name="story", id="7")
+    for name, value in fields.items():
+        message.parameters[name].CopyFrom(MESSAGES.InferParameter(**value))
+    return [
+        MESSAGES.ModelStreamInferResponse.FromString(part) for part in call("ModelStreamInfer", message, "story").parts
+    ]
+
+
+def test_a_handler_that_makes_parts_answers_in_several():
+    answers = [answer.infer_response for answer in told_in_parts("once upon a time", most={"int64_param": 3})]
+    assert [texts(answer.raw_output_contents[0]) for answer in answers] == [[b"once "], [b"upon "], [b"a "]]
+    assert {answer.id for answer in answers} == {"7"}
+    assert [answer.parameters["triton_final_response"].bool_param for answer in answers] == [False] * 3
+    *_, last = told_in_parts("once", triton_enable_empty_final_response={"bool_param": True})
+    assert last.infer_response.parameters["triton_final_response"].bool_param is True
+    assert not last.infer_response.outputs
+    whole = question(b"\4\0\0\0once", "prompt", "BYTES", (1,), model_name="story")
+    assert texts(infer(whole, "story").raw_output_contents[0]) == [b"once "]
+
+
+def test_parts_that_break_off_end_with_an_error_of_their_own():
+    *parts, last = told_in_parts("once upon stop")
+    assert len(parts) == 2
+    assert "the model or its handler failed" in last.error_message
+    assert last.infer_response.id == "7"
+
+
 def test_health():
     waiting = Server("iris", ready=False)
     assert (told("ServerLive"), told("ServerLive", at=waiting)) == ({"live": True}, {})

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.values import example_plan
+from environments import make_sample
 from modelbuild.artifact import read_artifact
 from modelbuild.formats.detect import detect
 from modelbuild.planning.dockerfile import render
@@ -29,6 +30,5 @@ def test_its_folder_is_whole(runtime: Runtime):
 
 @pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
 def test_its_own_sample_is_recognised(runtime: Runtime, tmp_path: Path):
-    make = pytest.importorskip(f"modelbuild_runtime.engines.{runtime.name}.sample").make
-    sample = make(tmp_path)
+    sample = make_sample(runtime.name, tmp_path)
     assert detect(read_artifact(sample.path, cache=tmp_path / "cache"), RUNTIMES).name == runtime.name

@@ -18,17 +18,25 @@ from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.replay import Immediate
 from modelbuild_runtime.protocols import Models, Protocol, Statistics, Summary
+from modelbuild_runtime.security.keys import Keys
 from modelbuild_runtime.settings import Settings
 from runtime.wires import FakeTransport
 
 STATISTICS = Statistics(3, 1, 5, 2, 1700000000000, 3000, 1000, 30, 40, 50, 60)
-EXAMPLES = {"iris": {"x": [1, 2, 3, 4]}, "loan": {"age": 40, "income": 100, "job": "cook"}}
+EXAMPLES = {
+    "iris": {"x": [1, 2, 3, 4]},
+    "loan": {"age": 40, "income": 100, "job": "cook"},
+    "matrix": {"inputs": {"m": [[1, 2, 3], [4, 5, 6]]}},
+    "picture": {"image": "pixels"},
+    "story": {"prompt": "once upon a time"},
+}
 
 
 class Service:
     """What protocols are told of one of ``MODELS``."""
 
     page = True
+    keys = False
 
     def __init__(self, name: str, pipeline: Pipeline, *, ready: bool, environment: Mapping[str, str]) -> None:
         self.model_name = name
@@ -44,7 +52,6 @@ class Service:
         self.max_batch_size = 64
         self.environment = environment
         self.models: Models | None = None
-        self.slo = 0.0
         self.default_output = "-1"
         self.apps = "hello, pictures:bytes"
         self.protocols: list[Protocol] = []
@@ -78,13 +85,21 @@ class Service:
 class Server:
     """Serves one of ``MODELS``."""
 
-    def __init__(self, name: str, *, ready: bool = True, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        ready: bool = True,
+        environment: Mapping[str, str] | None = None,
+        keys: Keys | None = None,
+    ) -> None:
         self.pipeline = pipeline = MODELS[name]()
         self.service = Service(name, pipeline, ready=ready, environment=environment or {})
+        self.service.keys = keys is not None
         self.protocols = self.service.protocols = discover(self.service)
         dataplane = Dataplane(pipeline)
         routes = router(self.protocols)
-        self._app = Application(Settings(max_body=self.service.max_body), routes)
+        self._app = Application(Settings(max_body=self.service.max_body), routes, keys)
         self._app.open(routes, dataplane, Immediate(dataplane))
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:

@@ -83,7 +83,7 @@ def test_the_example_of_a_protocol_is_one():
     (block,) = [block for block in blocks("python") if block.name == "echo.py"]
     namespace = {}
     exec(compile(block.text, block.id, "exec"), namespace)
-    protocol = namespace["protocol"](script.Service())
+    protocol = namespace["protocol"](script.service())
     (route,) = protocol.routes
     answer = route.endpoint(HttpRequest("GET", "/echo", "", {}, b"", {}))
     assert (answer.status, json.loads(answer.body)) == (200, {"served": "model"})

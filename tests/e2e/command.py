@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-LIMIT = 180
+LIMIT = 600  # a package of a gigabyte, on a busy machine
 
 
 @dataclass(frozen=True)

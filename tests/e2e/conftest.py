@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import itertools
 import os
-import tempfile
+import socket
 import urllib.error
 import urllib.request
 import zlib
@@ -31,10 +30,11 @@ BASE = os.environ.get("MBUILD_TEST_BASE", "python:3.11-slim")
 def worker() -> Iterator[str]:
     """Tells apart what processes leave in the engine that test at the same time: the first name that is free."""
     for number in itertools.count():
-        path = Path(tempfile.gettempdir(), f"mbuild-e2e-{os.getuid()}-{number}.lock")
-        with path.open("w") as lock, contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield f"w{number}"
+        with socket.socket(socket.AF_UNIX) as claim, contextlib.suppress(OSError):
+            claim.bind(
+                f"\0mbuild-e2e-{number}"
+            )  # on this machine only one can, whatever its folder for temporary files
+            yield f"x{number}"
             return
 
 

@@ -57,9 +57,8 @@ def wait_until_ready(address: str, *, seconds: float = 60) -> None:
 @contextmanager
 def running(client: Any, image: str, **settings: Any) -> Iterator[tuple[Any, str]]:
     """A container that is ready, and its address; removed with the block."""
-    container = client.containers.run(
-        image, detach=True, ports={"8080/tcp": ("127.0.0.1", None)}, **{**HARDENED, **settings}
-    )
+    ports = {"8080/tcp": ("127.0.0.1", None)}
+    container = client.containers.run(image, detach=True, **{"ports": ports, **HARDENED, **settings})
     try:
         container.reload()
         port = container.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from e2e.command import Mbuild
 from e2e.projects import ANSWER, FEATURES, REQUEST, Project
 from e2e.servers import HARDENED, ask, running
+from environments import make_sample
 from modelbuild.runtime import Runtime, builtin_runtimes
 
 pytestmark = pytest.mark.docker
@@ -221,7 +221,7 @@ def test_size_over_the_base(
     mbuild: Mbuild, image: Callable[..., str], client: Any, base: str, tmp_path: Path, runtime: Runtime
 ) -> None:
     """The runtime's own ceiling holds for its sample, which answers rightly."""
-    sample = import_module(f"modelbuild_runtime.engines.{runtime.name}.sample").make(tmp_path)
+    sample = make_sample(runtime.name, tmp_path)
     example = tmp_path / "sample.json"
     example.write_text(json.dumps({"request": sample.request, "expected": sample.expected}))
     packaged = mbuild("package", sample.path, "-e", example, "-t", image(), "--json").json

@@ -50,7 +50,7 @@ class Page:
         self.driver = driver
         self.url = url
         driver.get(url)
-        self.until(lambda: self.id("state").text == "Ready")
+        self.until(lambda: self.id("state").text == "Ready" or self.id("lock").is_displayed())
 
     def id(self, name: str) -> WebElement:
         return self.driver.find_element(By.ID, name)

@@ -330,3 +330,37 @@ def test_what_the_server_does_is_shown_while_somebody_looks(page):
         assert iris.css("#live svg")[0].get_attribute("aria-hidden") == "true"
     finally:
         iris.script("clearInterval(window.asking)")
+
+
+def unlocked(page, key):
+    page.id("key").send_keys(key, Keys.ENTER)
+
+
+def test_a_server_that_wants_a_key_shows_nothing_of_its_model_before(page):
+    loan = page("loan", MBUILD_API_KEYS="s3cret")
+    assert (loan.driver.title, loan.css("h1")[0].text) == ("Model", "Model")
+    assert not loan.id("form").is_displayed()
+    assert "income" not in loan.driver.page_source
+    assert loan.driver.switch_to.active_element == loan.id("key")
+    unlocked(loan, "wrong")
+    loan.until(lambda: loan.id("key-error").text == "The server does not take this key.")
+    loan.id("key").clear()
+    unlocked(loan, "s3cret")
+    loan.until(lambda: loan.id("form").is_displayed())
+    assert (loan.driver.title, loan.css("h1")[0].text) == ("loan", "loan")
+    assert not loan.id("lock").is_displayed()
+    assert loan.send().startswith("200 OK")
+    assert [link.text for link in loan.css("nav a")] == ["Health"], "the others could not bear the key"
+
+
+def test_a_key_is_kept_nowhere_but_in_the_page(page):
+    loan = page("loan", MBUILD_API_KEYS="s3cret")
+    unlocked(loan, "s3cret")
+    loan.until(lambda: loan.id("form").is_displayed())
+    kept = (
+        "return [document.cookie, location.href, JSON.stringify(localStorage), JSON.stringify(sessionStorage)].join()"
+    )
+    assert "s3cret" not in loan.script(kept) + loan.driver.page_source + loan.id("key").get_attribute("value")
+    assert "s3cret" not in "".join(loan.snippet(language) for language in ("curl", "Python", "tritonclient"))
+    loan.driver.refresh()
+    loan.until(lambda: loan.id("state").text == "" and loan.id("key").is_displayed())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,12 @@ def run(language: str, text: str, folder: Path) -> str:
     script = folder / "script"
     script.write_text(text.replace("curl", "curl -sS", 1) if language == "curl" else text, encoding="utf-8")
     command = ["sh" if language == "curl" else sys.executable, str(script)]
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "no_proxy": "*"}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder),
+        "no_proxy": "*",
+        "API_KEY": os.environ.get("API_KEY", ""),
+    }
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, f"{text}\n{done.stderr.decode()}"
     return done.stdout.decode()
@@ -179,3 +185,16 @@ def test_bodies_of_handlers_that_decode_by_themselves(page, tmp_path, kind, body
     raw.until(lambda: raw.css("#whole .chip b")[0].text == "body.bin")
     for language in ("curl", "Python"):
         assert run(language, raw.snippet(language), tmp_path).encode().strip() == b"body=\x01\r\n\x02".strip()
+
+
+def test_with_a_key_that_is_in_a_variable(page, tmp_path, monkeypatch):
+    monkeypatch.setenv("API_KEY", "s3cret")
+    loan = page("loan", MBUILD_API_KEYS="s3cret")
+    loan.id("key").send_keys("s3cret\n")
+    loan.until(lambda: loan.id("form").is_displayed())
+    hold(loan, tmp_path)
+    loan.turn("body")
+    loan.id("type").clear()
+    loan.id("type").send_keys("text/csv")
+    loan.put("Body", "age,income,job\n40,100,cook\n")
+    hold(loan, tmp_path, ("curl", "Python"))

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -65,14 +66,18 @@ class Served:
         self._file = self.log.open("w")
         self._gate = folder / "gate"
         variables = environment(folder, MBUILD_PORT=self.port, FAKE_GATE=self._gate, **settings)
+        self.tls: ssl.SSLContext | None = None  # what a client needs to be answered
+        self.headers: dict[str, str] = {}
         self.process = subprocess.Popen([sys.executable, SCRIPT, "serve"], env=variables, stderr=self._file)
 
     def get(self, path: str, body: Any = None, timeout: float = 10.0) -> tuple[int, bytes]:
         """Status and body of one request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        if self.tls is not None:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.tls)
         try:
             text = None if body is None else json.dumps(body)
-            connection.request("GET" if body is None else "POST", path, text)
+            connection.request("GET" if body is None else "POST", path, text, self.headers)
             response = connection.getresponse()
             return response.status, response.read()
         finally:

@@ -37,7 +37,11 @@ class Process(FakePipeline):
 
 
 def load_pipeline(*_: Any) -> FakePipeline:
-    time.sleep(float(os.environ.get("FAKE_LOADING", "0")))
+    try:
+        time.sleep(float(os.environ.get("FAKE_LOADING", "0")))
+    except SystemExit:
+        if os.environ.get("FAKE_BROKEN") != "deaf":
+            raise
     if os.environ.get("FAKE_BROKEN") == "load":
         raise LoadError("the model is broken", "train another")
     if os.environ.get("FAKE_BROKEN") == "exit":
@@ -56,7 +60,7 @@ def discover(service: Service) -> list[Any]:
         return HttpResponse(200, service.metrics(), "text/plain")
 
     (predict, _), routes = fake_protocol().routes, (Route("GET", "/pid", pid), Route("GET", "/metrics", metrics))
-    health = (Route("GET", "/health/live", pid), Route("GET", "/health/ready", ready))
+    health = (Route("GET", "/health/live", pid, public=True), Route("GET", "/health/ready", ready, public=True))
     return [
         Protocol("fake", "Fake", (predict, *routes), fake_error),
         Protocol("sagemaker", "Another", (predict._replace(path="/another"),), fake_error),

@@ -53,6 +53,13 @@ def test_free_sizes_come_from_the_rows():
     assert prepared[2] != columns([TOKENS], [[1, 2]])[2]
 
 
+def test_rows_may_have_no_values_where_sizes_are_free():
+    assert columns([TOKENS], [{"tokens": []}, {"tokens": []}])[0]["tokens"].shape == (2, 0)
+    assert columns([AGE, TOKENS], [[1, []]])[0]["tokens"].shape == (1, 0)
+    with pytest.raises(InvalidInput, match="got an object"):
+        columns([TOKENS], [{"tokens": [{}]}])
+
+
 def test_optional_fields_may_be_missing_in_all_or_some_rows():
     assert set(columns([AGE, NOTE], [{"age": 1}])[0]) == {"age"}
     prepared = columns([AGE, NOTE], [{"age": 1}, {"age": 2, "note": "n"}])

@@ -13,7 +13,7 @@ def test_a_record_has_the_contract_s_fields():
         "type": "object",
         "properties": {
             "age": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
-            "job": {"type": "string"},
+            "job": {"$ref": "#/components/schemas/Bytes"},
             "married": {"type": "boolean"},
         },
         "required": ["age", "job"],
@@ -24,10 +24,11 @@ def test_a_record_has_the_contract_s_fields():
 
 
 def test_fixed_sizes_are_in_the_schema():
-    number = {"type": ["number", "null"]}
+    most = 2.0**128 * (1 - 2.0**-25)  # what is less is rounded to the largest number
+    number = {"type": ["number", "null"], "exclusiveMinimum": -most, "exclusiveMaximum": most}
     assert schema.record(MIXED)["properties"]["v"] == {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
     free = schema.value(TensorSpec("x", "FP32", (-1, -1, 3)), batched=True)
-    assert "minItems" not in free
+    assert (free["minItems"], free.get("maxItems")) == (1, None)
     assert free["items"]["minItems"] == 3
 
 
@@ -36,4 +37,29 @@ def test_columns_have_one_more_axis_than_a_record_s_values(name):
     for spec in ALL[name].inputs:
         whole = schema.columns(ALL[name])["properties"][spec.name]
         one = schema.record(ALL[name])["properties"][spec.name]
-        assert whole == (one if not ALL[name].batched else {"type": "array", "items": one})
+        assert whole == (one if not ALL[name].batched else {"type": "array", "items": one, "minItems": 1})
+
+
+def test_columns_of_a_record_type_are_lists_of_its_fields():
+    fields = {"age": {"type": "integer", "minimum": 18}}
+    contract = Contract((TensorSpec("age", "INT64", (-1,)),), record={"type": "object", "properties": fields})
+    found = schema.columns(contract)["properties"]["age"]
+    assert found == {"type": "array", "items": fields["age"], "minItems": 1}
+
+
+def test_an_answer_s_numbers_have_no_limits_and_its_labels_are_told():
+    contract = Contract(outputs=(TensorSpec("y", "FP32", (-1, 2), labels=("no", "yes")),))
+    assert schema.outputs(contract)["properties"]["y"] == {
+        "type": "array",
+        "items": {"type": ["number", "null"]},
+        "minItems": 2,
+        "maxItems": 2,
+        "description": "In the order of no, yes",
+    }
+
+
+def test_rows_are_all_written_in_the_same_way():
+    by_name, by_place = schema.components(MIXED)["Rows"]["anyOf"]
+    assert by_name["items"] == schema.RECORD
+    assert len(by_place["items"]["prefixItems"]) == len(MIXED.inputs)
+    assert schema.components(ALL["whole"])["Rows"]["anyOf"][0]["maxItems"] == 1

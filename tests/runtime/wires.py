@@ -65,6 +65,9 @@ class Held:
         self.jobs: list[Any] = []
         self._immediate = Immediate(dataplane)
 
+    def admit(self) -> None:
+        """Always."""
+
     def submit(self, job: Any) -> None:
         self.jobs.append(job)
 

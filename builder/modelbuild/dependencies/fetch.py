@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from packaging.utils import canonicalize_name
 
@@ -25,25 +26,36 @@ SITE = "opt/mbuild/deps"
 _TRACES = ("direct_url.json", "uv_cache.json", "uv_build.json", "INSTALLER", "REQUESTED")
 _FORMAT = 1
 
+Patterns = Mapping[str, Sequence[str]]
+"""Paths in site-packages, by the canonical name of their distribution."""
+NOTHING: Patterns = MappingProxyType({})
 
-def fetch(lock: Lock, *, cache: Path, index: Index | None = None, bytecode: bool = True) -> Tree:
-    """The tree "dependencies" of a lock: from the cache, or fetched and hash-checked now.
+
+def fetch(
+    lock: Lock, *, cache: Path, index: Index | None = None, bytecode: bool = True, without: Patterns = NOTHING
+) -> Tree:
+    """The tree "dependencies" of a lock: from the cache, or fetched and hash-checked now. ``without`` is what this
+    runtime does not need of them.
 
     Raises:
         RequirementError: a distribution cannot be fetched or does not fit the platform.
         NoSpaceError: the disk is full.
     """
     interpreter = bytecode and find_interpreter(lock.python) is not None
-    inputs = [_FORMAT, lock.digest, sorted(UNNEEDED.items()), interpreter]
-    return TreeCache(cache).get("dependencies", inputs, lambda root: _install(root, lock, index or Index(), bytecode))
+    inputs = [_FORMAT, lock.digest, sorted(UNNEEDED.items()), sorted(without.items()), interpreter]
+
+    def install(root: Path) -> tuple[str, ...]:
+        return _install(root, lock, index or Index(), bytecode, without)
+
+    return TreeCache(cache).get("dependencies", inputs, install)
 
 
-def _install(root: Path, lock: Lock, index: Index, bytecode: bool) -> tuple[str, ...]:
+def _install(root: Path, lock: Lock, index: Index, bytecode: bool, without: Patterns) -> tuple[str, ...]:
     site = root / SITE
     site.mkdir(parents=True)
     if lock.requirements:
         _run_install(root, site, lock, index)
-        clean(site)
+        clean(site, without)
         for name in lock.from_source:
             _require_pure(site, name, lock)
     return compile_bytecode(root, lock.python) if bytecode else ()
@@ -65,13 +77,13 @@ def _run_install(root: Path, site: Path, lock: Lock, index: Index) -> None:
         raise failure(outcome.errors, describe(lock))
 
 
-def clean(site: Path) -> None:
+def clean(site: Path, without: Patterns = NOTHING) -> None:
     """Remove what no server needs and every trace of this machine, and make each RECORD say so."""
     # Console scripts name this machine's interpreter. In the image everything starts with python3 -m.
     shutil.rmtree(site / "bin", ignore_errors=True)
     (site / ".lock").unlink(missing_ok=True)
     for information in sorted(site.glob("*.dist-info")):
-        for path in list(unneeded(site, _name(information))):
+        for path in list(unneeded(site, _name(information), without)):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         for trace in _TRACES:
             (information / trace).unlink(missing_ok=True)

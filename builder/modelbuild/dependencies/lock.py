@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,28 +89,34 @@ def lock(
     cache: Path,
     refresh: bool = False,
     libc: str = "",
+    requires: Mapping[str, Sequence[str]] | None = None,
 ) -> Lock:
     """Resolve the requirements for a Python and a platform. An equal question within a day gets the same answer.
+    ``requires`` replaces what the metadata of some distributions, by name, asks for.
 
     Raises:
         RequirementError: they cannot be resolved.
     """
     wheels = wheel_platform(platform, libc)
-    path = cache / "locks" / f"{_key(requirements, python, wheels, index)}.json"
+    less = dict(sorted((requires or {}).items()))
+    path = cache / "locks" / f"{_key(requirements, python, wheels, index, less)}.json"
     remembered = None if refresh else _read(path, time.time())
     if remembered:
         return remembered
-    resolved = resolve(requirements, Lock("", python, platform, wheels), index)
+    resolved = resolve(requirements, Lock("", python, platform, wheels), index, less)
     _write(path, resolved)
     return resolved
 
 
-def resolve(requirements: Sequence[str], target: Lock, index: Index) -> Lock:
+def resolve(
+    requirements: Sequence[str], target: Lock, index: Index, requires: Mapping[str, Sequence[str]] | None = None
+) -> Lock:
     """Ask uv. What has no wheel at all is allowed from source, one package after another."""
     from_source: tuple[str, ...] = ()
     while True:
         allowed = [part for name in from_source for part in ("--no-binary", name)]
-        outcome = run_uv([*_compile_arguments(target), *allowed, "-"], index, text="\n".join(requirements) + "\n")
+        arguments = [*_compile_arguments(target), *allowed, "-"]
+        outcome = run_uv(arguments, index, text="\n".join(requirements) + "\n", settings=_metadata(requires or {}))
         if outcome.status == 0:
             return Lock(plain(outcome.output), target.python, target.platform, target.wheels, from_source)
         needed = [name for name in without_wheels(outcome.errors) if name not in from_source]
@@ -119,6 +125,14 @@ def resolve(requirements: Sequence[str], target: Lock, index: Index) -> Lock:
         for name in needed:
             _require_no_wheel_anywhere(name, outcome.errors, target, index)
         from_source = (*from_source, *needed)
+
+
+def _metadata(requires: Mapping[str, Sequence[str]]) -> str:
+    """Uv's setting for what distributions require, in place of what they say. Names and requirements were checked."""
+    return "".join(
+        f"[[dependency-metadata]]\nname = {json.dumps(name)}\nrequires-dist = {json.dumps(list(needs))}\n"
+        for name, needs in requires.items()
+    )
 
 
 def plain(text: str) -> str:
@@ -168,8 +182,10 @@ def _has_wheel(requirement: str, python: str, wheels: str, index: Index) -> bool
     return run_uv(arguments, index, text=requirement).status == 0
 
 
-def _key(requirements: Sequence[str], python: str, wheels: str, index: Index) -> str:
-    question = [_FORMAT, sorted(requirements), python, wheels, identity(index, os.environ)]
+def _key(
+    requirements: Sequence[str], python: str, wheels: str, index: Index, requires: Mapping[str, Sequence[str]]
+) -> str:
+    question = [_FORMAT, sorted(requirements), python, wheels, identity(index, os.environ), requires]
     return hashlib.sha256(json.dumps(question).encode()).hexdigest()
 
 

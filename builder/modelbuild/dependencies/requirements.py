@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -55,6 +55,19 @@ def requirements_for(
     kept = (*(wish for wish in others if not (wish.soft and wish.name in replaced)), *yours)
     _require_agreement(kept)
     return tuple(sorted({str(wish.requirement) for wish in kept}))
+
+
+def less_required(runtime: Runtime, handler: Handler | None) -> Mapping[str, tuple[str, ...]]:
+    """What distributions are taken to require instead of what their metadata says: the little that the runtime's engine
+    uses. A handler that uses one itself, or gets the framework's own object, may use all of it.
+    """
+    if handler is None:
+        return runtime.requires
+    if "predict" in handler.entry_points:
+        return {}
+    used = {_parse(text, "the handler").name for text in handler.requirements}
+    used = {canonicalize_name(name) for name in used}
+    return {name: needs for name, needs in runtime.requires.items() if canonicalize_name(name) not in used}
 
 
 def server_requirements() -> tuple[str, ...]:

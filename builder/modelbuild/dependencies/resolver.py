@@ -112,8 +112,9 @@ CAUSES = (
 )
 
 
-def run_uv(arguments: Sequence[str], index: Index, *, text: str = "") -> Outcome:
-    """Run uv with ``text`` as its standard input, in a folder of its own, so that it discovers no project.
+def run_uv(arguments: Sequence[str], index: Index, *, text: str = "", settings: str = "") -> Outcome:
+    """Run uv with ``text`` as its standard input, in a folder of its own, so that it discovers no project. ``settings``
+    are those of a project, as TOML: they come on top of the user's.
 
     Raises:
         UsageError: the index's CA file cannot be used.
@@ -122,6 +123,8 @@ def run_uv(arguments: Sequence[str], index: Index, *, text: str = "") -> Outcome
     environment = uv_environment(index, os.environ)
     certificates = trusted(index, os.environ)
     with tempfile.TemporaryDirectory(prefix="mbuild-uv-") as folder:
+        if settings:
+            Path(folder, "uv.toml").write_text(settings, encoding="utf-8")
         if certificates:
             bundle = Path(folder, "certificates.pem")
             bundle.write_text(certificates, encoding="utf-8")

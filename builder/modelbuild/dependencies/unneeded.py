@@ -1,11 +1,12 @@
-"""What of well-known distributions no server needs. Data; conservative: what is not listed stays.
+"""What of well-known distributions no server needs. Data; conservative: what is not listed stays. What only one runtime
+installs is listed in its ``runtime.toml``.
 
 Stubs (``.pyi``) are no rule: some distributions read their own at import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 # Folder or file patterns, relative to site-packages, by canonical name of the distribution.
@@ -34,10 +35,11 @@ UNNEEDED: dict[str, tuple[str, ...]] = {
     "scipy": ("scipy/**/tests", "scipy/**/*.pyi", "scipy/**/*.pxd"),
     "uvloop": ("uvloop/**/*.pyx", "uvloop/**/*.pxd", "uvloop/**/*.pyi", "uvloop/loop.c"),
     "xgboost": ("xgboost/testing",),
+    "xgboost-cpu": ("xgboost/testing",),
 }
 
 
-def unneeded(site: Path, distribution: str) -> Iterator[Path]:
-    """Files and folders of an installed distribution that may go."""
-    for pattern in UNNEEDED.get(distribution, ()):
+def unneeded(site: Path, distribution: str, further: Mapping[str, Sequence[str]]) -> Iterator[Path]:
+    """Files and folders of an installed distribution that may go: those listed here, and ``further`` ones."""
+    for pattern in (*UNNEEDED.get(distribution, ()), *further.get(distribution, ())):
         yield from site.glob(pattern)

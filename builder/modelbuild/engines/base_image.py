@@ -29,7 +29,14 @@ loader = glob.glob("/lib/ld-musl-*.so.1")
 if loader:
     said = subprocess.run(loader[:1], stderr=subprocess.PIPE, universal_newlines=True).stderr
     libc = "musl " + (said.split("Version ")[-1].split()[0] if "Version " in said else "")
-print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "libc": libc.strip()}))
+packages = []
+for path in ["/var/lib/dpkg/status"] + glob.glob("/var/lib/dpkg/status.d/*"):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            packages += [line[9:].strip() for line in file if line.startswith("Package: ")]
+    except OSError:
+        pass
+print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "libc": libc.strip(), "packages": sorted(set(packages))}))
 """
 
 OTHER_BASES = "--base takes any image with a python3; `mbuild base` makes a small one where no registry is reachable."
@@ -54,6 +61,7 @@ def find_base(
         platform=platform,
         python=facts["python"],
         libc=facts["libc"],
+        packages=tuple(facts["packages"]),
     )
 
 
@@ -103,12 +111,13 @@ def _not_pulled(message: str, reference: str, *, logged_in: bool) -> BaseImageEr
     return BaseImageError(why.message, details=message, hint=f"{OTHER_BASES}\n{why.hint}")
 
 
-def _facts(client: Any, host: Host, details: Mapping[str, Any], reference: str, *, runs: bool) -> Mapping[str, str]:
-    """Python and libc of an image, asked once for each image id."""
+def _facts(client: Any, host: Host, details: Mapping[str, Any], reference: str, *, runs: bool) -> Mapping[str, Any]:
+    """Python, libc and packages of an image, asked once for each image id."""
     kept = host.cache / "bases" / f"{details['Id'].removeprefix('sha256:')}.json"
     with suppress(OSError, ValueError):
-        known: Mapping[str, str] = json.loads(kept.read_bytes())
-        return known
+        known: Mapping[str, Any] = json.loads(kept.read_bytes())
+        if "packages" in known:
+            return known
     facts = _ask(client, details, reference) if runs else _guess(details, reference)
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -116,11 +125,11 @@ def _facts(client: Any, host: Host, details: Mapping[str, Any], reference: str, 
     return facts
 
 
-def _ask(client: Any, details: Mapping[str, Any], reference: str) -> Mapping[str, str]:
+def _ask(client: Any, details: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
     code, said = _run(client, details["Id"], reference)
     try:
         if code == 0:
-            facts: Mapping[str, str] = json.loads(said.splitlines()[-1])
+            facts: Mapping[str, Any] = json.loads(said.splitlines()[-1])
             return facts
     except (ValueError, IndexError):
         pass
@@ -154,7 +163,7 @@ def _no_python(message: str, reference: str) -> BaseImageError:
     return BaseImageError(f"The base image {reference} cannot be started.", details=message, hint=OTHER_BASES)
 
 
-def _guess(details: Mapping[str, Any], reference: str) -> Mapping[str, str]:
+def _guess(details: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
     """For a foreign architecture: what the image says of itself. The official ones name their Python."""
     environment = dict(entry.split("=", 1) for entry in details["Config"].get("Env") or () if "=" in entry)
     version = environment.get("PYTHON_VERSION", "")
@@ -164,4 +173,5 @@ def _guess(details: Mapping[str, Any], reference: str) -> Mapping[str, str]:
             "say its Python.",
             hint="Use an official python image, or give yours ENV PYTHON_VERSION.",
         )
-    return {"python": ".".join(version.split(".")[:2]), "libc": "musl" if "alpine" in reference else "glibc"}
+    libc = "musl" if "alpine" in reference else "glibc"
+    return {"python": ".".join(version.split(".")[:2]), "libc": libc, "packages": []}

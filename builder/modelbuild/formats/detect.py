@@ -73,7 +73,7 @@ def _unknown(artifact: Artifact, evidence: Evidence, runtimes: Sequence[Runtime]
             f"{artifact.name} is a folder; the runtime {runtime!r} takes the file {file} in it.",
             hint=f"Give that file: {artifact.source / file}",
         )
-    known = _known(evidence)
+    known = None if evidence.hdf5_problem else _known(evidence)
     if known:
         return UnknownFormatError(
             f"{artifact.name} is {known.title}, which no runtime here takes.",
@@ -117,6 +117,8 @@ def _title(evidence: Evidence) -> str:
 def _damage(evidence: Evidence) -> str:
     if evidence.is_broken_zip:
         return "begins like a zip archive, but its directory is missing"
+    if evidence.hdf5_problem:
+        return f"begins like an HDF5 file, but {evidence.hdf5_problem}"
     if evidence.pickle and evidence.pickle.problem:
         return f"begins like a pickle, but {evidence.pickle.problem}"
     return ""
@@ -190,6 +192,10 @@ def _zip_json(value: Any, evidence: Evidence) -> bool:
     return any(_entry(evidence.member_json(name), value) for name in names[:3])
 
 
+def _hdf5_attribute(value: Any, evidence: Evidence) -> bool:
+    return evidence.hdf5_attributes >= set(_texts(value))
+
+
 def _file(value: Any, evidence: Evidence) -> bool:
     return _all_match(value, evidence.paths)
 
@@ -232,6 +238,7 @@ WORDS: Mapping[str, Callable[[Any, Evidence], bool]] = {
     "protobuf": _protobuf,
     "zip_member": _zip_member,
     "zip_json": _zip_json,
+    "hdf5_attribute": _hdf5_attribute,
     "json_key": _json_key,
     "yaml_key": _yaml_key,
     "pickle_global": _pickle_global,

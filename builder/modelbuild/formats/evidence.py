@@ -10,7 +10,7 @@ from typing import Any
 
 from modelbuild.artifact import Artifact
 from modelbuild.errors import ArtifactError
-from modelbuild.formats import archive
+from modelbuild.formats import archive, hdf5
 from modelbuild.formats.compression import compression
 from modelbuild.formats.json_keys import top_level_keys
 from modelbuild.formats.protobuf import WireError, WireField, fields, mapped
@@ -106,6 +106,26 @@ class Evidence:
             data = stream.read(MAX_JSON + 1)
         whole = _parse_json(data)
         return whole if whole is not None else _parse_json(data.partition(b"\n")[0])
+
+    @cached_property
+    def _hdf5(self) -> tuple[frozenset[str], str]:
+        if not self.head.startswith(hdf5.MAGIC):
+            return frozenset(), ""
+        try:
+            with mapped(self.source) as buffer:
+                return frozenset(hdf5.root_attributes(buffer)), ""
+        except hdf5.Hdf5Error as error:
+            return frozenset(), str(error)
+
+    @property
+    def hdf5_attributes(self) -> frozenset[str]:
+        """The names of the attributes of an HDF5 file's root group."""
+        return self._hdf5[0]
+
+    @property
+    def hdf5_problem(self) -> str:
+        """Why an HDF5 file cannot be read; "" where it can, or where it is none."""
+        return self._hdf5[1]
 
     @cached_property
     def json_keys(self) -> frozenset[str]:

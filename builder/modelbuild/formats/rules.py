@@ -84,6 +84,7 @@ VOCABULARY: Mapping[str, Word] = {
     "protobuf": Word(_is_protobuf, "{ required = [1, 7], varint = [1], bytes = [7] }: top-level field numbers"),
     "zip_member": Word(_is_texts, "a pattern of a zip member's name, or several that must all be there"),
     "zip_json": Word(_is_json_entry("member"), '{ member = "schema.json", key = "protocol", equals = "1" }'),
+    "hdf5_attribute": Word(_is_texts, "an attribute of an HDF5 file's root group, or several that must all be there"),
     "json_key": Word(_is_texts, "a top-level key of a JSON object, or several that must all be there"),
     "yaml_key": Word(_is_texts, "a top-level key of a YAML mapping, or several that must all be there"),
     "pickle_global": Word(_is_texts, "a pattern of module.name that a pickle refers to, or several"),

@@ -16,7 +16,10 @@ from modelbuild.pickles.policy import PicklePolicy, shared_policy
 from modelbuild.pickles.symbols import PickleError, Trace, Use
 from modelbuild.runtime import Finding
 
-WATCHED = ("_sklearn_version", "_sklearn_output_config", "feature_names_in_")
+WATCHED = (
+    *("_sklearn_version", "_sklearn_output_config", "feature_names_in_"),
+    *("formula", "restore_design_info", "restore_model_spec"),
+)
 STDLIB = sys.stdlib_module_names | {"__builtin__", "distutils", "imp", "asyncore", "asynchat", "smtpd", "cgi", "pipes"}
 STEPS_A_BYTE = 8
 FREE_STEPS = 1_000_000

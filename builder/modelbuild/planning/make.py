@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from modelbuild.dependencies.lock import Lock
 from modelbuild.errors import UsageError
@@ -47,13 +48,15 @@ def make_plan(
     _check_environment(own)
     _check_labels(labels)
     layers = tuple(layer_of(tree) for tree in in_layer_order(trees))
+    needed = frozenset(runtime.system_packages)
+    there = needed.intersection(base.packages)
     return Plan(
-        base=base,
+        base=replace(base, packages=tuple(sorted(there))),
         platform=lock.platform,
         python=lock.python,
         runtime=runtime.name,
         requirements=lock.requirements,
-        system_packages=tuple(sorted(runtime.system_packages)),
+        system_packages=tuple(sorted(needed - there)),
         layers=layers,
         environment=dict(sorted({**ENVIRONMENT, **runtime.environment, **own}.items())),
         user=USER,

@@ -20,6 +20,7 @@ class BaseImage:
 
     ``digest`` is the registry's manifest digest, empty for an image that only this engine has;
     ``id`` is the image's configuration digest. ``python`` is "3.11"; ``libc`` is "glibc 2.36" or "musl 1.2".
+    ``packages`` are Debian's that it brings; of a plan's base, those that the runtime needs.
     """
 
     reference: str
@@ -28,6 +29,7 @@ class BaseImage:
     platform: str
     python: str
     libc: str
+    packages: tuple[str, ...] = ()
 
     @property
     def pinned(self) -> str:
@@ -122,7 +124,7 @@ class Plan:
         lists = ("requirements", "system_packages", "ports", "entrypoint", "command")
         check = value["healthcheck"]
         parts = {
-            "base": BaseImage(**value["base"]),
+            "base": BaseImage(**{**value["base"], "packages": tuple(value["base"]["packages"])}),
             "layers": tuple(Layer(**layer) for layer in value["layers"]),
             "healthcheck": HealthCheck(**{**check, "command": tuple(check["command"])}),
             **{name: tuple(value[name]) for name in lists},

@@ -1,9 +1,9 @@
 """Joins the requests that wait into one run of the model, and keeps their deadlines.
 
 Tick batching: everything that the event loop read in one turn is run together at the end of that turn. Nothing is ever
-delayed to fill a batch. Runs that take longer than about a millisecond are made by one thread beside the loop, so that
-the loop goes on reading, and answering health checks; what arrives meanwhile is the next batch. The model is never
-called by two threads at once.
+delayed to fill a batch. The nearest deadline goes first. Runs that take longer than about a millisecond are made by one
+thread beside the loop, so that the loop goes on reading, and answering health checks; what arrives meanwhile is the
+next batch. The model is never called by two threads at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple, Union
 
+from modelbuild_runtime.dataplane.forecast import Forecast
+from modelbuild_runtime.dataplane.objective import Backlog, Objective, by_deadline
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, ServerError
 from modelbuild_runtime.request import Request, Response
@@ -32,7 +34,10 @@ _SWITCH = 0.001
 """Seconds for which the thread may keep the interpreter to itself, while the loop has something to do."""
 
 _PATROL = 0.05
-"""Seconds between two looks at the deadlines of waiting and running jobs, while the thread is busy."""
+"""Most seconds between two looks at the deadlines of waiting and running jobs, while the thread is busy."""
+_LEAST_PATROL = 0.001
+_PATIENCE = 1.0
+"""Seconds after which a job without a near deadline is as urgent as one that has it."""
 
 
 class Job(Protocol):
@@ -77,6 +82,7 @@ class Batcher:
         max_rows: int,
         max_waiting: int,
         timeout: float,
+        slo: float = 0.0,
     ) -> None:
         self._run = run
         self._observer = observer
@@ -85,9 +91,18 @@ class Batcher:
         self._max_rows = max_rows
         self._max_waiting = max_waiting
         self._timeout = timeout
+        self._slo = slo
+        self._patience = slo or _PATIENCE
+        self._objective = Objective(slo, pace.forecast or Forecast(), max_rows) if slo else None
         self._waiting: List[Job] = []
+        self._rows = 0  # that wait
+        self._unsorted = False
+        self._alone = False  # the job that came last is not joined
         self._running: Sequence[Job] = ()
+        self._running_rows = 0
         self._began = 0.0
+        self._patrol_at = 0.0
+        self._patroller: Optional[asyncio.TimerHandle] = None
         self._scheduled = False
         self._work: SimpleQueue[Optional[Tuple[Sequence[Job], int]]] = SimpleQueue()
         self._thread: Optional[threading.Thread] = None
@@ -100,7 +115,7 @@ class Batcher:
     @property
     def age(self) -> float:
         """Seconds for which the oldest job in the queue has waited."""
-        return monotonic() - self._waiting[0].queued if self._waiting else 0.0
+        return monotonic() - min([job.queued for job in self._waiting]) if self._waiting else 0.0
 
     @property
     def idle(self) -> bool:
@@ -119,27 +134,60 @@ class Batcher:
         elif self._thread is not None:
             self._work.put(None)
 
+    def admit(self) -> None:
+        """Asked before a request is even decoded: would it be taken?
+
+        Raises:
+            Overloaded: no.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            self._observer.shed("queue")
+            raise Overloaded("too many requests are waiting; come back later", retry_after=self._retry_after())
+        if self._objective is not None:
+            self._check_objective(1, self._slo, alone=self._alone)
+
     def submit(self, job: Job) -> None:
         """Take a job; its ``answer`` or ``fail`` is called later, on the loop.
 
         Raises:
-            Overloaded: too many wait already.
+            Overloaded: too many wait already, or too many to answer this one in time.
         """
-        waiting = self._waiting
-        if len(waiting) >= self._max_waiting:
+        if len(self._waiting) >= self._max_waiting:
             self._observer.shed("queue")
             raise Overloaded("too many requests are waiting; come back later", retry_after=self._retry_after())
-        self.resume(job)
+        if self._objective is not None:
+            self._alone = job.key is ALONE
+            left = self._slo - (monotonic() - job.received)
+            self._check_objective(job.count, left, alone=self._alone)
+            self._wait(job, job.received + self._slo)
+        else:
+            self._wait(job)
 
     def resume(self, job: Job) -> None:
         """Take a job of an answer that has begun, however many wait."""
+        self._wait(job)
+
+    def _wait(self, job: Job, latest: float = math.inf) -> None:
         job.queued = now = monotonic()
-        latest = now + self._timeout
+        latest = min(latest, now + self._timeout)
         asked = job.request.deadline
-        job.deadline = asked if 0 < asked < latest else latest
+        if 0 < asked < latest:
+            latest = asked
+            self._unsorted = True
+        job.deadline = latest
         self._waiting.append(job)
-        if not self._scheduled:
+        self._rows += job.count
+        if self._running:
+            if latest < self._patrol_at:
+                self._watch(latest)
+        elif not self._scheduled:
             self._schedule()
+
+    def _check_objective(self, count: int, left: float, *, alone: bool) -> None:
+        backlog = Backlog(len(self._waiting), self._rows, self._began if self._running else 0.0, self._running_rows)
+        if not self._objective.has_room(backlog, left, monotonic(), count, alone=alone):  # type: ignore[union-attr]
+            self._observer.shed("slo")
+            raise Overloaded("this request could not be answered in time; come back later", retry_after=1)
 
     def _schedule(self) -> None:
         if not self._running:
@@ -149,6 +197,8 @@ class Batcher:
     def _flush(self) -> None:
         """One turn: make one run of what waits; leave the rest for the next turn, so that reading goes on."""
         self._scheduled = False
+        if self._running:  # whoever was answered has asked again, before the run began
+            return
         jobs, rows = self._take()
         if not jobs:
             return
@@ -162,11 +212,17 @@ class Batcher:
             self._schedule()
 
     def _take(self) -> Tuple[List[Job], int]:
-        """The first job that waits and all that may be joined with it."""
+        """The most urgent job that waits and all that may be joined with it."""
         now = monotonic()
+        most = self._max_rows
+        if self._unsorted or self._objective is not None:
+            self._unsorted = False
+            by_deadline(self._waiting, self._patience)
+        if self._objective is not None:
+            most = self._give_up_hopeless(self._objective, now)
         taken: List[Job] = []
         left: List[Job] = []
-        rows, most, key = 0, self._max_rows, None
+        rows, waiting, key = 0, 0, None
         for job in self._waiting:
             if job.cancelled:
                 continue
@@ -181,8 +237,24 @@ class Batcher:
                 rows += job.count
             else:
                 left.append(job)
+                waiting += job.count
         self._waiting = left
+        self._rows = waiting
         return taken, rows
+
+    def _give_up_hopeless(self, objective: Objective, now: float) -> int:
+        """Turn away those that will not be answered in time; how many rows may run with the first of the rest."""
+        live = [job for job in self._waiting if not job.cancelled]
+        late = [job for job in live if job.deadline < now]
+        waiting = [job for job in live if job.deadline >= now]
+        choice = objective.choose(waiting, now)
+        self._waiting = waiting[choice.hopeless :]
+        for job in late:
+            self._expire(job)
+        for job in waiting[: choice.hopeless]:
+            self._observer.shed("slo")
+            job.fail(Overloaded("this request could not be answered in time; come back later", retry_after=1))
+        return choice.rows
 
     def _finish(
         self, jobs: Sequence[Job], rows: int, began: float, seconds: float, outcomes: Sequence[Outcome]
@@ -207,9 +279,10 @@ class Batcher:
             self._thread.start()
             sys.setswitchinterval(_SWITCH)
         self._running = jobs
+        self._running_rows = rows
         self._began = monotonic()
         self._work.put((jobs, rows))
-        self._loop.call_later(_PATROL, self._patrol)
+        self._watch()
 
     def _labour(self) -> None:
         """The thread: run what is handed over, one after the other."""
@@ -240,8 +313,21 @@ class Batcher:
             self._scheduled = True
             self._loop.call_soon(self._loop.call_soon, self._flush)
 
+    def _watch(self, at: float = math.inf) -> None:
+        """See to it that there is a patrol: by the nearest deadline, and soon in any case."""
+        now = monotonic()
+        first = self._waiting[:1]  # where some are more urgent than others, they are in order
+        at = min([at, now + _PATROL, *[job.deadline for job in (*self._running, *first) if not job.cancelled]])
+        if self._patroller is not None:
+            if self._patrol_at <= at:
+                return
+            self._patroller.cancel()
+        self._patrol_at = at
+        self._patroller = self._loop.call_later(max(at - now, 0.0) + _LEAST_PATROL, self._patrol)
+
     def _patrol(self) -> None:
         """Answer those whose time is over, whether they wait or run."""
+        self._patroller = None
         if not self._running:
             return
         now = monotonic()
@@ -251,10 +337,11 @@ class Batcher:
         late = [job for job in self._waiting if job.deadline < now or job.cancelled]
         if late:
             self._waiting = [job for job in self._waiting if job.deadline >= now and not job.cancelled]
+            self._rows = sum([job.count for job in self._waiting])
             for job in late:
                 if not job.cancelled:
                     self._expire(job)
-        self._loop.call_later(_PATROL, self._patrol)
+        self._watch()
 
     def _expire(self, job: Job) -> None:
         job.cancelled = True
@@ -262,5 +349,5 @@ class Batcher:
         job.fail(DeadlineExceeded("the deadline passed before the prediction was made"))
 
     def _retry_after(self) -> int:
-        rows = sum(job.count for job in self._waiting)
+        rows = self._rows
         return max(1, math.ceil(self._pace.estimate(min(rows, self._max_rows)) * rows / self._max_rows))

@@ -5,6 +5,7 @@ rows of the answer. Knows no protocol, no HTTP and no framework.
 from __future__ import annotations
 
 import logging
+from time import monotonic
 from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
@@ -18,7 +19,14 @@ from modelbuild_runtime.dataplane.parts import Step, started
 from modelbuild_runtime.dataplane.prepared import Prepared
 from modelbuild_runtime.dataplane.records import columns_from
 from modelbuild_runtime.dataplane.tensors import check_tensors
-from modelbuild_runtime.errors import InvalidInput, PredictionFailed, ServerError, Unsupported, UnsupportedMediaType
+from modelbuild_runtime.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    PredictionFailed,
+    ServerError,
+    Unsupported,
+    UnsupportedMediaType,
+)
 from modelbuild_runtime.pipeline import Outputs, Pipeline
 from modelbuild_runtime.request import Columns, Parts, Raw, RawAnswer, RawItem, Request, Response, Rows
 
@@ -78,6 +86,8 @@ class Dataplane:
 
     def _run_alone(self, job: Job) -> Outcome:
         """One job of a run that failed, decoded anew: the handler may have changed what it was given."""
+        if job.cancelled or 0 < job.deadline < monotonic():
+            return DeadlineExceeded("the deadline passed before the prediction was made")
         try:
             job.request = job.again()
             self.prepare(job)

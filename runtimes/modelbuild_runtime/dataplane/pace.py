@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Optional
+
+from modelbuild_runtime.dataplane.forecast import Forecast
 
 SLOW = 0.001
 """Seconds from which a run belongs beside the loop; handing over costs a fiftieth of it."""
@@ -12,9 +14,10 @@ _SIZES = 40
 
 
 class Pace:
-    """A moving average for each power of two of rows."""
+    """A moving average for each power of two of rows. ``forecast`` learns from the same runs, where one is wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, forecast: Optional[Forecast] = None) -> None:
+        self.forecast = forecast
         self._seconds: List[float] = [0.0] * _SIZES
         self._slow: List[bool] = [False] * _SIZES
 
@@ -24,6 +27,8 @@ class Pace:
         known = self._seconds[size]
         self._seconds[size] = average = known + _WEIGHT * (seconds - known) if known else seconds
         self._slow[size] = average > SLOW
+        if self.forecast is not None:
+            self.forecast.observe(rows, seconds)
 
     def is_slow(self, rows: int) -> bool:
         """Whether such a run would hold up the loop."""

@@ -64,7 +64,8 @@ def _flat(fields: Fields, field: Field, cells: List[Any]) -> Values:
     """The values of one field of all rows in one flat list, each row checked against the shape of a row."""
     inner = field.inner
     if not inner:
-        return _scalars(field, cells) if fields.simple else _array(fields, field, _scalars(field, cells), ())
+        scalars = _scalars(field, cells)
+        return scalars if fields.simple else _array(fields, field, scalars, (len(cells),))
     flat: List[Any] = []
     if len(inner) == 1 and field.fixed:
         size = inner[0]
@@ -77,7 +78,7 @@ def _flat(fields: Fields, field: Field, cells: List[Any]) -> Values:
                 flat.append(cell)
             else:
                 raise _shape_complaint(field, i, cell)
-        return flat if fields.simple else _array(fields, field, flat, inner)
+        return flat if fields.simple else _array(fields, field, flat, (len(cells), *inner))
     shape: Optional[Tuple[int, ...]] = None
     for i, cell in enumerate(cells):
         found = _shape_of(cell)
@@ -87,11 +88,12 @@ def _flat(fields: Fields, field: Field, cells: List[Any]) -> Values:
             raise InvalidInput(f"input {field.name!r}: row {i} has another shape than row 0", field=field.name)
         shape = found
         _flatten(field, i, cell, found, flat)
-    return flat if fields.simple else _array(fields, field, flat, shape or inner)
+    return flat if fields.simple else _array(fields, field, flat, (len(cells), *(shape or inner)))
 
 
-def _array(fields: Fields, field: Field, flat: List[Any], inner: Tuple[int, ...]) -> Values:
-    return to_array(field, flat).reshape((-1, *inner) if fields.batched else inner)
+def _array(fields: Fields, field: Field, flat: List[Any], shape: Tuple[int, ...]) -> Values:
+    """``shape`` counts the rows: a size of 0 leaves their number open."""
+    return to_array(field, flat).reshape(shape if fields.batched else shape[1:])
 
 
 def _scalars(field: Field, cells: List[Any]) -> List[Any]:

@@ -18,6 +18,8 @@ from modelbuild_runtime.request import Columns, Rows
 from modelbuild_runtime.tensor import NUMPY
 
 NO_DATA = "No Data"
+CONNECTORS = ("csv", "image", "txt")
+"""What may be said of how a service takes its data."""
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*", b"RIFF")
 """What pictures begin with: base64 of one is a picture, whatever else might be text."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Dict, Optional
 
 import msgspec
 
-from modelbuild_runtime.errors import HeadTooLarge, InvalidInput, ServerError, Unsupported
+from modelbuild_runtime.errors import HeadTooLarge, InvalidInput, ServerError, Unauthorized, Unsupported
 from modelbuild_runtime.grpc.header_block import Fields, HeaderBlocks, sorted_out
 from modelbuild_runtime.http.heads import Head
 
@@ -54,6 +54,7 @@ class Calls:
         self._routes = routes
         self._blocks = HeaderBlocks(app.settings.max_head)
         self._known: Dict[bytes, Call] = {}
+        self._changes = routes.changes
 
     def read(self, block: bytes) -> Call:
         """The call that a block asks for.
@@ -63,8 +64,11 @@ class Calls:
             StreamViolation: it is no request.
         """
         known = self._known.get(block)
-        if known is not None:
+        if known is not None and self._changes == self._routes.changes:
             return known
+        if self._changes != self._routes.changes:
+            self._known.clear()
+            self._changes = self._routes.changes
         before = self._blocks.changes
         call = self._call(self._blocks.read(block))
         if self._blocks.changes != before:
@@ -106,7 +110,11 @@ class Calls:
             if len(fields) > _MOST_FIELDS:
                 raise HeadTooLarge(f"more than {_MOST_FIELDS} metadata fields")
             call.timeout = _timeout(headers.get(b"grpc-timeout"))
+            if call.timeout:  # from the message's arrival here; the call's own timer is exact
+                head.patience = min(call.timeout, head.patience or call.timeout)
             call.inflating = _inflating(head, headers.get(b"grpc-encoding", b"identity"))
+            if head.match.refusal:
+                raise Unauthorized(head.match.refusal)
             if not routes and self._app.opened:
                 raise Unsupported(f"there is no method {head.match.path[:200]}")
         except ServerError as error:

@@ -34,6 +34,10 @@ _PATIENCE = 1000
 _FORGIVEN = 500
 """How many of them are forgotten a second."""
 _MOST_CUT = 256
+_QUIET = 60.0
+"""Seconds without a frame, while calls are open, after which the client is asked whether it is there."""
+_LEAST_RATE = 1024.0
+"""Bytes a second that a frame must arrive with, once the read timeout is over."""
 _LINGER = 2.0
 """Seconds to read and drop what a client still sends, because closing at once would destroy what it was told last."""
 _NOT_HTTP2 = (
@@ -55,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_leaving",
         "_lingering",
         "_patience",
+        "_pinged",
         "_reader",
         "_since",
         "_told",
@@ -86,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._credit = _CREDIT
         self._cut: Dict[int, None] = {}  # streams that we ended, which the client may not know yet
         self._patience = _PATIENCE
+        self._pinged = 0.0  # when the client was asked whether it is there, and has not said a thing since
         self._told = False  # asked to open no more streams
         self._leaving = False  # closes when the last stream ends; new ones are turned away
         self._lingering = False  # all is said
@@ -109,14 +115,12 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
-        reader = self._reader
-        if not reader.rest:
-            self._since = self.app.now
         try:
-            if reader.greeted:
-                reader.feed(data)
-            else:
+            if not self._reader.greeted:
                 self._greet(data)
+            if self._reader.feed(data):
+                self._since = self.app.now
+                self._pinged = 0.0
         except Violation as violation:
             self._violated(violation)
 
@@ -129,7 +133,8 @@ class Connection(asyncio.Protocol):
         """The client does not read: read no more of what it sends."""
         self.write_paused = True
         self._since = self.app.now
-        self._transport.pause_reading()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self.write_paused = False
@@ -178,17 +183,25 @@ class Connection(asyncio.Protocol):
         if self._lingering or self.write_paused:
             if passed > (_LINGER if self._lingering else settings.timeout):
                 self._transport.abort()
-        elif self._reader.begun and passed > settings.read_timeout:
+        elif self._reader.begun and passed > settings.read_timeout + len(self._reader.rest) / _LEAST_RATE:
             self._violated(Violation(frames.PROTOCOL_ERROR, "a frame was not sent in time"))
+        elif self._pinged and now - self._pinged > _QUIET:
+            self._transport.abort()
         elif not self.streams and passed > settings.keep_alive:
             self._leaving = True
             self.write(frames.goaway(self._last, frames.NO_ERROR))
             self._leave()
         else:
-            for stream in tuple(self.streams.values()):
-                stream.patrol(now)
-            if self.app.draining:
-                self._last_call()
+            self._patrol_streams(now, passed)
+
+    def _patrol_streams(self, now: float, passed: float) -> None:
+        if self.streams and passed > _QUIET and not self._pinged:  # perhaps it has gone without a word
+            self._pinged = now
+            self.write(frames.frame(frames.PING, 0, 0, b"mbuild??"))
+        for stream in tuple(self.streams.values()):
+            stream.patrol(now)
+        if self.app.draining:
+            self._last_call()
 
     # What the client sends
 
@@ -217,7 +230,10 @@ class Connection(asyncio.Protocol):
             try:
                 self._open(stream, self._calls.read(block), ended=ended)
             except StreamViolation as violation:
-                self._turn_away(stream, violation.code)
+                if stream in self.streams:
+                    self.reset(self.streams[stream], violation.code)
+                else:
+                    self._turn_away(stream, violation.code)
             return
         fields = self._calls.fields(block)  # whatever becomes of them, later blocks build on this one
         found = self.streams.get(stream)
@@ -294,11 +310,8 @@ class Connection(asyncio.Protocol):
         if begun.startswith(frames.PREFACE):
             self.write(_greeting(self.app.settings.max_head))
         elif b" HTTP/1." in begun:
-            self._lingering = True
             self.write(_NOT_HTTP2)
-            self._transport.close()
-            return
-        self._reader.feed(data)
+            self._close()
 
     def _open(self, stream: int, call: Call, *, ended: bool) -> None:
         if self._leaving or len(self.streams) >= _MOST_STREAMS:
@@ -344,6 +357,10 @@ class Connection(asyncio.Protocol):
             found = self.streams.get(stream)
             if found is not None:
                 found.more()
+        for stream in blocked:
+            if stream in self.blocked:  # whoever was first is last the next time
+                self.blocked[stream] = self.blocked.pop(stream)
+            break
 
     def _forget(self, stream: int) -> None:
         self.streams.pop(stream, None)
@@ -363,12 +380,19 @@ class Connection(asyncio.Protocol):
 
     def _leave(self) -> None:
         if self._leaving and not self.streams:
-            self._transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        self._lingering = True
+        self._reader.stop()
+        self._transport.close()
 
     def _violated(self, violation: Violation) -> None:
         self._lingering = True
         self._since = self.app.now
         self._give_up()
+        if self._transport.is_closing():
+            return
         self.write(frames.goaway(self._last, violation.code, violation.message))
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -380,7 +404,7 @@ class Connection(asyncio.Protocol):
             stream.cancel()
         self.streams.clear()
         self.blocked.clear()
-        self._reader.drop()
+        self._reader.stop()
 
 
 def _greeting(max_head: int) -> bytes:

@@ -37,12 +37,13 @@ class _Block(NamedTuple):
 class FrameReader:
     """Reads one connection; ``greeted`` once its preface was read, ``rest`` is what is half read."""
 
-    __slots__ = ("_block", "_largest_block", "_receiver", "greeted", "rest")
+    __slots__ = ("_block", "_largest_block", "_receiver", "_stopped", "greeted", "rest")
 
     def __init__(self, receiver: Receiver, largest_block: int) -> None:
         self._receiver = receiver
         self._largest_block = largest_block
         self._block: Optional[_Block] = None
+        self._stopped = False
         self.greeted = False
         self.rest = b""
 
@@ -51,8 +52,8 @@ class FrameReader:
         """Whether something is half read."""
         return bool(self.rest) or self._block is not None or not self.greeted
 
-    def feed(self, data: bytes) -> None:
-        """Read on.
+    def feed(self, data: bytes) -> bool:
+        """Read on. Returns whether something was whole.
 
         Raises:
             Violation: the connection cannot go on.
@@ -61,7 +62,7 @@ class FrameReader:
             data = self.rest + data
         at = 0 if self.greeted else self._greet(data)
         size = len(data)
-        while size - at >= frames.HEAD_SIZE and self.greeted:
+        while size - at >= frames.HEAD_SIZE and self.greeted and not self._stopped:
             word, flags, stream = frames.read_head(data, at)
             kind, length = word & 0xFF, word >> 8
             if length > LARGEST_FRAME:
@@ -77,10 +78,12 @@ class FrameReader:
                 self._receiver.on_idle_frame()
             else:
                 read(self, flags, stream & frames.LARGEST_WINDOW, data[start:at])
-        self.rest = data[at:]
+        self.rest = b"" if self._stopped else data[at:]
+        return at > 0
 
-    def drop(self) -> None:
-        """Nothing is read any more."""
+    def stop(self) -> None:
+        """Nothing is read any more, not even what is there already."""
+        self._stopped = True
         self.rest = b""
         self._block = None
 

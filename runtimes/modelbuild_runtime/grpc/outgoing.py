@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 Data = Union[bytes, memoryview]
 
+_LARGE = 1 << 15
+"""Bytes from which it costs less to write twice than to copy."""
+
 
 class Outgoing:
     """``window`` is what the client takes on this stream; ``since`` when it last took something."""
@@ -38,10 +41,13 @@ class Outgoing:
 
     def send(self, message: bytes) -> bool:
         """Write a message. False where the memory for what clients do not take is used up."""
-        data = b"\0" + len(message).to_bytes(4, "big") + message
-        self._queue.append(data)
-        self.waiting += len(data)
-        fits = self._connection.holding.add(len(data)) or self._connection.holding.alone
+        prefix, size = b"\0" + len(message).to_bytes(4, "big"), len(message) + 5
+        if size > _LARGE:
+            self._queue += (prefix, message)
+        else:
+            self._queue.append(prefix + message)
+        self.waiting += size
+        fits = self._connection.holding.add(size) or self._connection.holding.alone
         self.flush()
         return fits or not self._queue
 
@@ -105,5 +111,9 @@ class Outgoing:
         self.waiting -= size
         connection.window -= size
         connection.holding.release(size)
-        connection.write(frames.head(frames.DATA, 0, self._stream, size))
-        connection.write(data)
+        head = frames.head(frames.DATA, 0, self._stream, size)
+        if size > _LARGE:
+            connection.write(head)
+            connection.write(data)
+        else:
+            connection.write(b"".join((head, data)))

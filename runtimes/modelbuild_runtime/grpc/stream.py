@@ -47,7 +47,9 @@ class Stream:
         "_refusal",
         "_since",
         "_size",
+        "_taking",
         "_timer",
+        "_watching",
         "closing",
         "credit",
         "ended",
@@ -68,7 +70,9 @@ class Stream:
         self._reader = MessageReader(connection.app.settings.max_body)
         self._answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
         self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
-        self._changes: Optional[Changes] = None  # the same, for an answer that has no end
+        self._changes: Optional[Changes] = None  # for an answer that has no end
+        self._watching: Optional[Exchange] = None  # whose answer that is
+        self._taking = False
         self._refusal: Optional[ServerError] = None
         self._size = 0  # bytes that were received and are in memory
         self._since = connection.app.now
@@ -125,17 +129,27 @@ class Stream:
             self._connection.write(frames.window_update(self.id, taken))
 
     def _take_many(self) -> None:
-        while len(self.pending) < _MAX_PENDING and not self.closing:
-            message = self._reader.next()
-            if message is None:
-                break
-            self._ask(*message)
-        if not self.pending and not self.closing:
-            self._connection.holding.release(self._size - self._reader.waiting)
-            self._size = self._reader.waiting
-            if self.ended:
-                self._reader.finish()
-                self._finish(END)
+        """Answers may come at once, and each asks for more messages: that is left to this loop."""
+        if self._taking:
+            return
+        self._taking = True
+        try:
+            while len(self.pending) < _MAX_PENDING and not self.closing:
+                message = self._reader.next()
+                if message is None:
+                    break
+                self._ask(*message)
+        finally:
+            self._taking = False
+        if self.closing:
+            return
+        size = self._reader.waiting + sum([len(exchange.http.body) for exchange in self.pending])
+        if size < self._size:
+            self._connection.holding.release(self._size - size)
+            self._size = size
+        if self.ended and not self.pending and self._watching is None:
+            self._reader.finish()
+            self._finish(END)
 
     def _ask(self, body: bytes, compressed: bool) -> None:
         head = self._call.head
@@ -157,10 +171,10 @@ class Stream:
         for exchange in waiting:
             exchange.cancelled = True
         self._answers.clear()
-        if self._stop_parts():  # counted already, when it began
-            exchange = waiting[0]
+        begun = self._stop_parts()
+        if begun is not None:  # counted already, when it began
             waiting.clear()
-            self._answer(exchange, status.grpc_error(exchange.http, error))
+            self._answer(begun, status.grpc_error(begun.http, error))
         elif waiting:
             del waiting[1:]
             app.refuse(waiting[0], error)
@@ -172,9 +186,9 @@ class Stream:
         self.over = self.closing = True
         for exchange in self.pending:
             exchange.cancelled = True
+        self._stop_parts()
         self.pending.clear()
         self._answers.clear()
-        self._stop_parts()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -197,7 +211,7 @@ class Stream:
         elif self._changes is not None:
             self._look()
         elif self.ended or self.closing or self.pending:
-            return
+            pass
         elif self._call.many and not reader.waiting:
             if passed > settings.keep_alive:
                 self.refuse(RequestTimeout("nothing was sent on this stream for too long"))
@@ -311,7 +325,7 @@ class Stream:
     def _answer_in_parts(self, exchange: Exchange, response: HttpResponse, parts: Iterator[bytes]) -> None:
         self.out.begin(head_block(exchange.id, response))
         if isinstance(parts, Changes):
-            self._changes = parts
+            self._changes, self._watching = parts, self.pending.pop(0)
             self._look()
             return
         exchange.pump = self._pump = Pump(exchange.id, parts, exchange.served.resume, self)
@@ -322,10 +336,10 @@ class Stream:
         if message is not None:
             self.write_part(message)
 
-    def _stop_parts(self) -> bool:
-        """Whether an answer was being sent in parts."""
-        pump, changes = self._pump, self._changes
-        self._pump = self._changes = None
-        if pump is not None:
-            pump.stop()
-        return pump is not None or changes is not None
+    def _stop_parts(self) -> Optional[Exchange]:
+        """Returns the one whose answer was being sent in parts, if there is one."""
+        begun = self._watching if self._pump is None else self.pending[0]
+        if self._pump is not None:
+            self._pump.stop()
+        self._pump = self._changes = self._watching = None
+        return begun

@@ -106,9 +106,11 @@ class Connection(asyncio.Protocol):
             self._refuse(error)
 
     def eof_received(self) -> bool:
-        """The client sends no more: it may still read, or be gone. Answers that come soon are written."""
+        """The client sends no more: it may still read, or be gone. Answers that come soon are written, but not over
+        TLS, where the end of what is sent is the end.
+        """
         self._finished = True
-        if not self.pending:
+        if not self.pending or not self._transport.can_write_eof():
             return False
         self.pending[-1].keep_alive = self.pending[-1].plain = False
         self._half_closed = True
@@ -212,6 +214,9 @@ class Connection(asyncio.Protocol):
         """The server stops: close as soon as nothing is on its way."""
         if not self.pending and not self._reader.begun:
             self._finished = True
+            if not self._transport.can_write_eof() and not self._transport.get_write_buffer_size():
+                self._lingering = True  # an idle client may not notice that TLS ends, and is not waited for
+                self._since = self._app.now
             self._transport.close()
 
     def patrol(self, now: float) -> None:
@@ -295,12 +300,15 @@ class Connection(asyncio.Protocol):
         """All is written. Say so, and wait for the client to close where it may still be sending."""
         self._finished = True
         self._forget()
-        if not self._refused or not self._transport.can_write_eof():
+        if not self._refused:
             self._transport.close()
             return
         self._lingering = True
         self._since = self._app.now
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()  # of TLS: writes what there is, and drops what still comes, until the client ends
 
     def _forget(self) -> None:
         for exchange in self.pending:

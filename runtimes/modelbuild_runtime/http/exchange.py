@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Exchange(msgspec.Struct, eq=False):
-    """``protocol`` is the one whose shape errors take, None for our own. ``served`` is the
-    model it asks. ``id`` is the request's, and may know its trace. ``data`` are the bytes of the response, once
-    there is one; ``rest`` is a large body that goes after them, ``pump`` sends one that comes in parts. ``cancelled``:
-    nobody waits for it any more. The rest is the batcher's: see ``Job``.
+    """``protocol`` is the one whose shape errors take, None for our own. ``served`` is the model it asks. ``id`` is the
+    request's, and may know its trace. ``data`` are the bytes of the response, once there is one; ``rest`` is a large
+    body that goes after them, ``pump`` sends one that comes in parts. ``cancelled``: nobody waits for it any more.
+    ``cache`` says where the answer came from, where there is a cache. The rest is the batcher's: see ``Job``.
     """
 
     app: Application
@@ -47,6 +47,7 @@ class Exchange(msgspec.Struct, eq=False):
     key: Any = None
     deadline: float = 0.0
     queued: float = 0.0
+    cache: str = ""
     ran: Any = None
     place: int = -1  # the witness's
     fingerprint: int = 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Dict, Optional
 
 import msgspec
 
+from modelbuild_runtime.http.patience import MILLISECONDS, SECONDS, patience
 from modelbuild_runtime.http.router import Match
 from modelbuild_runtime.trace.context import TRACEPARENT
 
@@ -22,6 +23,7 @@ _PASSING = (b"x-request-id", TRACEPARENT, b"x-b3-traceid", b"x-amzn-trace-id", b
 
 class Head(msgspec.Struct, eq=False):
     """All of a request but its body. ``length`` is the body's, 0 where there is none; ``version`` is "1.1" or "1.0".
+    ``patience`` are seconds that the client waits, 0 where it does not say: see ``http.patience``.
     ``headers`` are shared by all requests with this head: nobody may change them.
     """
 
@@ -37,6 +39,7 @@ class Head(msgspec.Struct, eq=False):
     length: int
     traced: bool  # the client says which trace the request belongs to
     served: Optional[Served]  # the model, where it is not the one that this server is about
+    patience: float = 0.0
 
 
 def make_head(
@@ -63,6 +66,7 @@ def make_head(
         int(get(b"content-length", b"0") or b"0"),
         TRACEPARENT in headers,
         served,
+        patience(headers) if SECONDS in headers or MILLISECONDS in headers else 0.0,
     )
 
 
@@ -76,6 +80,8 @@ class KnownHeads:
     def add(self, text: bytes, head: Head) -> None:
         """Remember a head that the parser has accepted, unless it is not likely to come again."""
         if len(text) > _LONGEST or not head.keep_alive or head.version != "1.1":
+            return
+        if head.match.refusal:  # whoever has no key shall not push out the heads of those who have
             return
         if b"transfer-encoding" in head.headers or any(name in head.headers for name in _PASSING):
             return

@@ -13,6 +13,7 @@ from modelbuild_runtime.errors import (
     Overloaded,
     ServerError,
     TooLarge,
+    Unauthorized,
     Unsupported,
     UriTooLong,
     VersionNotSupported,
@@ -175,6 +176,7 @@ class Reader:
             if headers[b"expect"].lower() != b"100-continue":
                 self._stop(ExpectationFailed("only 100-continue can be expected"))
             if version == "1.1":
+                self._check_key()
                 self._expect()
 
     def on_body(self, body: bytes) -> None:
@@ -249,8 +251,15 @@ class Reader:
             self._hold(length)
             self._announced = True
 
+    def _check_key(self) -> None:
+        """Who has no key is told so before a large body is sent, and takes no room."""
+        refusal = self._routes.refusal(self._parser.get_method(), self._target, self._headers)
+        if refusal:
+            self._stop(Unauthorized(refusal))
+
     def _hold(self, size: int) -> None:
         """Count what large bodies take together: many clients could otherwise fill the memory."""
+        self._check_key()
         if self.held + size > self._app.max_held:
             self._stop(TooLarge(f"the memory of this server is for bodies of {self._app.max_held} bytes"))
         if self._app.held + size > self._app.max_held:

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 import msgspec
 
-from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Task
 from modelbuild_runtime.request import Request, Response
@@ -40,7 +39,7 @@ class Match(msgspec.Struct, frozen=True, eq=False):
     ``only`` is the single route where nothing is to choose; ``routes`` are to be asked in turn otherwise, and are empty
     where none fits. ``allowed`` are the methods of a path that exists; ``owner`` is the protocol that says so where
     there is no route: the one that takes what others on that path leave, else the only one with paths below the same.
-    ``refusal`` says why nothing is answered here.
+    ``refusal`` says why whoever asks gets nothing, without a key.
     """
 
     path: str
@@ -50,7 +49,7 @@ class Match(msgspec.Struct, frozen=True, eq=False):
     routes: Tuple[Bound, ...]
     allowed: Tuple[str, ...]
     owner: Optional[Protocol]
-    refusal: Optional[ServerError] = None
+    refusal: str = ""
 
 
 class _Node(NamedTuple):
@@ -188,5 +187,5 @@ def _claimant(node: _Node) -> Optional[Protocol]:
 
 
 def _allowed(node: _Node) -> Tuple[str, ...]:
-    methods = set(node.methods)
+    methods = set(node.methods) - {"GRPC"}  # which is no method of HTTP
     return tuple(sorted(methods | {"HEAD"} if "GET" in methods else methods))

@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
-import hmac
-from typing import TYPE_CHECKING, Callable, Dict, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Callable, Dict, Mapping, NamedTuple, Optional
 
-from modelbuild_runtime.errors import Unauthorized
+import msgspec
+
 from modelbuild_runtime.http.heads import Head, KnownHeads, make_head
-from modelbuild_runtime.http.router import Match, Router
+from modelbuild_runtime.http.router import Bound, Match, Router
 
 if TYPE_CHECKING:
     from modelbuild_runtime.dataplane.batcher import Job
+    from modelbuild_runtime.security.keys import Keys
 
 
 class Served(NamedTuple):
     """A model that predicts: its routes, the check of a request against its contract, and its queue. ``resume`` takes
-    jobs of answers that have begun. ``name`` is what it is counted under.
+    jobs of answers that have begun; ``admit`` is asked before a request is even decoded. ``name`` is what the model is
+    counted under.
     """
 
     router: Router
     prepare: Callable[[Job], None]
     submit: Callable[[Job], None]
     resume: Callable[[Job], None]
+    admit: Callable[[], None]
     name: str = ""
 
 
 class Routes:
-    """``others`` are further models, by the name that a request's path may hold. With a ``token``, whoever asks must
-    bear it.
+    """``others`` are further models, by the name that a request's path may hold. Where there are ``keys``, whoever asks
+    must bear one, but for what is public. ``changes`` counts what makes heads that were remembered lead elsewhere.
     """
 
-    def __init__(self, router: Router, others: Mapping[str, Served], token: str = "") -> None:
+    def __init__(self, router: Router, others: Mapping[str, Served], keys: Optional[Keys] = None) -> None:
         self.known_heads = KnownHeads()
+        self.changes = 0
         self._router = router
         self._others = others
-        self._token = token.encode()
+        self._keys = keys
+        self._opened = False
 
     def open(self, router: Router) -> None:
-        """Answer other routes from now on."""
+        """Answer other routes from now on. What was answered before is nobody's secret."""
         self._router = router
+        self._opened = True
+        self.forget()
+
+    def forget(self) -> None:
+        """The routes, the models or the keys have changed."""
+        self.changes += 1
         self.known_heads.clear()
 
     def head(
@@ -50,17 +61,29 @@ class Routes:
         if self._others and match.params:
             served = self._others.get(match.params.get("model", ""))
             match = match if served is None else served.router.find(method, target)
-        if self._token and not self._borne(headers):
-            match = _refused(match)
+        if self._keys is not None and self._opened:
+            refusal = self._keys.refusal(headers)
+            match = _without_key(match, refusal) if refusal else match
         return make_head(method, match, headers, version, keep_alive=keep_alive, served=served)
 
-    def _borne(self, headers: Mapping[bytes, bytes]) -> bool:
-        kind, _, value = headers.get(b"authorization", b"").partition(b" ")
-        return hmac.compare_digest(value.strip(), self._token) and kind.lower() == b"bearer"
+    def refusal(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes]) -> str:
+        """Why a request is not answered, whose body may not have been sent yet; empty where it may be."""
+        if self._keys is None or not self._opened:
+            return ""
+        refusal = self._keys.refusal(headers)
+        return _without_key(self._router.find(method, target), refusal).refusal if refusal else ""
 
 
-def _refused(match: Match) -> Match:
-    """The same place, which says nothing but that a token is missing."""
-    refusal = Unauthorized("this needs the header Authorization: Bearer with the server's token")
-    owner = match.routes[0].protocol if match.routes else match.owner
+def _without_key(match: Match, refusal: str) -> Match:
+    """What those get who have no key: the same place, which says nothing but that, unless it is public."""
+    routes = match.routes
+    if routes and all(bound.route.public for bound in routes):
+        return match if match.only is None or match.only.route.public is True else _in_public(match, match.only)
+    owner = routes[-1].protocol if routes else match.owner  # who takes what others on that path leave
     return Match(match.path, match.query, match.params, None, (), (), owner, refusal)
+
+
+def _in_public(match: Match, bound: Bound) -> Match:
+    """The place with the answer that is for everybody."""
+    public = msgspec.structs.replace(bound, answer=bound.route.public)
+    return Match(match.path, match.query, match.params, public, (public,), match.allowed, match.owner)

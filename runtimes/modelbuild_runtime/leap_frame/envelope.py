@@ -67,6 +67,8 @@ def _tag(value: Any) -> int:
     """A number of 64 bits, which protobuf's JSON may write as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(1 << 64)):
         value = int(value)
+    if type(value) is float and value.is_integer():  # writers of numbers that know one kind only
+        value = int(value)
     if type(value) is not int or not 0 <= value < 1 << 64:
         raise misshapen("tag must be a number that is not negative")
     return value

@@ -53,8 +53,8 @@ class _Collector:
         yield _counter("requests", "Responses sent.", ("protocol", "model", "status"), requests)
         shed = [((name, reason), count) for name, model in models for reason, count in model.shed_requests.items()]
         yield _counter("shed", "Requests turned away or given up.", ("model", "reason"), shed)
-        cache = [((name, outcome), count) for name, model in models for outcome, count in model.cache.items()]
-        yield _counter("cache", "What the response cache did for requests.", ("model", "outcome"), cache)
+        cache = [((name, outcome), sums[0]) for name, model in models for outcome, sums in model.cache.items() if name]
+        yield _counter("cache", "Questions asked of the cache.", ("model", "outcome"), cache)
         deaths = [((cause,), count) for cause, count in sorted(self._metrics.deaths.items())]
         yield _counter("worker_deaths", "Workers that ended when they should not have.", ("cause",), deaths)
         spans = [((outcome,), count) for outcome, count in sorted(self._metrics.spans.items())]

@@ -26,8 +26,8 @@ class ModelMetrics:
     def __init__(self, name: str, *, detailed: bool = False) -> None:
         self.name = name
         self.marks = Marks()
-        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0}
-        self.cache: Dict[str, int] = {}
+        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0, "slo": 0}
+        self.cache: Dict[str, List[float]] = {outcome: [0, 0.0] for outcome in ("hit", "shared", "miss")}
         self.last = 0.0
         self._detailed = detailed
         self._stages: Dict[str, Histogram] = {stage: Histogram() for stage in STAGES}
@@ -73,13 +73,16 @@ class ModelMetrics:
         """A request was turned away, or given up."""
         self.shed_requests[reason] = self.shed_requests.get(reason, 0) + 1
 
-    def cached(self, outcome: str) -> None:
-        """What the response cache did for a request: "hit", "miss", or "joined" to one in flight."""
-        self.cache[outcome] = self.cache.get(outcome, 0) + 1
+    def looked_up(self, outcome: str, seconds: float) -> None:
+        """The cache was asked."""
+        sums = self.cache[outcome]
+        sums[0] += 1
+        sums[1] += seconds
 
     def statistics(self) -> Statistics:
         """The sums of the runs."""
         nanoseconds = {stage: int(histogram.total * 1e9) for stage, histogram in self.stages.items()}
+        hits, misses = [sum(sums) for sums in zip(self.cache["hit"], self.cache["shared"])], self.cache["miss"]
         return Statistics(
             rows=int(self.batch_rows.total),
             batches=sum(self.batch_rows.counts),
@@ -88,6 +91,10 @@ class ModelMetrics:
             decode_ns=nanoseconds["decode"],
             predict_ns=nanoseconds["preprocess"] + nanoseconds["predict"] + nanoseconds["postprocess"],
             encode_ns=nanoseconds["encode"],
+            cache_hits=int(hits[0]),
+            cache_misses=int(misses[0]),
+            cache_hit_ns=int(hits[1] * 1e9),
+            cache_miss_ns=int(misses[1] * 1e9),
         )
 
     def dump(self) -> Dict[str, Any]:
@@ -103,9 +110,10 @@ class ModelMetrics:
         """Add another's numbers to these."""
         for histogram, (counts, total) in zip(self._histograms(), other["histograms"]):
             histogram.add(counts, total)
-        for mine, theirs in ((self.shed_requests, other["shed"]), (self.cache, other["cache"])):
-            for name, count in theirs.items():
-                mine[name] = mine.get(name, 0) + count
+        for name, count in other["shed"].items():
+            self.shed_requests[name] = self.shed_requests.get(name, 0) + count
+        for outcome, theirs in other["cache"].items():
+            self.cache[outcome] = [one + two for one, two in zip(self.cache[outcome], theirs)]
         self.last = max(self.last, other["last"])
 
     @property

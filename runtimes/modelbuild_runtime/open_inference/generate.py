@@ -79,7 +79,8 @@ class Generate:
 
     def _record(self, http: HttpRequest, body: Dict[str, Any]) -> Request:
         """What names an input is its value, wherever it stands; anything else is a parameter."""
-        identity, given = body.pop("id", None), body.pop("parameters", None) or {}
+        identity, given = body.pop("id", None), body.pop("parameters", None)
+        given = {} if given is None else given
         if identity is not None and not isinstance(identity, str):
             raise InvalidInput("id: expected a string", field="id")
         if not isinstance(given, dict):

@@ -1,7 +1,7 @@
 // A form made of the JSON Schema of one row. A control has get and set; undefined is what is not sent.
 
 const $ = (id) => document.getElementById(id);
-const data = JSON.parse($("data").textContent);
+const data = JSON.parse($("data").textContent) ?? (await unlocked());
 const controls = [];
 const DEEPEST = 4;
 

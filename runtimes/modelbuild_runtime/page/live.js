@@ -23,7 +23,7 @@ function line(id) {
 async function look() {
   clearTimeout(looking);
   if (document.hidden) return;
-  const answer = await fetch(at("metrics/summary")).catch(() => null);
+  const answer = await fetch(at("metrics/summary"), { headers: bearing() }).catch(() => null);
   const now = answer?.ok ? await answer.json() : undefined;
   if (now && before && now.at > before.at) compare(before, now);
   $("live").hidden = !now || !$("rate").textContent;

@@ -102,7 +102,7 @@ async function send() {
     const { type, text, upload } = request();
     const sent = upload ? Uint8Array.from(atob(upload.b64), (letter) => letter.charCodeAt(0)) : text;
     const began = performance.now();
-    const error = await show(await fetch(at("predict"), { method: "POST", headers: { "Content-Type": type }, body: sent }), began);
+    const error = await show(await fetch(at("predict"), { method: "POST", headers: { "Content-Type": type, ...bearing() }, body: sent }), began);
     if (error) refused(error.value.detail ?? error.text, error.value.field, error.text);
   } catch (error) {
     say("No answer", false);

@@ -23,7 +23,7 @@ from modelbuild_runtime.protocols import Service
 
 HERE = Path(__file__).parent
 TYPE = "text/html; charset=utf-8"
-SCRIPTS = ("values.js", "form.js", "snippets.js", "answer.js", "page.js", "live.js")
+SCRIPTS = ("values.js", "lock.js", "form.js", "snippets.js", "answer.js", "page.js", "live.js")
 """One module in the browser, so that the order matters."""
 
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
@@ -44,10 +44,19 @@ class Page(NamedTuple):
 
 
 def make_page(service: Service) -> Page:
-    """Put the page together."""
+    """The page of one model."""
+    return _made(service.model_name, _data(service))
+
+
+def locked_page() -> Page:
+    """The page for those who have not given a key yet: it asks for one, and then for the other page."""
+    return _made("Model", "null")
+
+
+def _made(title: str, data: str) -> Page:
     style = _source("page.css")
     script = "".join(map(_source, SCRIPTS))
-    content = {"title": html.escape(service.model_name), "style": style, "script": script, "data": _data(service)}
+    content = {"title": html.escape(title), "style": style, "script": script, "data": data}
     body = _SLOT.sub(lambda slot: content[slot[1]], _source("page.html"))
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; connect-src 'self'; "
@@ -58,7 +67,7 @@ def make_page(service: Service) -> Page:
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
         ("Cache-Control", "no-cache"),
-        ("Vary", "Accept, Accept-Encoding"),
+        ("Vary", "Accept, Accept-Encoding, Authorization, X-API-Key"),
     )
     packed = gzip.compress(body.encode(), mtime=0)
     return Page(
@@ -89,10 +98,14 @@ def _data(service: Service) -> str:
         "batched": contract.batched,
         "raw": service.takes_raw,
         "typed": bool(contract.record),
-        "record": schema.record(contract),
+        "record": schema.record(contract) if contract.record else {**schema.record(contract), "$defs": _AS_TEXT},
         "examples": examples,
     }
     return re.sub("[<>&]", lambda found: _IN_HTML[found[0]], msgspec.json.encode(told).decode())
+
+
+_AS_TEXT = {"Bytes": {"type": "string"}}
+"""The form has one field for text and for files: the script knows how to send either."""
 
 
 def _hash(text: str) -> str:

@@ -4,6 +4,7 @@
 const MOST_ARGUMENT = 40000;
 const SNIPPETS = { curl, Python: python, tritonclient };
 const NUMPY = { BOOL: "bool_", FP16: "float16", FP32: "float32", FP64: "float64", BYTES: "object_" };
+const KEYED = `"${HEADER}": os.environ["API_KEY"]`;
 const sh = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 const py = (value, pad) => write(value, PYTHON, pad);
 const opened = (name) => `open(${py(name)}, "rb")`;
@@ -24,21 +25,24 @@ function curl(request) {
     return `-F ${sh(`${name}=@${file}`)}`;
   });
   const file = request.upload?.name ?? (isLong(request) && "request.json");
+  const keyed = key ? [`-H "${HEADER}: $API_KEY"`] : [];
   const whole = [`-H ${sh(`Content-Type: ${request.type}`)}`, file ? `--data-binary ${sh(`@${file}`)}` : `--data-raw ${sh(request.text)}`];
-  return [`curl ${sh(at("predict"))}`, ...(form ?? whole)].join(" \\\n  ");
+  return [`curl ${sh(at("predict"))}`, ...keyed, ...(form ?? whole)].join(" \\\n  ");
 }
 
 function python(request) {
   const { type, text, body, upload } = request;
   const form = asForm(request)?.map(([name, value]) => `    ${py(name)}: ${value.name ? opened(value.name) : `(None, ${py(words(value))})`},`);
+  const headers = [...(key ? [KEYED] : []), ...(!form && body === undefined ? [`"Content-Type": ${py(type)}`] : [])];
   const sent = form
     ? `files={\n    ${form.join("\n    ")}\n    }`
     : body === undefined
-      ? `data=${upload ? opened(upload.name) : `${py(text)}.encode()`},\n    headers={"Content-Type": ${py(type)}}`
+      ? `data=${upload ? opened(upload.name) : `${py(text)}.encode()`}`
       : `json=${py(body, "    ")}`;
   const answer = data.raw || body === undefined ? "text" : "json()";
-  return `import requests\n
-response = requests.post(\n    ${py(at("predict"))},\n    ${sent},\n)
+  const last = headers.length ? `    headers={${headers.join(", ")}},\n` : "";
+  return `${key ? "import os\n\n" : ""}import requests\n
+response = requests.post(\n    ${py(at("predict"))},\n    ${sent},\n${last})
 response.raise_for_status()
 print(response.${answer})`;
 }
@@ -54,7 +58,8 @@ function tritonclient({ body }) {
   const names = data.outputs.map(({ name }) => name);
   const show = names.length ? `for name in ${py(names)}:\n    print(name, answer.as_numpy(name))` : "print(answer.get_response())";
   const url = here.host + here.pathname.slice(0, -1);
-  return `${arrays.some((array) => array.includes("base64.b64decode(")) ? "import base64\n\n" : ""}import numpy as np
+  const standard = [arrays.some((array) => array.includes("base64.b64decode(")) && "import base64\n", key && "import os\n"].filter(Boolean);
+  return `${standard.length ? `${standard.join("")}\n` : ""}import numpy as np
 import tritonclient.http as http
 from tritonclient.utils import np_to_triton_dtype
 
@@ -65,7 +70,7 @@ ${"    "}tensor = http.InferInput(name, list(array.shape), np_to_triton_dtype(ar
 ${"    "}inputs.append(tensor.set_data_from_numpy(array))
 
 client = http.InferenceServerClient(${py(url)}${here.protocol === "https:" ? ", ssl=True" : ""})
-answer = client.infer(${py(data.name)}, inputs)
+answer = client.infer(${py(data.name)}, inputs${key ? `, headers={${KEYED}}` : ""})
 ${show}`;
 }
 

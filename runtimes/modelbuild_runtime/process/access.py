@@ -35,6 +35,8 @@ def log(exchange: Exchange, response: HttpResponse, seconds: float) -> None:
     if stages:
         fields["stages"] = {stage: round(spent, _DIGITS) for stage, spent in stages.items()}
         fields["rows"] = exchange.count
+    if exchange.cache:
+        fields["cache"] = exchange.cache
     if exchange.ran is not None:
         fields["batch_requests"], fields["batch_rows"] = exchange.ran.requests, exchange.ran.rows
     logger.info("%s %s %d", http.method, http.path, response.status, extra={"request": exchange.id, "fields": fields})

@@ -20,6 +20,7 @@ from modelbuild_runtime.errors import (
     PredictionFailed,
     ServerError,
     TooLarge,
+    Unauthorized,
 )
 from modelbuild_runtime.grpc.status import grpc_error
 from modelbuild_runtime.http.compression import SLOW, coding_for, compressed
@@ -29,6 +30,7 @@ from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.identity import RequestIds
 from modelbuild_runtime.http.limits import SMALL, Limits, admit, inflate
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
+from modelbuild_runtime.http.patience import deadline
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.http.router import Bound, Match, Router
 from modelbuild_runtime.http.routes import Routes, Served
@@ -38,6 +40,7 @@ from modelbuild_runtime.process.beside import LARGE, Then, Work, at_once, is_lar
 from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.request import Response
+from modelbuild_runtime.security.keys import CHALLENGE, Keys
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import TracedId, known
 
@@ -50,6 +53,7 @@ logger = logging.getLogger(__name__)
 class Queue(Protocol):
     """Where checked requests go: the batcher, or something that runs them at once."""
 
+    def admit(self) -> None: ...  # asked before a request is decoded; raises as submit does
     def submit(self, job: Job) -> None: ...
     def resume(self, job: Job) -> None: ...  # of an answer that has begun
 
@@ -61,13 +65,13 @@ class Application:
     ``tracer`` makes spans.
     """
 
-    def __init__(self, settings: Settings, router: Router) -> None:
+    def __init__(self, settings: Settings, router: Router, keys: Optional[Keys] = None) -> None:
         self.settings = settings
         self._logs_access = self._detailed = settings.access_log
         self.metrics = Metrics(detailed=self._detailed)
         self.connections: Set[Connection] = set()
         self.others: Dict[str, Served] = {}
-        self.routes = Routes(router, self.others)
+        self.routes = Routes(router, self.others, keys)
         self.draining = False
         self.held = 0
         self.max_held = settings.max_held or room(settings.workers)
@@ -80,11 +84,11 @@ class Application:
         self.witness: Optional[Witness] = None
         self.tracer: Optional[Tracer] = None
         self._opened = False
-        self._served = Served(router, _closed, _closed, _closed)
+        self._served = Served(router, _closed, _closed, _closed, _closed)
 
     def open(self, router: Router, dataplane: Dataplane, queue: Queue, name: str = "") -> None:
         """Begin to predict with the model of that name."""
-        self._served = Served(router, dataplane.prepare, queue.submit, queue.resume, name)
+        self._served = Served(router, dataplane.prepare, queue.submit, queue.resume, queue.admit, name)
         self._opened = True
         self.routes.open(router)
 
@@ -109,6 +113,8 @@ class Application:
         try:
             exchange.bound = bound = match.only or self._choose(match, http)
             exchange.protocol = bound.protocol
+            if bound.predicts:
+                served.admit()
             if self.witness is not None:
                 self.witness.enter(exchange)
             if len(body) > SMALL or head.content_encoding is not None or bound.slow:
@@ -117,10 +123,14 @@ class Application:
             if not bound.predicts:
                 self._respond(exchange, bound.answer(http))
                 return
-            exchange.request = bound.decode(http)
+            exchange.request = request = bound.decode(http)
+            if head.patience:
+                request.deadline = deadline(received, head.patience, request.deadline)
             served.prepare(exchange)
             served.submit(exchange)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
+            if exchange.bound is None and match.routes:
+                exchange.protocol = match.routes[-1].protocol  # who takes the rest
             self._fail(exchange, error, match.allowed)
 
     def reject(self, connection: Connection, head: Head, error: ServerError) -> None:
@@ -145,6 +155,8 @@ class Application:
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
             self._fail_to_encode(exchange, error)
             return
+        if exchange.cache:
+            answer.headers += (("x-cache", exchange.cache),)
         self._respond(exchange, answer)
 
     def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
@@ -161,6 +173,8 @@ class Application:
             response.headers += (("retry-after", str(error.retry_after)),)
         if isinstance(error, MethodNotAllowed) and "allow" not in names:
             response.headers += (("allow", ", ".join(allowed)),)
+        if isinstance(error, Unauthorized) and "www-authenticate" not in names:
+            response.headers += (("www-authenticate", CHALLENGE),)
         self._respond(exchange, response)
 
     def patrol(self) -> None:
@@ -206,14 +220,19 @@ class Application:
         return partial(self._if_wanted, exchange, partial(self._go_on, exchange, allowed))
 
     def _read(self, exchange: Exchange, bound: Bound, head: Head) -> None:
-        http = exchange.http
-        if exchange.cancelled or monotonic() - exchange.received > self.settings.timeout:
+        http, received = exchange.http, exchange.received
+        latest = received + self.settings.timeout
+        if head.patience:
+            latest = deadline(received, head.patience, latest)
+        if exchange.cancelled or monotonic() > latest:
             raise DeadlineExceeded("the deadline passed before the body was read")
         if head.content_encoding is not None:
             http.body = inflate(http.body, head.content_encoding, self._limits)
         if bound.predicts:
             admit(http.body, head.content_type, self._limits)
-            exchange.request = bound.decode(http)
+            exchange.request = request = bound.decode(http)
+            if head.patience:
+                request.deadline = deadline(received, head.patience, request.deadline)
             exchange.served.prepare(exchange)
 
     def _go_on(self, exchange: Exchange, allowed: Tuple[str, ...]) -> None:
@@ -230,6 +249,8 @@ class Application:
             answer = exchange.bound.encode(exchange.http, exchange.request, response)  # type: ignore[union-attr]
         except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
             return partial(self._if_wanted, exchange, partial(self._fail_to_encode, exchange, error))
+        if exchange.cache:
+            answer.headers += (("x-cache", exchange.cache),)
         return partial(self._if_wanted, exchange, partial(self._respond, exchange, answer))
 
     def _if_wanted(self, exchange: Exchange, then: Then) -> None:
@@ -259,8 +280,8 @@ class Application:
 
     def _choose(self, match: Match, http: HttpRequest) -> Bound:
         """The first route whose condition holds."""
-        if match.refusal is not None:
-            raise match.refusal
+        if match.refusal:
+            raise Unauthorized(match.refusal)
         for bound in match.routes:
             if bound.route.when is None or bound.route.when(http):
                 return bound
@@ -303,19 +324,25 @@ class Application:
             response = compressed(response, coding)
         except BaseException:  # this may be the thread, which has to live on
             logger.exception("an answer cannot be compressed", extra={"request": exchange.id})
-        return partial(self._if_wanted, exchange, partial(exchange.connection.deliver, exchange, response))
+        return partial(exchange.connection.deliver, exchange, response)  # also to whom the queue has given up
 
 
-def _closed(_job: Job) -> None:
+def _closed(*_: Job) -> None:
     raise NotReady("the model is still being loaded", retry_after=1)
 
 
 def closed_router() -> Router:
     """The routes of a server that is still loading: alive, and nothing else."""
+    from modelbuild_runtime.grpc import loading
     from modelbuild_runtime.protocols import Protocol as WireProtocol
     from modelbuild_runtime.protocols import Route
 
     def alive(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, b'{"status":"ok"}')
 
-    return Router((WireProtocol("", "loading", (Route("GET", "/health/live", alive),), problem),))
+    routes = (Route("GET", "/health/live", alive, public=True), *loading.routes())
+    return Router((WireProtocol("", "loading", routes, _told),))
+
+
+def _told(http: HttpRequest, error: ServerError) -> HttpResponse:
+    return grpc_error(http, error) if http.method == "GRPC" else problem(http, error)

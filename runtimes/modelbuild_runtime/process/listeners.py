@@ -15,6 +15,7 @@ from modelbuild_runtime.settings import Settings
 
 MANAGEMENT = "management"
 GRPC = "grpc"
+HEALTH = "health"
 logger = logging.getLogger(__name__)
 
 _OPERATIONS = "operations"
@@ -22,8 +23,8 @@ _ENTRY = re.compile(r"(\d{1,5})=(\w+)")
 
 
 class Listener(NamedTuple):
-    """``speaks`` is a protocol's name, or ``MANAGEMENT``, or ``GRPC`` for every protocol's methods of that. Who asks
-    must bear the ``token``, if there is one.
+    """``speaks`` is a protocol's name, or ``MANAGEMENT``, or ``GRPC`` for every protocol's methods of that, or
+    ``HEALTH`` for what may be asked without a key. Who asks must bear the ``token``, if there is one.
     """
 
     host: str
@@ -64,6 +65,8 @@ def router(protocols: Sequence[Protocol], speaks: str = "") -> Router:
     """The routes of one listener: of all that clients may ask, or of one protocol alone; and what operators ask."""
     if speaks in {"", GRPC}:
         return Router([protocol for protocol in protocols if not protocol.listener])
+    if speaks == HEALTH:
+        return Router([_of_health(protocol) for protocol in protocols if not protocol.listener])
     if speaks == MANAGEMENT:
         own = [protocol for protocol in protocols if protocol.listener == MANAGEMENT]
     else:
@@ -84,6 +87,10 @@ def _pinned(entry: str, settings: Settings) -> Listener:
             f"MBUILD_LISTENERS: there is no protocol {match.group(2)!r}", f"known are {', '.join(names())}"
         )
     return Listener(settings.host, int(match.group(1)), match.group(2))
+
+
+def _of_health(protocol: Protocol) -> Protocol:
+    return protocol._replace(routes=tuple(route for route in protocol.routes if route.public is True))
 
 
 def _alone(protocol: Protocol) -> Protocol:

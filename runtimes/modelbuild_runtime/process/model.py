@@ -10,6 +10,7 @@ from typing import Mapping, NamedTuple, Tuple
 import msgspec
 
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.dataplane.forecast import Forecast
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.handler.module import line_in
@@ -21,7 +22,7 @@ from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.overlay import overlaid
 from modelbuild_runtime.process.replay import Replayed, Replayer
 from modelbuild_runtime.process.service import ModelService
-from modelbuild_runtime.process.warmup import warm_up
+from modelbuild_runtime.process.warmup import measure, warm_up
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -88,9 +89,11 @@ def open_model(
         from modelbuild_runtime.grpc import messages
 
         messages.prepare()
-    pace = Pace()
+    pace = Pace(Forecast() if settings.slo else None)
     if first.seconds:
         pace.observe(1, first.seconds)
+    if settings.slo:
+        measure(pipeline, first, pace, settings.slo, settings.max_batch_size)
     return Model(manifest, root, service, pipeline, Dataplane(pipeline), router(service.protocols), pace)
 
 

@@ -42,6 +42,9 @@ class Immediate:
         self._pace = pace
         self.failure: Optional[BaseException] = None
 
+    def admit(self) -> None:
+        """Always."""
+
     def resume(self, job: Job) -> None:
         """Run one job and answer it, as any other."""
         self.submit(job)

@@ -8,33 +8,41 @@ import logging
 import os
 import signal
 import socket
+import ssl
+import sys
 import threading
+from hashlib import blake2b
 from time import monotonic
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
+import msgspec
+
 from modelbuild_runtime.dataplane.batcher import Batcher
+from modelbuild_runtime.dataplane.cache import Cache
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.exposition import expose
 from modelbuild_runtime.metrics.marks import Marks
 from modelbuild_runtime.metrics.metrics import Gauge, Metrics
-from modelbuild_runtime.process.app import Application, closed_router
+from modelbuild_runtime.process.app import Application, Queue, closed_router
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.keeping import Entrusting
-from modelbuild_runtime.process.listeners import GRPC, MANAGEMENT, Listener, listeners, router
+from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
+from modelbuild_runtime.process.listening import Listening
 from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.models import Models, Open, Running, store
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.protocols import Statistics, Summary
+from modelbuild_runtime.security.certificates import HTTP, HTTP2, certificates
+from modelbuild_runtime.security.keys import Keys, api_keys
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import SWITCHES
 
 logger = logging.getLogger(__name__)
 
-_BACKLOG = 2048
 _LAST_CALL = 0.5
 """Seconds after SIGTERM in which what clients have sent before they knew is still answered, and told to be the last."""
 _OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
@@ -56,7 +64,9 @@ class Server:
         self._settings = settings
         self._board = board
         self._slot = slot
-        self._app = Application(settings, closed_router())
+        self._keys = api_keys(settings)
+        self._certificates = certificates(settings)
+        self._app = Application(settings, closed_router(), self._keys)
         self._app.beside = Beside(self.loop).do
         if board is not None:
             self._app.witness = Witness(board.flights[slot], board.quarantine, connections)
@@ -64,16 +74,27 @@ class Server:
         self._queues: Dict[str, Batcher] = {}
         self._model: Optional[Model] = None
         self._routes = {listener: self._closed(listener) for listener in listeners(settings)}
-        self._listening: List[asyncio.AbstractServer] = []
+        self._health = Routes(closed_router(), {})
+        self._listening: List[Listening] = []
+        self._renewal: Optional[asyncio.Task[None]] = None
         self._leave_by = 0.0
         self._watchdog: Optional[Watchdog] = None
         self._parent = os.getppid()
 
-    def listen(self, sock: socket.socket, more: Sequence[Tuple[Listener, socket.socket]] = ()) -> None:
-        """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs."""
-        self._listen(sock, lambda: Connection(self._app))
+    def listen(
+        self,
+        sock: socket.socket,
+        more: Sequence[Tuple[Listener, socket.socket]] = (),
+        health: Optional[socket.socket] = None,
+    ) -> None:
+        """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs; on ``health``, without TLS,
+        only how the server is.
+        """
+        self._listen(sock, lambda: Connection(self._app), HTTP)
         for listener, bound in more:
-            self._listen(bound, self._connections(listener))
+            self._listen(bound, self._connections(listener), HTTP2 if listener.speaks == GRPC else HTTP)
+        if health is not None:
+            self._listen(health, lambda: Connection(self._app, self._health), "")
         self._patrol()
 
     def open(self, model: Model, opener: Optional[Open] = None) -> None:
@@ -87,9 +108,10 @@ class Server:
         if opener is not None and place is not None:
             others = self._app.others
             model.service.models = Models(model.manifest, model.root, place, opener, self._start, others, self._forget)
-        self._app.open(model.router, model.dataplane, batcher, model.manifest.model.name)
+        self._app.open(model.router, model.dataplane, self._queue(model, batcher), model.manifest.model.name)
         for listener, routes in self._routes.items():
             routes.open(router(model.service.protocols, listener.speaks))
+        self._health.open(router(model.service.protocols, HEALTH))
         self._batcher = batcher
 
     def run(self) -> None:
@@ -156,9 +178,10 @@ class Server:
     # Inside
 
     def _closed(self, listener: Listener) -> Routes:
-        """Who manages models asks this server of them, and not the models."""
-        others = {} if listener.speaks == MANAGEMENT else self._app.others
-        return Routes(closed_router(), others, listener.token)
+        """Who manages models asks this server of them, and not the models; and has a key of another kind."""
+        if listener.speaks == MANAGEMENT:
+            return Routes(closed_router(), {}, Keys([listener.token], said="MBUILD_MANAGEMENT_TOKEN"))
+        return Routes(closed_router(), self._app.others, self._keys)
 
     def _batch(self, model: Model) -> Batcher:
         """The queue of a model, whose protocols from now on can ask how the process is doing."""
@@ -176,6 +199,7 @@ class Server:
             max_rows=settings.max_batch_size,
             max_waiting=settings.queue,
             timeout=settings.timeout,
+            slo=settings.slo,
         )
         return batcher
 
@@ -189,12 +213,23 @@ class Server:
             if tracer is not None:
                 self._app.trace(tracer)
 
+    def _queue(self, model: Model, batcher: Batcher) -> Queue:
+        """The model's queue, behind its cache where there is one."""
+        if not self._settings.cache:
+            return batcher
+        if model.service.takes_raw:
+            logger.warning("MBUILD_CACHE is ignored: the handler sees whole requests, of which no two are alike")
+            return batcher
+        observer = self._app.metrics.of(model.manifest.model.name)
+        of_model = blake2b(msgspec.msgpack.encode(model.manifest), digest_size=32).digest()
+        return Cache(batcher, of_model, self._settings.cache, observer.looked_up)  # type: ignore[return-value]
+
     def _start(self, model: Model) -> Running:
         """A further model."""
         batcher = self._batch(model)
         model.service.models = self._model.service.models if self._model is not None else None
-        name = model.manifest.model.name
-        served = Served(model.router, model.dataplane.prepare, batcher.submit, batcher.resume, name)
+        queue, name = self._queue(model, batcher), model.manifest.model.name
+        served = Served(model.router, model.dataplane.prepare, queue.submit, queue.resume, queue.admit, name)
 
         def close() -> None:
             self._queues.pop(name, None)
@@ -203,9 +238,9 @@ class Server:
         return Running(served, close)
 
     def _forget(self) -> None:
-        """Other models are there: what was remembered of heads may lead elsewhere."""
+        """Other models or keys are there: what was remembered of heads may lead elsewhere."""
         for routes in (self._app.routes, *self._routes.values()):
-            routes.known_heads.clear()
+            routes.forget()
 
     def _connections(self, listener: Listener) -> Callable[[], asyncio.Protocol]:
         """What makes a listener's connections."""
@@ -216,13 +251,27 @@ class Server:
 
         return lambda: GrpcConnection(self._app, routes)
 
-    def _listen(self, sock: socket.socket, connection: Callable[[], asyncio.Protocol]) -> None:
-        listening = self.loop.create_server(connection, sock=sock, backlog=_BACKLOG)
-        self._listening.append(self.loop.run_until_complete(listening))
+    def _listen(self, sock: socket.socket, connection: Callable[[], asyncio.Protocol], speaks: str) -> None:
+        listening = Listening(self.loop, sock, connection, speaks, self._settings)
+        self._listening.append(listening)
+        self.loop.run_until_complete(listening.begin(self._context(speaks)))
+
+    def _context(self, speaks: str) -> Optional[ssl.SSLContext]:
+        return self._certificates.context(speaks) if self._certificates is not None and speaks else None
+
+    async def _begin_anew(self) -> None:
+        """With the certificate that there is now."""
+        for listening in self._listening:
+            if listening.speaks:
+                await listening.begin(self._context(listening.speaks))
 
     def _patrol(self) -> None:
         self._app.patrol()
         self._post()
+        if self._keys is not None and self._keys.renewed():
+            self._forget()
+        if self._certificates is not None and self._certificates.renewed():
+            self._renewal = self.loop.create_task(self._begin_anew())
         if self._board is not None and os.getppid() != self._parent:
             logger.error("the supervisor is gone")
             self._end()
@@ -292,6 +341,23 @@ def new_loop() -> asyncio.AbstractEventLoop:
 def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
     """The main address; ``shared`` among the workers."""
     return _bind(settings.host, settings.port, "set MBUILD_PORT", "set MBUILD_HOST", shared=shared)
+
+
+def bind_health(settings: Settings) -> Optional[socket.socket]:
+    """Where the image's health check asks when the ports speak TLS, for which it may have no certificate to show: a
+    name that only processes in the same network namespace can reach (unix(7), abstract sockets). ``health.py`` makes
+    the same name.
+    """
+    if not settings.tls_certificate or not sys.platform.startswith("linux"):
+        return None
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(f"\0mbuild-health:{settings.host}:{settings.port}")
+    except OSError as error:
+        sock.close()
+        raise LoadError(f"cannot listen for the image's health check: {error.strerror}") from error
+    sock.setblocking(False)
+    return sock
 
 
 def bind_more(settings: Settings, *, shared: bool = False) -> List[Tuple[Listener, socket.socket]]:

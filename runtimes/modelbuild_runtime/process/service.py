@@ -44,9 +44,9 @@ class ModelService:
         self.max_batch_size = settings.max_batch_size
         self.environment = environment
         self.models: Optional[Models] = None
-        self.slo = settings.slo
         self.default_output = settings.default_output
         self.apps = settings.apps
+        self.keys = bool(settings.api_keys or settings.api_keys_file)
         self.page = settings.page
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []

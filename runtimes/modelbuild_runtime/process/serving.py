@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from modelbuild_runtime.process.model import load_model, open_model, prove
-from modelbuild_runtime.process.server import Background, Server, bind, bind_more
+from modelbuild_runtime.process.server import Background, Server, bind, bind_health, bind_more
 from modelbuild_runtime.protocols import is_multi_model
 from modelbuild_runtime.settings import Settings
 
@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 
 def serve(settings: Settings, threads: int) -> int:
     """Serve until told to stop. Returns the exit status."""
+    leaving = _Leaving()
     for number in (signal.SIGTERM, signal.SIGINT):  # process 1 of a container has no default action
-        signal.signal(number, _leave)
+        signal.signal(number, leaving.leave)
     raise_file_limit()
     if settings.workers > 1 and is_multi_model(os.environ):
         logger.warning("one worker instead of %d: the models of a multi-model endpoint share it", settings.workers)
@@ -31,23 +32,37 @@ def serve(settings: Settings, threads: int) -> int:
         from modelbuild_runtime.process.workers import supervise
 
         return supervise(settings, threads)
-    serve_alone(settings, threads)
+    serve_alone(settings, threads, leaving)
     return 0
 
 
-def serve_alone(settings: Settings, threads: int) -> None:
+class _Leaving:
+    """Whether the process was told to end while it was loading: a model or a handler that catches everything may have
+    caught that too.
+    """
+
+    told = False
+
+    def leave(self, *_: object) -> None:
+        self.told = True
+        raise SystemExit(0)
+
+
+def serve_alone(settings: Settings, threads: int, leaving: _Leaving) -> None:
     """Load in the main thread, because some frameworks and handlers insist on it, while the loop tells from another one
     that the process is alive; then serve.
     """
     server = Server(settings)
     sock = bind(settings)
-    server.listen(sock, bind_more(settings))
+    server.listen(sock, bind_more(settings), bind_health(settings))
     with Background(server.loop):
         model = load_model(settings, threads, os.environ)
         prove(model, settings)
+    if leaving.told:
+        return
     settle()
     server.open(model, partial(open_model, settings=settings, threads=threads, environment=os.environ))
-    logger.info("ready on %s", address(sock))
+    logger.info("ready on %s", address(sock, settings))
     server.run()
 
 
@@ -58,10 +73,11 @@ def settle() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def address(sock: socket.socket) -> str:
+def address(sock: socket.socket, settings: Settings) -> str:
     """Where the server listens, as a URL."""
+    scheme = "https" if settings.tls_certificate else "http"
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def raise_file_limit() -> None:
@@ -72,7 +88,3 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
     except (OSError, ValueError):
         logger.debug("the limit of open files stays as it is")
-
-
-def _leave(*_: object) -> None:
-    raise SystemExit(0)

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.dataplane.pace import SLOW, Pace
 from modelbuild_runtime.pipeline import Pipeline
 from modelbuild_runtime.samples import sample_columns, sample_rows
 from modelbuild_runtime.signature import TensorSpec
@@ -21,16 +22,21 @@ logger = logging.getLogger(__name__)
 
 REPEATS = 3
 ROWS = 3
+_MEASURING = 1.0
+"""Seconds for which larger and larger batches are tried at most."""
 _FREE_SIZES = (8, 1, 32, 224)
 
 Answer = Union[Dict[str, np.ndarray], List[Any]]
 
 
 class WarmUp(NamedTuple):
-    """``seconds`` of one prediction of one row, 0 where none could be made; then ``error`` says why."""
+    """``seconds`` of one prediction of one row, 0 where none could be made; then ``error`` says why. ``free`` is what
+    stood for sizes that the contract leaves free.
+    """
 
     seconds: float = 0.0
     error: Optional[Exception] = None
+    free: int = 0
 
 
 def warm_up(pipeline: Pipeline) -> WarmUp:
@@ -48,8 +54,37 @@ def warm_up(pipeline: Pipeline) -> WarmUp:
             error = error or failure
             continue
         _try_rows(pipeline, free, answer)
-        return WarmUp(seconds)
+        if getattr(pipeline, "one_at_a_time", False) and seconds > SLOW:
+            pipeline.batchable = False  # joined, all would wait for the last, and none would be done earlier
+        return WarmUp(seconds, free=free)
     return WarmUp(error=error)
+
+
+def measure(pipeline: Pipeline, first: WarmUp, pace: Pace, objective: float, most: int) -> None:
+    """Learn how long larger runs take, each twice the one before, as long as they keep a latency objective: the first
+    who ask are to be answered in time already.
+    """
+    if not first.seconds:
+        return
+    if first.seconds > objective:
+        logger.warning("one prediction takes %.3g s, and MBUILD_SLO is %.3g s", first.seconds, objective)
+    rows, began = 2, perf_counter()
+    while pipeline.batchable and rows <= most and perf_counter() - began < _MEASURING:
+        try:
+            seconds = min(_timed(pipeline, rows, first.free) for _ in range(2))
+        except Exception:  # noqa: BLE001  # so many rows do not work, and requests will be told
+            return
+        pace.observe(rows, seconds)
+        if seconds > objective:
+            return
+        rows *= 2
+
+
+def _timed(pipeline: Pipeline, rows: int, free: int) -> float:
+    inputs = _inputs(pipeline, rows, free)
+    began = perf_counter()
+    pipeline.run(inputs)
+    return perf_counter() - began
 
 
 def learn(contract: Contract, answer: Answer) -> Contract:
@@ -148,5 +183,6 @@ def _spec(name: str, array: np.ndarray, known: Optional[TensorSpec], batched: bo
     shape = ((-1,) if batched else array.shape[:1]) + inner
     if known is not None and known.datatype == datatype and len(known.shape) == array.ndim:
         shape = tuple(-1 if declared < 0 else size for declared, size in zip(known.shape, array.shape))
-    labels = known.labels if known is not None else ()
-    return TensorSpec(name, datatype, shape, labels=labels)
+    if known is None:
+        return TensorSpec(name, datatype, shape)
+    return TensorSpec(name, datatype, shape, known.optional, known.labels)

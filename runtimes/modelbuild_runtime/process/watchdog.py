@@ -11,7 +11,7 @@ from time import sleep
 logger = logging.getLogger(__name__)
 
 _SPARE = 0.5
-"""Seconds beyond the grace period, in which a loop that turns leaves by itself; a supervisor waits longer, and kills."""
+"""Seconds beyond the grace period, in which a loop that turns leaves by itself. A supervisor waits longer."""
 
 
 class Watchdog:

@@ -24,8 +24,10 @@ from modelbuild_runtime.process import deaths
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.keeping import WAKES, Entrusting, Keeper, Lingering
 from modelbuild_runtime.process.model import Model, load_model, prove
-from modelbuild_runtime.process.server import Server, bind, bind_more
+from modelbuild_runtime.process.server import Server, bind, bind_health, bind_more
 from modelbuild_runtime.process.serving import address, settle
+from modelbuild_runtime.security.certificates import certificates
+from modelbuild_runtime.security.keys import api_keys
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -44,12 +46,14 @@ _LINGER = 2.0
 
 def supervise(settings: Settings, threads: int) -> int:
     """Serve with several processes until told to stop. Returns the exit status."""
+    certificates(settings), api_keys(settings)  # what is wrong with them is told now, too
     holder = bind(settings, shared=True)  # never listens: it keeps the port for the workers
     settings = replace(settings, port=holder.getsockname()[1])
     kept = bind_more(settings, shared=True)  # that they are free is told now, and not by each worker
+    health = bind_health(settings)
     model = _preload(settings, threads) if settings.preload else None
-    logger.info("starting %d workers on %s", settings.workers, address(holder))
-    status = _Supervisor(settings, threads, model).run()
+    logger.info("starting %d workers on %s", settings.workers, address(holder, settings))
+    status = _Supervisor(settings, threads, model, health).run()
     for _, sock in kept:
         sock.close()
     return status
@@ -58,10 +62,13 @@ def supervise(settings: Settings, threads: int) -> int:
 class _Supervisor:
     """Signals are not handled but waited for, so that none can arrive between a check and a wait."""
 
-    def __init__(self, settings: Settings, threads: int, model: Optional[Model]) -> None:
+    def __init__(
+        self, settings: Settings, threads: int, model: Optional[Model], health: Optional[socket.socket]
+    ) -> None:
         self._settings = settings
         self._threads = threads
         self._model = model
+        self._health = health  # the workers accept from it in turn: such a name is bound once
         self._board = Board(settings.workers + 1)  # the last slot is the supervisor's
         self._metrics = Metrics()
         self._slots: Dict[int, int] = {}
@@ -111,7 +118,7 @@ class _Supervisor:
         self._lingering.close(math.inf)
         signal.signal(WAKES, signal.SIG_IGN)  # would end a process that did not expect it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        return _work(self._settings, self._threads, self._model, self._board, slot, connections)
+        return _work(self._settings, self._threads, self._model, self._board, slot, self._health, connections)
 
     def _reap(self) -> None:
         """Bury all that died: workers, and as process 1 of a container also the orphans of others."""
@@ -198,7 +205,13 @@ def running_threads(tasks: Path = Path("/proc/self/task")) -> int:
 
 
 def _work(
-    settings: Settings, threads: int, model: Optional[Model], board: Board, slot: int, connections: Entrusting
+    settings: Settings,
+    threads: int,
+    model: Optional[Model],
+    board: Board,
+    slot: int,
+    health: Optional[socket.socket],
+    connections: Entrusting,
 ) -> int:
     """A worker's life. Returns its exit status."""
     try:
@@ -209,7 +222,7 @@ def _work(
         prove(model, settings)
         server = Server(settings, board, slot, connections)
         server.open(model)
-        server.listen(bind(settings, shared=True), bind_more(settings, shared=True))
+        server.listen(bind(settings, shared=True), bind_more(settings, shared=True), health)
         logger.info("worker %d is ready", slot)
         server.run()
     except LoadError as error:

@@ -35,6 +35,10 @@ class Statistics(NamedTuple):
     decode_ns: int = 0
     predict_ns: int = 0
     encode_ns: int = 0
+    cache_hits: int = 0
+    cache_misses: int = 0
+    cache_hit_ns: int = 0
+    cache_miss_ns: int = 0
 
 
 class Summary(NamedTuple):
@@ -89,9 +93,9 @@ class Service(Interface):
     max_batch_size: int  # rows that one prediction of the model takes at most
     environment: Mapping[str, str]
     models: Optional[Models]  # None where models cannot be loaded while the server runs
-    slo: float  # seconds that an application of Clipper waits, 0 for no limit of its own
-    default_output: str  # what such an application gets instead
+    default_output: str  # what applications of Clipper get in place of a late answer
     apps: str  # the names of such applications, beside the model's
+    keys: bool  # clients must bear one
     page: bool  # a browser that asks for / gets a page
 
     def now(self) -> float: ...  # the clock of ``HttpRequest.received``
@@ -132,6 +136,8 @@ class Route(NamedTuple):
     "/files/{path*}". ``operation`` is its OpenAPI 3.1 operation, empty where the route is promised to nobody. ``spare``
     is true for a path that the environment chose: the route is there unless another protocol's has that path. ``many``,
     of gRPC: the client sends a stream of messages, each of which is a request; they are answered in their order.
+    ``public`` routes are answered without a key where others need one: those that say of the server or its model only
+    whether it is well; or in another way, with what stands here in place of ``endpoint``.
     """
 
     method: str
@@ -141,6 +147,7 @@ class Route(NamedTuple):
     operation: Mapping[str, Any] = {}
     spare: bool = False
     many: bool = False
+    public: Union[bool, Callable[[HttpRequest], HttpResponse]] = False
 
 
 class Protocol(NamedTuple):

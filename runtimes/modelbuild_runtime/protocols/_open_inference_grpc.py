@@ -19,6 +19,7 @@ STREAM = SERVICE + "ModelStreamInfer"
 Answer = Callable[[Any], Dict[str, Any]]
 """From a request's message to the fields of its response."""
 
+_OF_HEALTH = ("ServerLive", "ServerReady", "ModelReady")
 _messages = load("open_inference")
 
 
@@ -29,7 +30,7 @@ def routes(service: Service, answers: Answers, inference: Inference) -> Iterator
     yield Route("GRPC", STREAM, Prediction(infer.decode_stream, infer.encode_stream), many=True)
     told = _Told(service, answers)
     for name, answer in told.methods:
-        yield Route("GRPC", SERVICE + name, _unary(name, answer))
+        yield Route("GRPC", SERVICE + name, _unary(name, answer), public=name in _OF_HEALTH)
 
 
 class _Told:

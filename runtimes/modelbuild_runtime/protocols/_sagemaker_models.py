@@ -15,6 +15,7 @@ from modelbuild_runtime.errors import InvalidInput, NotFound, NotReady
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Loaded, Models, Prediction, Route, Service, Task, is_multi_model
 from modelbuild_runtime.request import Request
+from modelbuild_runtime.schema import Shared
 
 _PAGE = 100
 
@@ -33,10 +34,10 @@ def routes(service: Service, invocations: Prediction) -> Sequence[Route]:
     invoke = Prediction(decode, invocations.encode)
     model = openapi.json_body(_MODEL)
     return (
-        Route("GET", "/models", managed.page, operation=_said("Models that are loaded", openapi.json_body(_MODELS))),
+        Route("GET", "/models", managed.page, operation=_PAGES),
         Route("POST", "/models", Task(managed.load), operation=_LOAD),
-        Route("GET", "/models/{model}", managed.tell, operation=_said("A model that is loaded", model, 404)),
-        Route("DELETE", "/models/{model}", Task(managed.unload), operation=_said("Unload a model", model, 404)),
+        Route("GET", "/models/{model}", managed.tell, operation=_said("A model that is loaded", model, 404, 503)),
+        Route("DELETE", "/models/{model}", Task(managed.unload), operation=_said("Unload a model", model, 404, 503)),
         Route("POST", "/models/{model}/invoke", invoke, operation=_INVOKE),
     )
 
@@ -98,35 +99,38 @@ def _json(body: Any) -> HttpResponse:
 
 
 def _said(summary: str, success: Dict[str, Any], *failures: int) -> Dict[str, Any]:
-    failed = openapi.json_body(_FAILURE, "An error")
-    return {"summary": summary, "responses": {"200": success, **{str(status): failed for status in failures}}}
+    return {"summary": summary, "responses": {"200": success, **openapi.failures(openapi.ERROR, *failures)}}
 
 
-_MODEL: Dict[str, Any] = {
-    "type": "object",
-    "properties": {"modelName": {"type": "string"}, "modelUrl": {"type": "string"}},
-    "required": ["modelName", "modelUrl"],
-}
+_MODEL = Shared(
+    "SageMakerModel",
+    {
+        "type": "object",
+        "properties": {"modelName": {"type": "string"}, "modelUrl": {"type": "string"}},
+        "required": ["modelName", "modelUrl"],
+    },
+)
 _MODELS = {
     "type": "object",
     "properties": {"models": {"type": "array", "items": _MODEL}, "nextPageToken": {"type": "string"}},
     "required": ["models"],
 }
-_FAILURE = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+_TOKEN = {"name": "next_page_token", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"}}
+_PAGES = {**_said("Models that are loaded", openapi.json_body(_MODELS), 400, 503), "parameters": [_TOKEN]}
 _ASKED = {
     "type": "object",
-    "properties": {"model_name": {"type": "string"}, "url": {"type": "string"}},
+    "properties": {"model_name": {"type": "string", "minLength": 1}, "url": {"type": "string", "minLength": 1}},
     "required": ["model_name", "url"],
 }
 _LOAD = {
-    **_said("Load a model", openapi.json_body(_MODEL), 400, 409, 507),
-    "requestBody": {**openapi.json_body(_ASKED, "The model"), "required": True},
+    **_said("Load a model", openapi.json_body(_MODEL), 400, 409, 413, 503, 507),
+    "requestBody": openapi.asked(_ASKED),
 }
 _INVOKE = {
     "summary": "Predict with one of the models, as for /invocations",
-    "requestBody": {"required": True, "content": {"*/*": {"schema": {}}}},
+    "requestBody": {"content": openapi.ANYTHING},
     "responses": {
-        "200": {"description": "The prediction", "content": {"*/*": {"schema": {}}}},
-        "default": openapi.json_body(_FAILURE, "An error"),
+        "200": {"description": "The prediction", "content": openapi.ANYTHING},
+        **openapi.failures(openapi.ERROR, 400, 404, 406, 413, 415, 429, 500, 503, 504),
     },
 }

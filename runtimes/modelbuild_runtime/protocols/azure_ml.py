@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from modelbuild_runtime import openapi, schema
+from modelbuild_runtime import examples, openapi, schema
 from modelbuild_runtime.answers.answer import AnswerWriter, offers
-from modelbuild_runtime.bodies import json_body
+from modelbuild_runtime.bodies import json_body, scoring_schema
 from modelbuild_runtime.bodies.body import BodyReader
 from modelbuild_runtime.bodies.question import ROWS, is_open, wire
 from modelbuild_runtime.bodies.scoring_body import ScoringBody, parameters
@@ -33,6 +33,7 @@ from modelbuild_runtime.http.scoring_headers import ScoringHeaders, check
 from modelbuild_runtime.openapi_down import to_2, to_30
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response, Rows
+from modelbuild_runtime.schema import Shared
 
 DATA = "input_data"
 VERSIONS: Dict[str, Callable[[Any], Dict[str, Any]]] = {
@@ -62,7 +63,7 @@ def protocol(service: Service) -> Protocol:
         return HttpResponse(200, b"", "text/plain; charset=utf-8", said.of(http, failed=False))
 
     def swagger(http: HttpRequest) -> HttpResponse:
-        version = parse_qs(http.query, max_num_fields=_MAX_FIELDS).get("version", ["2"])[0]
+        version = parse_qs(http.query, keep_blank_values=True, max_num_fields=_MAX_FIELDS).get("version", ["2"])[0]
         if version not in VERSIONS:
             raise NotFound(f"Swagger version [{version[:20]}] is not valid. Supported versions: [2, 3, 3.1].")
         return HttpResponse(200, msgspec.json.encode(VERSIONS[version](service.openapi())), headers=said.of(http))
@@ -71,13 +72,10 @@ def protocol(service: Service) -> Protocol:
         status, message, failed = _told(problem)
         return HttpResponse(status, msgspec.json.encode({"message": message}), headers=said.of(http, failed=failed))
 
-    asked = _asked(service)
     routes = (
         Route("POST", "/score", Prediction(score.decode, encode), operation=_operation(service)),
-        Route(
-            "GET", "/score", Prediction(score.decode_query, encode), operation={**asked, "parameters": _query(service)}
-        ),
-        Route("OPTIONS", "/score", options, operation=_OPTIONS),
+        Route("GET", "/score", Prediction(score.decode_query, encode), operation=_asked(service)),
+        Route("OPTIONS", "/score", options, operation=_OPTIONS, public=True),
         Route("GET", "/swagger.json", swagger, operation=_SWAGGER),
     )
     return Protocol("azure_ml", "Azure Machine Learning", routes, error)
@@ -151,51 +149,67 @@ def _told(problem: ServerError) -> Tuple[int, str, bool]:
     return problem.status, problem.message, False
 
 
-def _asked(service: Service) -> Dict[str, Any]:
-    given: Dict[str, Any] = {name: {"schema": {"type": "string"}} for name in offers(service.contract)}
-    given.update({media_type.JSON: {"schema": {}}, media_type.NPY: {"schema": {"contentMediaType": media_type.NPY}}})
-    if service.takes_raw:
-        given = {"*/*": {"schema": {}}}
-    return {
-        "summary": "Predict, as Azure Machine Learning asks",
-        "responses": {"200": {"description": "The prediction", "content": given}, "default": _FAILED},
-    }
-
-
 def _operation(service: Service) -> Dict[str, Any]:
-    taken: Dict[str, Any] = {"*/*": {"schema": {}}}
+    taken = openapi.questions(service)
     if not service.takes_raw:
-        frame = {"type": "object", "properties": {DATA: {}, "params": {"type": "object"}}, "required": [DATA]}
-        ways = [schema.question(service.contract), {**frame, "additionalProperties": False}]
-        taken = {media_type.JSON: {"schema": {"anyOf": ways}}}
-    return {**_asked(service), "requestBody": {"required": True, "content": taken}}
+        shown = taken[media_type.JSON].get("examples", {})
+        row = examples.row(service)
+        if row:
+            frame = {"columns": list(row), "data": [list(row.values())]}
+            shown = {"frame": {"value": {DATA: frame}}, **shown}
+        either = {"anyOf": [schema.QUESTION, _frame(service)]}
+        taken = {**taken, media_type.JSON: {"schema": either, **({"examples": shown} if shown else {})}}
+    return openapi.prediction(service, _SUMMARY, taken, _given(service), _FAILED)
+
+
+def _asked(service: Service) -> Dict[str, Any]:
+    """Of a request without a body."""
+    operation = openapi.prediction(service, _SUMMARY, {}, _given(service), _FAILED)
+    operation.pop("requestBody")
+    return {**operation, "parameters": _query(service)}
+
+
+def _given(service: Service) -> Dict[str, Any]:
+    given = openapi.written(service, offers(service.contract))
+    return given if service.takes_raw else {**given, media_type.JSON: {"schema": schema.BARE_ANSWER}}
+
+
+def _frame(service: Service) -> Shared:
+    """What clients send to models of MLflow."""
+    contract = service.contract
+    data = {"anyOf": [scoring_schema.FRAME, *scoring_schema.inputs(contract)["anyOf"]]}
+    properties = {DATA: data, "params": scoring_schema.PARAMETERS}
+    body = {"type": "object", "properties": properties, "required": [DATA]}
+    return Shared("AzureMLData", {**body, "additionalProperties": False})
 
 
 def _query(service: Service) -> List[Dict[str, Any]]:
     """A parameter a field; those of a handler that takes anything have names that only it knows."""
     if service.takes_raw or is_open(service.contract):
-        anything = {"type": "object", "additionalProperties": {"type": "string"}}
+        anything = {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}
         return [{"name": "fields", "in": "query", "required": True, "schema": anything}]
+    fields = schema.record(service.contract)["properties"]
     return [
         {
             "name": spec.name,
             "in": "query",
             "required": not spec.optional,
-            "content": {media_type.JSON: {"schema": schema.value(spec, batched=service.contract.batched)}},
+            "content": {media_type.JSON: {"schema": fields[spec.name]}},
         }
         for spec in service.contract.inputs
     ]
 
 
-_FAILED = openapi.json_body(
-    {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}, "An error"
+_SUMMARY = "Predict, as Azure Machine Learning asks"
+_ERROR = Shared(
+    "AzureMLError", {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
 )
-_OPTIONS = {
-    "summary": "What browsers ask first",
-    "responses": {"200": {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}}},
-}
+_FAILED = openapi.failures(_ERROR, 400, 406, 413, 415, 429, 431, 500, 503)
+_OPTIONS = {"summary": "What browsers ask first", "responses": {"200": openapi.texts()}}
 _SWAGGER = {
     "summary": "This API in Swagger 2.0, OpenAPI 3.0 or 3.1",
-    "parameters": [{"name": "version", "in": "query", "schema": {"type": "string", "enum": list(VERSIONS)}}],
-    "responses": {"200": openapi.json_body({"type": "object"}), "404": {**_FAILED, "description": "No such version"}},
+    "parameters": [
+        {"name": "version", "in": "query", "schema": {"type": "string", "enum": list(VERSIONS), "default": "2"}}
+    ],
+    "responses": {"200": openapi.json_body({"type": "object"}), **openapi.failures(_ERROR, 400, 404)},
 }

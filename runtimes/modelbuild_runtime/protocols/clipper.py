@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Set
 
 import msgspec
 
-from modelbuild_runtime import openapi, schema
+from modelbuild_runtime import examples, openapi, schema
 from modelbuild_runtime.answers import json_answer
 from modelbuild_runtime.bodies import base64_text, json_body
 from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotFound, Overloaded, ServerError
@@ -17,6 +17,7 @@ from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Raw, Request, Response, Rows
+from modelbuild_runtime.schema import Shared
 
 LATE = "Failed to retrieve a prediction response within the specified latency SLO"
 QUESTION = '{"input": value} or {"input_batch": [value, ...]}'
@@ -60,18 +61,17 @@ class _Application:
         return ("input" in keys) != ("input_batch" in keys) and keys <= KEYS
 
     def decode(self, http: HttpRequest) -> Request:
-        """One input or a batch of them. The latency objective counts from the request's arrival."""
+        """One input or a batch of them. The latency objective is kept by the queue."""
         service = self._service
         in_base64 = self._takes_base64(http.params["model"])
-        deadline = http.received + service.slo if service.slo else 0.0
         if service.takes_raw:
             content_type = http.headers.get(b"content-type", b"").decode("latin-1")
             raw = Raw({"body": bytes(http.body)}, content_type)
-            return Request(raw, id=http.id, headers=http.headers, deadline=deadline)
+            return Request(raw, id=http.id, headers=http.headers)
         inputs = self._inputs(http.body)
         if in_base64:
             inputs = [base64_text.decode(item, "an input of this application", "input") for item in inputs]
-        return Request(Rows(inputs), id=http.id, headers=http.headers, deadline=deadline)
+        return Request(Rows(inputs), id=http.id, headers=http.headers)
 
     def encode(self, http: HttpRequest, _request: Request, response: Response) -> HttpResponse:
         """Each row's output. Text that is JSON stands there as JSON, since Clipper's models answer in text."""
@@ -197,16 +197,14 @@ def _wants_json(http: HttpRequest) -> bool:
 
 
 def _operation(service: Service) -> Dict[str, Any]:
-    return {
-        "summary": "Predict, for an application of Clipper",
-        "requestBody": {"required": True, **openapi.json_body(_question(service), "The inputs")},
-        "responses": {"200": openapi.json_body(_ANSWER), "default": _FAILED},
-    }
+    row = examples.row(service)
+    taken = {media_type.JSON: {"schema": _question(service), **examples.one({"input": row} if row else None)}}
+    given = {media_type.JSON: {"schema": _ANSWER}}
+    return openapi.prediction(service, "Predict, for an application of Clipper", taken, given, _FAILED)
 
 
 def _question(service: Service) -> Dict[str, Any]:
-    one = {"anyOf": schema.row(service.contract)}
-    inputs = {"input": one, "input_batch": {"type": "array", "items": one, "minItems": 1}}
+    """One input, or several. An application that takes bytes has them in base64."""
     version = {"type": "string", "enum": [service.model_version]}
     return {
         "anyOf": [
@@ -216,42 +214,47 @@ def _question(service: Service) -> Dict[str, Any]:
                 "required": [name],
                 "additionalProperties": False,
             }
-            for name, form in inputs.items()
+            for name, form in (("input", schema.ROW), ("input_batch", schema.ROWS))
         ]
     }
 
 
-_PREDICTION = {
-    "type": "object",
-    "properties": {
-        "query_id": {"type": "integer"},
-        "output": {},
-        "default": {"type": "boolean"},
-        "default_explanation": {"type": "string"},
+_PREDICTION = Shared(
+    "ClipperPrediction",
+    {
+        "type": "object",
+        "properties": {
+            "query_id": {"type": "integer"},
+            "output": {},
+            "default": {"type": "boolean"},
+            "default_explanation": {"type": "string"},
+        },
+        "required": ["query_id", "output", "default"],
     },
-    "required": ["query_id", "output", "default"],
-}
+)
 _BATCH = {"type": "object", "properties": {"batch_predictions": {"type": "array", "items": _PREDICTION}}}
 _ANSWER = {"anyOf": [_PREDICTION, {**_BATCH, "required": ["batch_predictions"]}]}
-_ERROR = {"error": {"type": "string"}, "cause": {"type": "string"}}
-_FAILED = openapi.json_body({"type": "object", "properties": _ERROR, "required": list(_ERROR)}, "An error")
+_ERROR = Shared(
+    "ClipperError",
+    {
+        "type": "object",
+        "properties": {"error": {"type": "string"}, "cause": {"type": "string"}},
+        "required": ["error", "cause"],
+    },
+)
+_FAILED = openapi.failures(_ERROR, 400, 404, 413, 415, 500, 503)
 _FEEDBACK = {"uid": {"type": "integer"}, "input": {}, "label": {"type": "number"}}
 _UPDATE = {
     "summary": "Feedback, which is not kept",
-    "requestBody": {
-        "required": True,
-        **openapi.json_body({"type": "object", "properties": _FEEDBACK, "required": list(_FEEDBACK)}, "Feedback"),
-    },
-    "responses": {
-        "200": {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        "default": _FAILED,
-    },
+    "requestBody": openapi.asked(
+        {"type": "object", "properties": _FEEDBACK, "required": list(_FEEDBACK)}, {"uid": 0, "input": 1, "label": 1.0}
+    ),
+    "responses": {"200": openapi.texts(), **openapi.failures(_ERROR, 400, 404, 413)},
 }
+_COUNTERS = {"type": "array", "items": {"type": "object"}}
 _METRICS = {
     "summary": "Clipper's counters, where JSON is accepted",
     "responses": {
-        "200": openapi.json_body(
-            {"type": "object", "properties": {"counters": {"type": "array"}}, "required": ["counters"]}
-        )
+        "200": openapi.json_body({"type": "object", "properties": {"counters": _COUNTERS}, "required": ["counters"]})
     },
 }

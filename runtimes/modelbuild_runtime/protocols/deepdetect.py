@@ -8,11 +8,10 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from modelbuild_runtime import openapi
 from modelbuild_runtime.answers import json_answer
 from modelbuild_runtime.bodies import json_body
-from modelbuild_runtime.deepdetect import data, predictions
-from modelbuild_runtime.deepdetect.data import NO_DATA, Data
+from modelbuild_runtime.deepdetect import data, operations, predictions
+from modelbuild_runtime.deepdetect.data import CONNECTORS, NO_DATA, Data
 from modelbuild_runtime.errors import InvalidInput, NotFound, PredictionFailed, ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
@@ -23,7 +22,6 @@ WORDS = {400: "BadRequest", 404: "NotFound", 500: "InternalError"}
 CODES = {NO_DATA: 1001, NO_SERVICE: 1002}
 """DeepDetect's own codes for what it has fixed words for."""
 
-CONNECTORS = ("csv", "image", "txt")
 NEAR = 4096
 """Bytes from either end of a body within which it must name its service."""
 
@@ -38,17 +36,17 @@ def protocol(service: Service) -> Protocol:
         "deepdetect",
         "DeepDetect",
         (
-            Route("GET", "/info", told.info, operation=_said("The server and its services", 400)),
-            Route("GET", path, told.tell, operation=_said("What the service is", 400, 404)),
-            Route("PUT", path, told.create, operation=_CREATE),
-            Route("POST", path, told.create, operation=_CREATE),
-            Route("DELETE", path, told.delete, operation=_DELETE),
+            Route("GET", "/info", told.info, operation=operations.info(service)),
+            Route("GET", path, told.tell, operation=operations.service()),
+            Route("PUT", path, told.create, operation=operations.create(service)),
+            Route("POST", path, told.create, operation=operations.create(service)),
+            Route("DELETE", path, told.delete, operation=operations.DELETE),
             Route(
                 "POST",
                 "/predict",
                 Prediction(predict.decode, predict.encode),
                 when=predict.is_asked,
-                operation=_PREDICT,
+                operation=operations.predict(service),
             ),
         ),
         _error,
@@ -209,69 +207,3 @@ def _flag(http: HttpRequest, name: str, *, default: bool) -> bool:
     if text not in {"true", "false", "1", "0"}:
         raise InvalidInput(f"{name} must be a boolean value", field=name)
     return text in {"true", "1"}
-
-
-def _said(summary: str, *failures: int) -> Dict[str, Any]:
-    responses = {"200": openapi.json_body(_TOLD), **{str(status): _FAILED for status in failures}}
-    return {"summary": summary, "responses": responses}
-
-
-_STATUS = {
-    "type": "object",
-    "properties": {
-        "code": {"type": "integer"},
-        "msg": {"type": "string"},
-        "dd_code": {"type": "integer"},
-        "dd_msg": {"type": "string"},
-    },
-    "required": ["code", "msg"],
-}
-_TOLD = {"type": "object", "properties": {"status": _STATUS}, "required": ["status"]}
-_FAILED = openapi.json_body(_TOLD, "An error")
-_OBJECT = {"type": "object"}
-_SERVICE = {
-    "type": "object",
-    "properties": {
-        "mllib": {"type": "string"},
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "input": {"type": "object", "properties": {"connector": {"type": "string"}}, "required": ["connector"]}
-            },
-            "required": ["input"],
-        },
-    },
-    "required": ["mllib", "parameters"],
-}
-_CREATE = {
-    "summary": "Created, where this very service is asked for",
-    "requestBody": {"required": True, **openapi.json_body(_SERVICE, "The service")},
-    "responses": {"201": openapi.json_body(_TOLD), **{str(status): _FAILED for status in (400, 403, 404, 409, 413)}},
-}
-_DELETE = {"summary": "Forbidden", "responses": {"403": _FAILED, "404": _FAILED}}
-_QUESTION = {
-    "type": "object",
-    "properties": {
-        "service": {"type": "string"},
-        "parameters": {"type": "object", "properties": {"input": _OBJECT, "mllib": _OBJECT, "output": _OBJECT}},
-        "data": {"type": "array", "items": {"type": ["string", "object", "array"]}, "minItems": 1},
-    },
-    "required": ["service", "data"],
-}
-_PREDICTED = {
-    "type": "object",
-    "properties": {
-        "status": _STATUS,
-        "head": {"type": "object", "properties": {"time": {"type": "number"}}},
-        "body": {"type": "object", "properties": {"predictions": {"type": "array", "items": _OBJECT}}},
-    },
-    "required": ["status", "head", "body"],
-}
-_PREDICT = {
-    "summary": "Predict, as DeepDetect asks",
-    "requestBody": {"required": True, **openapi.json_body(_QUESTION, "The service and its data")},
-    "responses": {
-        "200": openapi.json_body(_PREDICTED),
-        **{str(status): _FAILED for status in (400, 404, 413, 429, 500, 503, 504)},
-    },
-}

@@ -26,9 +26,9 @@ def protocol(service: Service) -> Protocol:
     """Three methods."""
     health = _Health(service)
     routes = (
-        Route("GRPC", _PATH + "Check", health.check),
-        Route("GRPC", _PATH + "List", health.all),
-        Route("GRPC", _PATH + "Watch", health.watch),
+        Route("GRPC", _PATH + "Check", health.check, public=True),
+        Route("GRPC", _PATH + "List", health.all, public=True),
+        Route("GRPC", _PATH + "Watch", health.watch, public=True),
     )
     return Protocol("grpc_health", "gRPC's health service", routes, status.grpc_error)
 

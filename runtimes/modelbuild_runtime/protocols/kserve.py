@@ -13,7 +13,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import msgspec
 
-from modelbuild_runtime import cloud_event, openapi, schema
+from modelbuild_runtime import cloud_event, examples, openapi, schema
 from modelbuild_runtime.answers import json_answer
 from modelbuild_runtime.answers.answer import AnswerWriter
 from modelbuild_runtime.bodies import json_body
@@ -25,7 +25,8 @@ from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response
-from modelbuild_runtime.tensorflow_serving.model_spec import ModelSpec
+from modelbuild_runtime.schema import Shared
+from modelbuild_runtime.tensorflow_serving.model_spec import STATES, ModelSpec
 
 MODELS = "/v1/models"
 MODEL = f"{MODELS}/{{model}}"
@@ -45,11 +46,12 @@ def protocol(service: Service) -> Protocol:
     said, asked = _Models(service), _Predictions(service)
     predict = Prediction(partial(asked.decode, explain=False), asked.encode)
     explain = Prediction(partial(asked.decode, explain=True), asked.encode)
+    explained = _explanation(service) if service.explains else {}
     routes = (
         Route("GET", MODELS, said.all, operation=_MODELS),
         Route("GET", MODEL, said.one, operation=_MODEL),
-        Route("POST", f"{MODEL}:predict", predict, when=is_ours, operation=_operation(service, "Predict, in any JSON")),
-        Route("POST", f"{MODEL}:explain", explain, operation=_explanation(service)),
+        Route("POST", f"{MODEL}:predict", predict, when=is_ours, operation=_operation(service)),
+        Route("POST", f"{MODEL}:explain", explain, operation=explained),
     )
     return Protocol("kserve", "KServe version 1", routes, _error)
 
@@ -192,47 +194,54 @@ def _error(_http: HttpRequest, error: ServerError) -> HttpResponse:
     return HttpResponse(error.status, msgspec.json.encode({"error": error.message}))
 
 
-def _operation(service: Service, summary: str) -> Dict[str, Any]:
-    question = {} if service.takes_raw else schema.question(service.contract)
-    answer: Dict[str, Any] = {} if service.takes_raw else schema.answer(service.contract)
-    taken = {"*/*" if service.takes_raw else media_type.JSON: {"schema": question}}
-    given = {"*/*" if service.takes_raw else media_type.JSON: {"schema": answer}}
-    for content in (taken, given):
-        content[cloud_event.STRUCTURED] = {"schema": _EVENT}
-    return {
-        "summary": summary,
-        "requestBody": {"required": True, "content": taken},
-        "responses": {"200": {"description": "The prediction", "content": given}, "default": _FAILED},
-    }
+_UNNAMED = {"anyOf": [schema.ROW, schema.ROWS]}
+"""What is asked with neither of TensorFlow Serving's names, whose the rest is."""
+
+
+def _operation(service: Service, question: Any = _UNNAMED) -> Dict[str, Any]:
+    row = examples.row(service)
+    shown = examples.one({"instances": [row]} if row and service.contract.batched else None)
+    asked, answered = _event("CloudEventQuestion", schema.QUESTION), _event("CloudEventAnswer", {})
+    taken = {media_type.JSON: {"schema": question, **shown}, cloud_event.STRUCTURED: {"schema": asked}}
+    given = {media_type.JSON: {"schema": schema.BARE_ANSWER}, cloud_event.STRUCTURED: {"schema": answered}}
+    return openapi.prediction(service, "Predict, in any JSON", taken, given, _FAILED)
 
 
 def _explanation(service: Service) -> Dict[str, Any]:
-    said = _operation(service, "Explain a prediction")
+    """Promised only where there is something to explain predictions with."""
+    said = _operation(service, schema.QUESTION)
     body = {"type": "object", "properties": {"explanations": {"type": "array"}}, "required": ["explanations"]}
-    content = {media_type.JSON: {"schema": body}, cloud_event.STRUCTURED: {"schema": _EVENT}}
-    answers = {"200": {"description": "An explanation a row", "content": content}} if service.explains else {}
-    return {**said, "responses": {**answers, "501": _FAILED, "default": _FAILED}}
+    event = _event("CloudEventAnswer", {})
+    content = {media_type.JSON: {"schema": body}, cloud_event.STRUCTURED: {"schema": event}}
+    answer = {"description": "An explanation a row", "content": openapi.ANYTHING if service.takes_raw else content}
+    return {**said, "summary": "Explain a prediction", "responses": {**said["responses"], "200": answer}}
 
 
-_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
-_FAILED = openapi.json_body(_ERROR, "An error")
-_EVENT = {
-    "type": "object",
-    "properties": {name: {"type": "string"} for name in ("specversion", "id", "source", "type", "time")},
-    "required": ["specversion", "id", "source", "type"],
-}
+def _event(name: str, data: Any) -> Shared:
+    """A CloudEvent in its structured mode, with the question or the answer as its data."""
+    attributes = ("specversion", "id", "source", "type")
+    properties: Dict[str, Any] = {attribute: {"type": "string", "minLength": 1} for attribute in attributes}
+    properties.update(datacontenttype={"const": media_type.JSON}, data=data)
+    return Shared(name, {"type": "object", "properties": properties, "required": [*attributes, "data"]})
+
+
+_FAILED = openapi.failures(openapi.ERROR, 400, 404, 406, 413, 415, 429, 500, 503, 504)
 _LIST = {
     "type": "object",
-    "properties": {"models": {"type": "array"}, "object": {"const": "list"}, "data": {"type": "array"}},
+    "properties": {
+        "models": {"type": "array", "items": {"type": "string"}},
+        "object": {"const": "list"},
+        "data": {"type": "array", "items": {"type": "object"}},
+    },
     "required": ["models", "object", "data"],
 }
 _MODELS = {"summary": "The models", "responses": {"200": openapi.json_body(_LIST)}}
 _READY = {
     "type": "object",
-    "properties": {"name": {"type": "string"}, "ready": {"const": True}, "model_version_status": {"type": "array"}},
+    "properties": {"name": {"type": "string"}, "ready": {"const": True}, "model_version_status": STATES},
     "required": ["name", "ready", "model_version_status"],
 }
 _MODEL = {
     "summary": "Whether the model is ready",
-    "responses": {"200": openapi.json_body(_READY), "404": _FAILED, "503": _FAILED},
+    "responses": {"200": openapi.json_body(_READY), **openapi.failures(openapi.ERROR, 404, 503)},
 }

@@ -39,23 +39,23 @@ _MILLISECONDS = re.compile(rb"\d{1,12}")
 
 def protocol(service: Service) -> Protocol:
     """Both servers' routes. What would load or unload a model only says that the packaged one is there to stay."""
-    transform, models = _Transform(service), _Models(service)
+    transform, models, transformed = _Transform(service), _Models(service), operations.transform(service)
     frames = Prediction(transform.decode, transform.encode)
     enveloped = Prediction(transform.decode_envelope, transform.encode_envelope)
     routes = [
-        Route("POST", "/transform", frames, operation=operations.TRANSFORM),
-        Route("POST", "/models/transform", enveloped, operation=operations.ENVELOPED),
-        Route("POST", "/models/{model}/transform", frames, operation=operations.TRANSFORM),
-        Route("GET", "/models/{model}/meta", models.meta, operation=operations.said("The model's schemas", 404)),
-        Route("POST", "/models", models.load, when=_loads, operation=operations.LOAD),
-        Route("GET", "/model", models.schema, operation=operations.said("The schema of a transformed frame")),
-        Route("PUT", "/model", models.load_file, operation=operations.LOAD_FILE),
+        Route("POST", "/transform", frames, operation=transformed),
+        Route("POST", "/models/transform", enveloped, operation=operations.enveloped(service)),
+        Route("POST", "/models/{model}/transform", frames, operation=transformed),
+        Route("GET", "/models/{model}/meta", models.meta, operation=operations.META),
+        Route("POST", "/models", models.load, when=_loads, operation=operations.load(service)),
+        Route("GET", "/model", models.schema, operation=operations.WHOLE),
+        Route("PUT", "/model", models.load_file, operation=operations.load_file(service)),
         Route("DELETE", "/model", models.unload, operation=operations.UNLOAD),
-        Route("GET", "/actuator/health", models.health, operation=operations.HEALTH),
+        Route("GET", "/actuator/health", models.health, operation=operations.HEALTH, public=True),
     ]
     if not is_multi_model(service.environment):  # these routes are SageMaker's then
         routes += [
-            Route("GET", "/models/{model}", models.tell, operation=operations.said("The model", 404)),
+            Route("GET", "/models/{model}", models.tell, operation=operations.MODEL),
             Route("DELETE", "/models/{model}", models.unload, operation=operations.UNLOAD),
         ]
     return Protocol("mleap", "MLeap's serving", tuple(routes), _error)

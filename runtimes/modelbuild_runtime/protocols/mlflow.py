@@ -7,16 +7,17 @@ contract's names, where JSON will do for an answer.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Mapping
 
 import msgspec
 
-from modelbuild_runtime import openapi, schema
+from modelbuild_runtime import examples, openapi
 from modelbuild_runtime.answers import json_answer
 from modelbuild_runtime.answers.answer import offers
-from modelbuild_runtime.bodies import csv_body
+from modelbuild_runtime.bodies import csv_body, scoring_schema
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, is_open
 from modelbuild_runtime.bodies.scoring_body import KEYS, LLM_KEYS, RECORDS, SPLIT, ScoringBody
+from modelbuild_runtime.bodies.scoring_schema import FRAME, PARAMETERS
 from modelbuild_runtime.bodies.top_keys import SEEN, first_key, top_keys
 from modelbuild_runtime.errors import ServerError, UnsupportedMediaType
 from modelbuild_runtime.http import media_type
@@ -25,6 +26,7 @@ from modelbuild_runtime.http.limits import beginning
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response
+from modelbuild_runtime.schema import Shared
 
 VERSION = "3.17.2"
 """The release of MLflow whose protocol this is."""
@@ -138,36 +140,34 @@ def _error(http: HttpRequest, error: ServerError) -> HttpResponse:
 
 
 def _operation(service: Service) -> Dict[str, Any]:
-    row = {"type": "array", "items": {"anyOf": schema.row(service.contract)}, "minItems": 1}
-    columns: Dict[str, Any] = {"anyOf": [{"type": "array"}, {"type": "object"}, *schema.row(service.contract)]}
-    ways: List[Dict[str, Any]] = [
-        _way(SPLIT, _SPLIT_SCHEMA),
-        _way(RECORDS, {"type": "array", "items": {"type": "object"}, "minItems": 1}),
-        _way(INSTANCES, row),
-        _way(INPUTS, columns),
+    contract = service.contract
+    rows = scoring_schema.rows(contract)
+    ways = [
+        _way(SPLIT, FRAME),
+        _way(RECORDS, scoring_schema.records(contract)),
+        _way(INSTANCES, rows),
+        _way(INPUTS, scoring_schema.inputs(contract)),
     ]
-    content: Dict[str, Any] = {media_type.JSON: {"schema": {"anyOf": ways}}}
-    if service.contract.batched and service.contract.inputs:
-        content[media_type.CSV] = {"schema": {"type": "string"}}
-    return {
-        "summary": "Predict, as MLflow asks",
-        "requestBody": {"required": True, "content": content},
-        "responses": {"200": openapi.json_body(_ANSWER, "The predictions"), "default": _FAILED},
-    }
+    row = examples.row(service)
+    shown = {"frame": {"value": {SPLIT: {"columns": list(row), "data": [list(row.values())]}}}} if row else {}
+    body = {"schema": {"anyOf": ways}, **({"examples": shown} if shown else {})}
+    taken: Dict[str, Any] = {media_type.JSON: body}
+    if contract.batched and contract.inputs:
+        taken[media_type.CSV] = openapi.lines()[media_type.CSV]
+    given = {media_type.JSON: {"schema": _ANSWER}}
+    return openapi.prediction(service, "Predict, as MLflow asks", taken, given, _FAILED)
 
 
-def _way(key: str, value: Dict[str, Any]) -> Dict[str, Any]:
-    return {"type": "object", "properties": {key: value, "params": {"type": "object"}}, "required": [key]}
+def _way(key: str, value: Any) -> Dict[str, Any]:
+    """One of the four names; whatever else stands beside it says nothing."""
+    beside = {"params": PARAMETERS, "parameters": PARAMETERS}
+    others = {"anyOf": [{"required": [name]} for name in KEYS if name != key]}
+    return {"type": "object", "properties": {key: value, **beside}, "required": [key], "not": others}
 
 
-_SPLIT_SCHEMA = {
-    "type": "object",
-    "properties": {"columns": {"type": "array"}, "index": {"type": "array"}, "data": {"type": "array", "minItems": 1}},
-    "required": ["data"],
-    "additionalProperties": False,
-}
 _ANSWER = {"type": "object", "properties": {"predictions": {}}, "required": ["predictions"]}
-_FAILED: Dict[str, Any] = openapi.json_body(
+_ERROR = Shared(
+    "MLflowError",
     {
         "type": "object",
         "properties": {
@@ -178,10 +178,6 @@ _FAILED: Dict[str, Any] = openapi.json_body(
         },
         "required": ["error_code", "message"],
     },
-    "An error",
 )
-_FAILED["content"]["text/plain"] = {"schema": {"type": "string"}}
-_VERSION = {
-    "summary": "The release of MLflow whose protocol this is",
-    "responses": {"200": {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}}},
-}
+_FAILED = {**openapi.failures(_ERROR, 400, 413, 429, 500, 503, 504), "415": openapi.texts(openapi.WORDS[415])}
+_VERSION = {"summary": "The release of MLflow whose protocol this is", "responses": {"200": openapi.texts()}}

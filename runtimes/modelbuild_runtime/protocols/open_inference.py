@@ -52,17 +52,29 @@ def _of_the_server(rest: _Rest) -> List[Route]:
     load, unload = "/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"
     return [
         Route("GET", "/v2", _json(rest.server), operation=said.told("What this server is", said.SERVER)),
-        Route("GET", "/v2/health/live", _json(rest.live), operation=said.told("Alive, if not ready", said.LIVE, 503)),
-        Route("GET", "/v2/health/ready", _json(rest.ready), operation=said.told("Ready to predict", said.READY, 503)),
+        Route(
+            "GET",
+            "/v2/health/live",
+            _json(rest.live),
+            operation=said.told("Alive, if not ready", said.LIVE, 503),
+            public=True,
+        ),
+        Route(
+            "GET",
+            "/v2/health/ready",
+            _json(rest.ready),
+            operation=said.told("Ready to predict", said.READY, 503),
+            public=True,
+        ),
         Route("GET", "/v2/models", _json(rest.models), operation=said.told("Names of the models", said.MODELS)),
         Route("GET", "/v2/models/stats", _json(rest.statistics), operation=said.told("Statistics", said.STATISTICS)),
         Route("POST", "/v2/repository/index", _json(rest.index), operation=said.index()),
         Route("POST", load, _json(rest.load), operation=said.load()),
-        Route("POST", unload, _json(rest.unload), operation=said.never("Unload a model")),
+        Route("POST", unload, _json(rest.unload)),
         Route("GET", "/v2/logging", _json(rest.logging), operation=said.told("What is logged", said.SETTINGS)),
-        Route("POST", "/v2/logging", _json(rest.set_logging), operation=said.never("Change what is logged")),
+        Route("POST", "/v2/logging", _json(rest.set_logging)),
         Route("GET", "/v2/trace/setting", _json(rest.trace), operation=said.told("What is traced", said.SETTINGS)),
-        Route("POST", "/v2/trace/setting", _json(rest.set_trace), operation=said.never("Change what is traced")),
+        Route("POST", "/v2/trace/setting", _json(rest.set_trace)),
     ]
 
 
@@ -72,11 +84,17 @@ def _of_the_model(path: str, service: Service, rest: _Rest, inference: Inference
     told, model, ready = said.told, said.MODEL, said.MODEL_READY
     return [
         Route("GET", path, _json(rest.model), operation=told("Names, datatypes and shapes", model, 404)),
-        Route("GET", f"{path}/ready", _json(rest.model_ready), operation=told("The model is ready", ready, 404, 503)),
+        Route(
+            "GET",
+            f"{path}/ready",
+            _json(rest.model_ready),
+            operation=told("The model is ready", ready, 404, 503),
+            public=True,
+        ),
         Route("GET", f"{path}/config", _json(rest.config), operation=told("Triton's configuration", said.CONFIG, 404)),
         Route("GET", f"{path}/stats", _json(rest.statistics), operation=told("Statistics", said.STATISTICS, 404)),
         Route("GET", trace, _json(rest.trace), operation=told("What is traced", said.SETTINGS, 404)),
-        Route("POST", trace, _json(rest.set_trace), operation=said.never("Change what is traced")),
+        Route("POST", trace, _json(rest.set_trace)),
         Route("POST", f"{path}/infer", rest.predicts(inference), operation=said.infer(service)),
         Route("POST", f"{path}/generate", rest.predicts(generate), operation=said.generate(service)),
         Route("POST", f"{path}/generate_stream", rest.predicts(events), operation=said.events(service)),
@@ -92,8 +110,8 @@ def _of_shared_memory() -> List[Route]:
         gone = said.told("Forget regions, of which there are none", said.SETTINGS, 413)
         routes += [
             Route("GET", f"{path}/status", _json(lambda _: []), operation=said.told("Regions: none", said.NOTHING)),
-            Route("GET", f"{region}/status", _json(_no_region), operation=said.never("A region")),
-            Route("POST", f"{region}/register", _json(_no_shared_memory), operation=said.never("Share memory")),
+            Route("GET", f"{region}/status", _json(_no_region)),
+            Route("POST", f"{region}/register", _json(_no_shared_memory)),
             Route("POST", f"{region}/unregister", none, operation=gone),
             Route("POST", f"{path}/unregister", none, operation=gone),
         ]
@@ -146,10 +164,14 @@ class _Rest:
         return self._answers.statistics(http.params.get("model", ""), http.params.get("version", ""))
 
     def index(self, http: HttpRequest) -> Any:
-        return self._answers.index(only_ready=_object(http).get("ready") is True)
+        only_ready = _object(http).get("ready", False)
+        if not isinstance(only_ready, bool):
+            raise InvalidInput("ready: expected true or false", field="ready")
+        return self._answers.index(only_ready=only_ready)
 
     def load(self, http: HttpRequest) -> Any:
-        parameters = _object(http).get("parameters") or {}
+        parameters = _object(http).get("parameters")
+        parameters = {} if parameters is None else parameters
         if not isinstance(parameters, dict):
             raise InvalidInput("parameters: expected an object", field="parameters")
         self._answers.load(http.params["model"], parameters)
@@ -192,7 +214,9 @@ def _json(answer: Answer) -> Callable[[HttpRequest], HttpResponse]:
 def _object(http: HttpRequest) -> Dict[str, Any]:
     """A body that is an object, or none."""
     value = json_body.read(http.body) if http.body else {}
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        raise InvalidInput("the body is not a JSON object")
+    return value
 
 
 def _no_shared_memory(_http: HttpRequest) -> Any:

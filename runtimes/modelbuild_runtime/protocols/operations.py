@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 import msgspec
 
@@ -13,6 +13,8 @@ from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.protocols import Protocol, Route, Service, Summary
+from modelbuild_runtime.schema import Shared
+from modelbuild_runtime.tensor import NUMPY
 
 if TYPE_CHECKING:
     from modelbuild_runtime.page.page import Page
@@ -35,15 +37,15 @@ def protocol(service: Service) -> Protocol:
     """Routes that belong to the server as such."""
     ready = _ready(service)
     routes = (
-        Route("GET", "/", _index(service), operation=_indexed(service)),
-        Route("GET", "/contract", _contract(service), operation=_said("What the model takes and gives, with examples")),
-        Route("GET", "/health", ready, operation=_checked("Ready to predict")),
-        Route("GET", "/health/ready", ready, operation=_checked("Ready to predict")),
-        Route("GET", "/health/startup", ready, operation=_checked("Started")),
-        Route("GET", "/health/live", _live(service), operation=_checked("Alive, if not ready")),
+        Route("GET", "/", _index(service), operation=_indexed(service), public=_welcome(service)),
+        Route("GET", "/contract", _contract(service), operation=_CONTRACT),
+        Route("GET", "/health", ready, operation=_checked("Ready to predict"), public=True),
+        Route("GET", "/health/ready", ready, operation=_checked("Ready to predict"), public=True),
+        Route("GET", "/health/startup", ready, operation=_checked("Started"), public=True),
+        Route("GET", "/health/live", _live(service), operation=_checked("Alive, if not ready"), public=True),
         Route("GET", "/metrics", _metrics(service), operation=_METRICS),
         Route("GET", "/metrics/summary", _summary(service), operation=_SUMMARY),
-        Route("GET", "/openapi.json", _openapi(service), operation=_said("This document")),
+        Route("GET", "/openapi.json", _openapi(service), operation=_told("This document", _DOCUMENT)),
     )
     return Protocol("operations", "Operating the server", routes, problem)
 
@@ -58,11 +60,25 @@ def _index(service: Service) -> Answer:
     page = _page(service)
 
     def answer(http: HttpRequest) -> HttpResponse:
-        wanted = media_type.choose(http.headers.get(b"accept", b""), (media_type.JSON, media_type.HTML))
-        html = service.page and wanted is not None and wanted.name == media_type.HTML
-        return page().answer(http) if html else facts
+        return page().answer(http) if service.page and _wants_html(http) else facts
 
     return answer
+
+
+def _welcome(service: Service) -> Answer:
+    """What those get who have no key: whether it is alive, and the page without what it says of the model."""
+    facts = HttpResponse(200, b'{"status":"alive"}', headers=_VARY)
+    page = _locked_page()
+
+    def answer(http: HttpRequest) -> HttpResponse:
+        return page().answer(http) if service.page and _wants_html(http) else facts
+
+    return answer
+
+
+def _wants_html(http: HttpRequest) -> bool:
+    wanted = media_type.choose(http.headers.get(b"accept", b""), (media_type.JSON, media_type.HTML))
+    return wanted is not None and wanted.name == media_type.HTML
 
 
 def _page(service: Service) -> Callable[[], Page]:
@@ -73,6 +89,16 @@ def _page(service: Service) -> Callable[[], Page]:
         from modelbuild_runtime.page.page import make_page
 
         return make_page(service)
+
+    return made
+
+
+def _locked_page() -> Callable[[], Page]:
+    @lru_cache(maxsize=1)
+    def made() -> Page:
+        from modelbuild_runtime.page.page import locked_page
+
+        return locked_page()
 
     return made
 
@@ -126,26 +152,81 @@ def _openapi(service: Service) -> Answer:
     return answer
 
 
-def _indexed(service: Service) -> Mapping[str, Any]:
-    said = _said("What is served here")
+def _told(summary: str, body: Any) -> Dict[str, Any]:
+    return {"summary": summary, "responses": {"200": openapi.json_body(body)}}
+
+
+def _indexed(service: Service) -> Dict[str, Any]:
+    said = _told("What is served here", _INDEX)
     if service.page:
         said["responses"]["200"]["content"][media_type.HTML] = {"schema": {"type": "string"}}
     return said
 
 
-def _said(summary: str) -> Mapping[str, Any]:
-    return {"summary": summary, "responses": {"200": openapi.json_body({"type": "object"})}}
-
-
-def _checked(summary: str) -> Mapping[str, Any]:
-    status: Dict[str, Any] = {"type": "object", "properties": {"status": {"const": "ok"}}}
+def _checked(summary: str) -> Dict[str, Any]:
+    status = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
     return {"summary": summary, "responses": {"200": openapi.json_body(status), **openapi.problem(503)}}
 
 
-_METRICS = {
-    "summary": "Metrics for Prometheus",
-    "responses": {"200": {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+_TEXT = {"type": "string"}
+_INDEX = {
+    "type": "object",
+    "properties": {
+        "name": _TEXT,
+        "version": _TEXT,
+        "status": {"const": "alive"},
+        "links": {"type": "object", "additionalProperties": _TEXT},
+    },
+    "required": ["name", "version", "status", "links"],
 }
+_SPEC = Shared(
+    "TensorSpec",
+    {
+        "description": "An input or an output; -1 in its shape stands for any size, and the first one counts rows.",
+        "type": "object",
+        "properties": {
+            "name": _TEXT,
+            "datatype": {"enum": list(NUMPY)},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+            "optional": {"type": "boolean"},
+            "labels": {"type": "array", "items": _TEXT},
+        },
+        "required": ["name", "datatype", "shape"],
+    },
+)
+_GIVEN = {
+    "type": "object",
+    "properties": {
+        "model": {
+            "type": "object",
+            "properties": dict.fromkeys(("name", "version", "platform"), _TEXT),
+            "required": ["name", "version", "platform"],
+        },
+        "contract": {
+            "type": "object",
+            "properties": {
+                "inputs": {"type": "array", "items": _SPEC},
+                "outputs": {"type": "array", "items": _SPEC},
+                "open": {"type": "boolean", "description": "The handler takes whatever it is given."},
+                "batched": {"type": "boolean", "description": "A request may have several rows."},
+                "record": {"type": "object", "description": "JSON Schema of one row; empty where that is no record."},
+            },
+            "required": ["inputs", "outputs", "open", "batched", "record"],
+        },
+        "examples": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"request": {}, "expected": {}, "name": _TEXT}},
+        },
+    },
+    "required": ["model", "contract", "examples"],
+}
+_DOCUMENT = {
+    "type": "object",
+    "properties": {"openapi": {"const": "3.1.0"}},
+    "required": ["openapi", "info", "paths", "components"],
+}
+_CONTRACT = _told("What the model takes and gives, with examples", _GIVEN)
+_METRICS = {"summary": "Metrics for Prometheus", "responses": {"200": openapi.texts()}}
 
 _COUNT = {"type": "integer", "minimum": 0}
 _SECONDS = {"type": "number", "minimum": 0}

@@ -27,9 +27,9 @@ def protocol(service: Service) -> Protocol:
 
 
 def _operation(service: Service) -> Dict[str, Any]:
-    return {
-        "summary": "Predict",
-        "description": "A record, a list of rows, {instances: rows} or {inputs: columns}; answered in the same shape.",
-        "requestBody": {"required": True, "content": openapi.questions(service)},
-        "responses": {"200": openapi.answers(service), **openapi.problem(400, 406, 413, 415, 429, 500, 503, 504)},
-    }
+    failed = openapi.problem(400, 406, 413, 415, 429, 500, 503, 504)
+    said = openapi.prediction(service, "Predict", openapi.questions(service), openapi.answers(service), failed)
+    if service.takes_raw:
+        return said
+    how = "A record, a list of rows, {instances: rows} or {inputs: columns}; answered in the same shape."
+    return {**said, "description": how}

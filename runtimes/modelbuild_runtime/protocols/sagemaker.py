@@ -39,8 +39,8 @@ def protocol(service: Service) -> Protocol:
         "sagemaker",
         "Amazon SageMaker",
         (
-            Route("GET", "/ping", ping, operation=_PING),
-            Route("POST", "/invocations", prediction, operation=_operation(service)),
+            Route("GET", "/ping", ping, operation=_PING, public=True),
+            Route("POST", "/invocations", prediction, operation=invocations.operation()),
             Route("GET", "/execution-parameters", lambda _: HttpResponse(200, parameters), operation=_PARAMETERS),
             *_sagemaker_models.routes(service, prediction),
         ),
@@ -56,6 +56,7 @@ class _Invocations:
     """
 
     def __init__(self, service: Service) -> None:
+        self._service = service
         contract = service.contract
         self._streams = service.streams and not service.takes_raw
         usual = media_type.parse(service.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").encode()).name
@@ -74,6 +75,14 @@ class _Invocations:
             chosen = media_type.choose(http.headers.get(b"accept", b""), self._offers)
             request.stream = chosen is None or chosen.name in STREAMED
         return request
+
+    def operation(self) -> Dict[str, Any]:
+        """What the route takes and gives."""
+        service = self._service
+        given = openapi.written(service, self._offers)
+        if media_type.JSON in given:
+            given = {**given, media_type.JSON: {"schema": schema.BARE_ANSWER}}
+        return openapi.prediction(service, "Predict, as SageMaker asks", openapi.questions(service), given, _FAILED)
 
     def encode(self, http: HttpRequest, request: Request, response: Response) -> HttpResponse:
         """The bare value, or its parts."""
@@ -105,28 +114,31 @@ def _execution_parameters(service: Service) -> Dict[str, Any]:
     return {**found, "MaxPayloadInMB": megabytes}
 
 
-def _operation(service: Service) -> Dict[str, Any]:
-    taken: Dict[str, Any] = {media_type.JSON: {"schema": schema.question(service.contract)}}
-    given: Dict[str, Any] = {name: {"schema": {"type": "string"}} for name in offers(service.contract)}
-    given[media_type.JSON] = {"schema": {}}
-    given[media_type.NPY] = {"schema": {"contentMediaType": media_type.NPY}}
-    if service.streams:
-        given.update({name: {"schema": {"type": "string"}} for name in STREAMED})
-    if service.takes_raw:
-        taken = given = {"*/*": {"schema": {}}}
-    elif service.contract.batched:
-        taken.update({name: {"schema": {"type": "string"}} for name in (media_type.CSV, media_type.JSON_LINES)})
-    return {
-        "summary": "Predict, as SageMaker asks",
-        "requestBody": {"required": True, "content": taken},
-        "responses": {"200": {"description": "The prediction", "content": given}, "default": _FAILED},
-    }
+def _ping(word: str) -> Dict[str, Any]:
+    return {"type": "object", "properties": {"status": {"const": word}}, "required": ["status"]}
 
 
-_FAILED = openapi.json_body({"type": "object", "properties": {"error": {"type": "string"}}}, "An error")
-_STATUS = {"type": "object", "properties": {"status": {"enum": ["Healthy", "Unhealthy"]}}}
+_FAILED = openapi.failures(openapi.ERROR, 400, 406, 413, 415, 429, 500, 503, 504)
 _PING = {
     "summary": "Ready to predict",
-    "responses": {"200": openapi.json_body(_STATUS), "503": openapi.json_body(_STATUS, "Not ready")},
+    "responses": {
+        "200": openapi.json_body(_ping("Healthy")),
+        "503": openapi.json_body(_ping("Unhealthy"), "Not ready"),
+    },
 }
-_PARAMETERS = {"summary": "Parameters for batch transform", "responses": {"200": openapi.json_body({"type": "object"})}}
+_PARAMETERS = {
+    "summary": "Parameters for batch transform",
+    "responses": {
+        "200": openapi.json_body(
+            {
+                "type": "object",
+                "properties": {
+                    "MaxConcurrentTransforms": {"type": "integer", "minimum": 1},
+                    "BatchStrategy": {"enum": ["MULTI_RECORD", "SINGLE_RECORD"]},
+                    "MaxPayloadInMB": {"type": "integer", "minimum": 1},
+                },
+                "required": ["MaxConcurrentTransforms", "MaxPayloadInMB"],
+            }
+        )
+    },
+}

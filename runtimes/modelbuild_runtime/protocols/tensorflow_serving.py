@@ -39,13 +39,13 @@ def protocol(service: Service) -> Protocol:
     said = Descriptions(service, spec)
     predicts = _Predictions(service, spec)
     routes: List[Route] = [
-        Route("GET", MODELS, _list, when=_elsewhere, operation=said.models),
+        Route("GET", MODELS, _list, when=_elsewhere),
         Route("GET", METRICS, _metrics(service), operation=said.metrics),
     ]
     for path in PATHS:
         when = _elsewhere if path == MODEL else None
         routes += [
-            Route("GET", path, _status(spec), when=when, operation=said.status(path)),
+            Route("GET", path, _status(spec), when=when, operation={} if when else said.status(path)),
             Route("GET", f"{path}/metadata", _metadata(service, spec), operation=said.metadata(path)),
             Route("POST", f"{path}:predict", predicts.predict, operation=said.predict(path)),
             Route("POST", f"{path}:classify", predicts.classify, operation=said.classify(path)),

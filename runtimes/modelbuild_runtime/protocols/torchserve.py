@@ -59,7 +59,7 @@ def _calls(service: Service, model: _Model) -> List[Route]:
     calls = Calls(service, model.check)
     stream = Prediction(calls.read_to_stream, calls.write)
     return [
-        Route("GRPC", f"{_SERVICE}/Ping", calls.ping),
+        Route("GRPC", f"{_SERVICE}/Ping", calls.ping, public=True),
         Route("GRPC", f"{_SERVICE}/Predictions", Prediction(calls.read, calls.write)),
         Route("GRPC", f"{_SERVICE}/StreamPredictions", stream),
         Route("GRPC", _CHAT, Prediction(calls.read, calls.write), many=True),
@@ -98,11 +98,8 @@ class _Model:
     def described(self, http: HttpRequest) -> HttpResponse:
         """The routes of this model alone."""
         self.check(http.params)
-        document = self._service.openapi()
-        paths = {path: said for path, said in document["paths"].items() if path.startswith("/predictions/")}
-        info = {"title": f"RESTful API for: {self._service.model_name}", "version": "1.0.0"}
-        tags = [tag for tag in document["tags"] if tag["name"] == "torchserve"]
-        return json_answer(200, to_30({**document, "info": info, "tags": tags, "paths": paths}))
+        title = f"RESTful API for: {self._service.model_name}"
+        return json_answer(200, to_30(openapi.below(self._service.openapi(), "/predictions/", title)))
 
     def error(self, http: HttpRequest, error: ServerError) -> HttpResponse:
         """The errors of both servers, in their words where clients may know those."""
@@ -144,12 +141,12 @@ class _Model:
             raise NotFound(f"Model version: {version[:100]} does not exist for model: {name}", field="version")
 
     def _operation(self, summary: str) -> Dict[str, Any]:
+        """Explanations are whatever the handler makes of them."""
         service = self._service
-        return {
-            "summary": f"{summary}, as Multi-Model-Server and TorchServe are asked",
-            "requestBody": {"required": True, "content": openapi.questions(service)},
-            "responses": {"200": openapi.answers(service), "default": openapi.json_body(ERROR, "An error")},
-        }
+        summary = f"{summary}, as Multi-Model-Server and TorchServe are asked"
+        predicts = summary.startswith("Predict")
+        given = openapi.answers(service) if predicts else openapi.written(service, openapi.offered(service))
+        return openapi.prediction(service, summary, openapi.questions(service), given, _FAILED)
 
 
 def _prediction_headers(http: HttpRequest) -> Tuple[Mapping[bytes, bytes], Fields]:
@@ -172,7 +169,8 @@ def _always(_http: HttpRequest) -> bool:
     return True
 
 
+_FAILED = openapi.failures(ERROR, 400, 404, 406, 413, 415, 503, 504, 507)
 _DESCRIPTION = {
     "summary": "The API, in OpenAPI 3.0.1",
-    "responses": {"200": openapi.json_body({"type": "object"}), "default": openapi.json_body(ERROR, "An error")},
+    "responses": {"200": openapi.json_body({"type": "object"}), **openapi.failures(ERROR, 404)},
 }

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping
 from urllib.parse import parse_qs
 
+from modelbuild_runtime import openapi
 from modelbuild_runtime.bodies import json_body
 from modelbuild_runtime.errors import InvalidInput, NotFound, NotReady, ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Loaded, Models, Protocol, Route, Service, Task
-from modelbuild_runtime.torchserve.words import error_answer, json_answer, told
+from modelbuild_runtime.torchserve.words import ERROR, error_answer, json_answer, told
 
 _PAGE = 100
 _NAMED = ("/models/{model}", "/models/{model}/{version}")
@@ -23,17 +24,17 @@ def protocol(service: Service) -> Protocol:
     """The routes of both servers; answers are TorchServe's, or Multi-Model-Server's where its configuration is used."""
     managed = _Managed(service)
     routes = [
-        Route("GET", "/models", managed.page, operation={"summary": "Models that are served"}),
-        Route("POST", "/models", Task(managed.register), operation={"summary": "Load a model"}),
+        Route("GET", "/models", managed.page, operation=_said("Models that are served", 400)),
+        Route("POST", "/models", Task(managed.register), operation=_said("Load a model", 400, 409, 413, 503, 507)),
     ]
     for path in _NAMED:
         routes += [
-            Route("GET", path, managed.describe, operation={"summary": "A model and its worker"}),
-            Route("PUT", path, managed.scale, operation={"summary": "Scale to one worker, which there is"}),
-            Route("DELETE", path, Task(managed.unregister), operation={"summary": "Unload a model"}),
+            Route("GET", path, managed.describe, operation=_said("A model and its worker", 404)),
+            Route("PUT", path, managed.scale, operation=_said("Scale to one worker, which there is", 400, 404)),
+            Route("DELETE", path, Task(managed.unregister), operation=_said("Unload a model", 400, 404, 503)),
         ]
     path = "/models/{model}/{version}/set-default"
-    routes.append(Route("PUT", path, managed.make_default, operation={"summary": "Choose the only version"}))
+    routes.append(Route("PUT", path, managed.make_default, operation=_said("Choose the only version", 404)))
     return Protocol("torchserve_management", "TorchServe's management", tuple(routes), _error, "management")
 
 
@@ -148,6 +149,12 @@ def _number(asked: Mapping[str, List[str]], name: str, usual: int) -> int:
 
 def _entry(loaded: Loaded) -> Dict[str, str]:
     return {"modelName": loaded.name, "modelUrl": loaded.location}
+
+
+def _said(summary: str, *failures: int) -> Dict[str, Any]:
+    """What a route does, and with which statuses: these are in no document but the reference."""
+    failed = openapi.failures(ERROR, 401, *failures)
+    return {"summary": summary, "responses": {"200": openapi.json_body({}), **failed}}
 
 
 def _status(text: str) -> HttpResponse:

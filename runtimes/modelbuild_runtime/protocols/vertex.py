@@ -7,11 +7,11 @@ After "Custom container requirements for prediction", and the SDK's own server f
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import msgspec
 
-from modelbuild_runtime import openapi, schema
+from modelbuild_runtime import examples, openapi, schema
 from modelbuild_runtime.answers.answer import AnswerWriter, offers
 from modelbuild_runtime.answers.parts import STREAMED
 from modelbuild_runtime.bodies.body import BodyReader
@@ -33,7 +33,7 @@ def protocol(service: Service) -> Protocol:
     """The platform's usual routes, and those of the environment that no other protocol has already."""
     predicted = _Predicted(service)
     prediction = Prediction(predicted.decode, predicted.encode)
-    operation = _operation(service)
+    operation = _operation(service, predicted.offers)
 
     def health(_http: HttpRequest) -> HttpResponse:
         if not service.ready():
@@ -44,7 +44,10 @@ def protocol(service: Service) -> Protocol:
         Route("GET", DEPLOYED, health, operation=_HEALTH),
         Route("POST", f"{DEPLOYED}:predict", prediction, operation=operation),
     ]
-    routes += [Route("GET", path, health, operation=_HEALTH, spare=True) for path in _path("AIP_HEALTH_ROUTE", service)]
+    routes += [
+        Route("GET", path, health, operation=_HEALTH, spare=True, public=True)
+        for path in _path("AIP_HEALTH_ROUTE", service)
+    ]
     routes += [
         Route("POST", path, prediction, operation=operation, spare=True) for path in _path("AIP_PREDICT_ROUTE", service)
     ]
@@ -62,8 +65,8 @@ class _Predicted:
     def __init__(self, service: Service) -> None:
         found = offers(service.contract)
         self._streams = service.streams
-        self._offers = (*found, *(name for name in STREAMED if name not in found)) if service.streams else found
-        self._reader = BodyReader(service.contract, self._offers, raw=service.takes_raw)
+        self.offers = (*found, *(name for name in STREAMED if name not in found)) if service.streams else found
+        self._reader = BodyReader(service.contract, self.offers, raw=service.takes_raw)
         self._parts = BodyReader(service.contract, STREAMED, raw=service.takes_raw)
         self._writer = AnswerWriter(service.contract)
 
@@ -79,10 +82,10 @@ class _Predicted:
 
     def _in_parts(self, http: HttpRequest) -> bool:
         accept = http.headers.get(b"accept", b"")
-        chosen = media_type.choose(accept, (*STREAMED, *self._offers))
+        chosen = media_type.choose(accept, (*STREAMED, *self.offers))
         if chosen is None or chosen.name not in STREAMED:
             return False
-        asked = media_type.choose(accept, self._offers)
+        asked = media_type.choose(accept, self.offers)
         return asked is None or asked.name in STREAMED or INSTANCES.encode() not in top_keys(bytes(http.body[:SEEN]))
 
 
@@ -101,30 +104,31 @@ def _error(_http: HttpRequest, error: ServerError) -> HttpResponse:
     return HttpResponse(error.status, msgspec.json.encode({"detail": error.message}))
 
 
-def _operation(service: Service) -> Dict[str, Any]:
-    contract = service.contract
-    taken: Dict[str, Any] = {"*/*": {"schema": {}}}
-    given: Dict[str, Any] = {"*/*": {"schema": {}}}
+def _operation(service: Service, offered: Sequence[str]) -> Dict[str, Any]:
+    given = openapi.written(service, offered)
     if not service.takes_raw:
-        taken = {media_type.JSON: {"schema": schema.question(contract)}}
-        if contract.batched:
-            taken.update({name: {"schema": {"type": "string"}} for name in (media_type.CSV, media_type.JSON_LINES)})
-        given = {name: {"schema": {"type": "string"}} for name in offers(contract)}
-        given[media_type.JSON] = {"schema": schema.answer(contract)}
-        given[media_type.NPY] = {"schema": {"contentMediaType": media_type.NPY}}
-    if service.streams:
-        given.update({name: {"schema": {"type": "string"}} for name in STREAMED})
-    return {
-        "summary": "Predict, as Vertex AI asks",
-        "requestBody": {"required": True, "content": taken},
-        "responses": {"200": {"description": "The prediction", "content": given}, "default": _FAILED},
-    }
+        given = {**given, media_type.JSON: {"schema": schema.ANSWER}}
+    return openapi.prediction(service, "Predict, as Vertex AI asks", _taken(service), given, _FAILED)
 
 
-_FAILED = openapi.json_body(
-    {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}, "An error"
+def _taken(service: Service) -> Dict[str, Any]:
+    """What the platform's predict sends stands first; its rawPredict may send anything else that is read here."""
+    taken = openapi.questions(service)
+    row = examples.row(service)
+    if not row or not service.contract.batched:
+        return taken
+    shown = {"predict": {"value": {INSTANCES: [row]}}, **taken[media_type.JSON].get("examples", {})}
+    return {**taken, media_type.JSON: {**taken[media_type.JSON], "examples": shown}}
+
+
+_ERROR = schema.Shared(
+    "VertexError", {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 )
+_FAILED = openapi.failures(_ERROR, 400, 406, 413, 415, 429, 500, 503, 504)
 _HEALTH = {
     "summary": "Ready to predict",
-    "responses": {"200": openapi.json_body({"type": "object"}), "503": {**_FAILED, "description": "Not ready"}},
+    "responses": {
+        "200": openapi.json_body({"type": "object", "maxProperties": 0}),
+        **openapi.failures(_ERROR, 503),
+    },
 }

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+import math
+from typing import Any, Dict, List, Sequence
 
-from modelbuild_runtime import openapi, schema
+from modelbuild_runtime import examples, openapi, schema
 from modelbuild_runtime.bodies.question import is_open, only_input
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.http import media_type
 from modelbuild_runtime.protocols import Service
+from modelbuild_runtime.schema import Schema, Shared
 from modelbuild_runtime.signature import TensorSpec
-from modelbuild_runtime.tensorflow_serving.model_spec import SIGNATURE, ModelSpec
-
-Schema = Dict[str, Any]
-
-_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
-_FAILED = openapi.json_body(_ERROR, "An error")
-_CLASS = {"type": "array", "prefixItems": [{"type": "string"}, {"type": ["number", "null"]}], "minItems": 2}
+from modelbuild_runtime.tensorflow_serving.model_spec import SIGNATURE, STATES, ModelSpec
 
 
 class Descriptions:
@@ -24,67 +21,44 @@ class Descriptions:
     def __init__(self, service: Service, spec: ModelSpec) -> None:
         self._service = service
         self._spec = spec
-        self.models = {"summary": "Refused: a model's name is missing", "responses": {"400": _FAILED}}
-        text = {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}}
-        self.metrics = {"summary": "Metrics for Prometheus", "responses": {"200": text}}
+        self.metrics = {"summary": "Metrics for Prometheus", "responses": {"200": openapi.texts()}}
 
     def status(self, path: str) -> Schema:
         """States of the model's versions."""
-        version = {
-            "type": "object",
-            "properties": {
-                "version": {"type": "string"},
-                "state": {"enum": ["AVAILABLE", "LOADING"]},
-                "status": {"type": "object"},
-            },
-            "required": ["version", "state", "status"],
-        }
-        body = {
-            "type": "object",
-            "properties": {"model_version_status": {"type": "array", "items": version}},
-            "required": ["model_version_status"],
-        }
+        body = {"type": "object", "properties": {"model_version_status": STATES}, "required": ["model_version_status"]}
         return self._told("The model's state, as TensorFlow Serving tells it", path, body)
 
     def metadata(self, path: str) -> Schema:
         """The signature."""
-        body = {
-            "type": "object",
-            "properties": {"model_spec": {"type": "object"}, "metadata": {"type": "object"}},
-            "required": ["model_spec", "metadata"],
-        }
-        return self._told("The model's signature, as TensorFlow Serving tells it", path, body)
+        return self._told("The model's signature, as TensorFlow Serving tells it", path, _METADATA)
 
     def predict(self, path: str) -> Schema:
         """Rows or columns."""
-        rows = {"type": "object", "properties": {"predictions": {"type": "array"}}, "required": ["predictions"]}
-        columns = {"type": "object", "properties": {"outputs": {}}, "required": ["outputs"]}
-        return self._asked("Predict, in rows or columns", path, _question(self._service), {"anyOf": [rows, columns]})
+        row = examples.row(self._service)
+        shown = {"instances": [row]} if self._service.contract.batched else {"inputs": row}
+        question = Shared("TensorFlowQuestion", _question(self._service.contract))
+        return self._asked("Predict, in rows or columns", path, question, _ANSWER, shown if row else None)
 
     def classify(self, path: str) -> Schema:
         """Examples to classes."""
-        answer = _results({"type": "array", "items": _CLASS})
-        return self._asked("Classify examples", path, _examples(self._service.contract), answer)
+        return self._asked("Classify examples", path, self._examples(), _CLASSES)
 
     def regress(self, path: str) -> Schema:
         """Examples to numbers."""
-        answer = _results({"type": ["number", "null"]})
-        return self._asked("A number for each example", path, _examples(self._service.contract), answer)
+        return self._asked("A number for each example", path, self._examples(), _NUMBERS)
 
-    def _told(self, summary: str, path: str, body: Schema) -> Schema:
-        responses = {"200": openapi.json_body(body), "400": _FAILED, "404": _FAILED}
+    def _examples(self) -> Shared:
+        return Shared("TensorFlowExamples", _examples(self._service.contract))
+
+    def _told(self, summary: str, path: str, body: Any) -> Schema:
+        responses = {"200": openapi.json_body(body), **openapi.failures(openapi.ERROR, 400, 404)}
         return {"summary": summary, "responses": responses, **self._parameters(path)}
 
-    def _asked(self, summary: str, path: str, question: Schema, answer: Schema) -> Schema:
-        taken, given = openapi.json_body(question), openapi.json_body(answer)
-        if self._service.takes_raw:
-            taken, given = ({"description": "Success", "content": {"*/*": {"schema": {}}}} for _ in range(2))
-        return {
-            "summary": summary,
-            "requestBody": {"required": True, "content": taken["content"]},
-            "responses": {"200": given, "default": _FAILED},
-            **self._parameters(path),
-        }
+    def _asked(self, summary: str, path: str, question: Any, answer: Any, shown: Any = None) -> Schema:
+        taken = {media_type.JSON: {"schema": question, **examples.one(shown)}}
+        given = {media_type.JSON: {"schema": answer}}
+        said = openapi.prediction(self._service, summary, taken, given, _FAILED)
+        return {**said, **self._parameters(path)}
 
     def _parameters(self, path: str) -> Schema:
         """Versions and labels as this protocol has them."""
@@ -97,29 +71,40 @@ class Descriptions:
         return {"parameters": found} if found else {}
 
 
-def _question(service: Service) -> Schema:
-    contract = service.contract
-    named = {"signature_name": {"enum": ["", SIGNATURE]}}
-    row: Schema = {}
+def _question(contract: Contract) -> Schema:
     columns: Schema = {}
     if not is_open(contract):
-        row = {"$ref": "#/components/schemas/Record"} if contract.record else _without_null(schema.record(contract))
-        columns = _without_null(schema.columns(contract))
+        columns = schema.without_null({**schema.columns(contract), "additionalProperties": True})
         single = only_input(contract)
         if single is not None:
-            # The outermost axis is the rows', or the tensor's own where there are none.
-            row = {"anyOf": [row, _without_null(schema.value(single, batched=True))]}
-            columns = {"anyOf": [columns, _without_null(schema.value(single, batched=False))]}
-    rows = {"type": "array", "items": row, "minItems": 1}
-    by_row = {"type": "object", "properties": {"instances": rows, **named}, "required": ["instances"]}
-    by_column = {"type": "object", "properties": {"inputs": columns, **named}, "required": ["inputs"]}
-    return {"oneOf": [by_row, by_column]}
+            columns = {"anyOf": [columns, schema.without_null(schema.value(single, batched=False))]}
+    by_row = _one_of_two("instances", _rows(contract), "inputs")
+    return {"anyOf": [by_row, _one_of_two("inputs", columns, "instances")]}
+
+
+def _rows(contract: Contract) -> Schema:
+    """All objects, or all values of the only input, whose outermost axis counts them."""
+    single = only_input(contract)
+    several: Schema = {"type": "array", "minItems": 1}
+    if single is not None and not contract.batched:
+        return schema.without_null(schema.value(single, batched=False))
+    if is_open(contract) or not contract.batched:
+        return several
+    row = schema.RECORD if contract.record else schema.without_null(schema.record(contract))
+    ways = [row] if single is None else [row, schema.without_null(schema.value(single, batched=True))]
+    return {"anyOf": [{**several, "items": one} for one in ways]}
+
+
+def _one_of_two(name: str, inner: Schema, other: str) -> Schema:
+    properties = {name: inner, "signature_name": {"enum": ["", SIGNATURE]}}
+    return {"type": "object", "properties": properties, "required": [name], "not": {"required": [other]}}
 
 
 def _examples(contract: Contract) -> Schema:
     example: Schema = {"type": "object"}
     if not is_open(contract):
-        features = {spec.name: _feature(spec) for spec in contract.inputs}
+        batched = contract.batched
+        features = {spec.name: _feature(spec, spec.shape[1:] if batched else spec.shape) for spec in contract.inputs}
         required = [spec.name for spec in contract.inputs if not spec.optional]
         example.update(properties=features, required=required)
     properties = {
@@ -130,23 +115,58 @@ def _examples(contract: Contract) -> Schema:
     return {"type": "object", "properties": properties, "required": ["examples"]}
 
 
-def _feature(spec: TensorSpec) -> Schema:
-    """One value, or a list of values of one kind: a number is of another kind with a fraction than without."""
-    value = _without_null(schema.value(spec, batched=False))
+def _feature(spec: TensorSpec, shape: Sequence[int]) -> Schema:
+    """One value, or all of a row in a list: of one kind, and a number is of another with a fraction than without."""
+    value = schema.without_null(schema.value(spec, batched=False))
     while "items" in value:
         value = value["items"]
-    return {"anyOf": [value, {"type": "array", "items": value, "minItems": 1}]}
-
-
-def _without_null(part: Any) -> Any:
-    """The same schema where a number is one: missing values are told by leaving them out."""
-    if isinstance(part, list):
-        return [_without_null(item) for item in part]
-    if not isinstance(part, dict):
-        return part
-    return {key: "number" if value == ["number", "null"] else _without_null(value) for key, value in part.items()}
+    size = math.prod(shape) if min(shape, default=1) >= 0 else 0
+    several: Schema = {"type": "array", "items": value, "minItems": size or 1}
+    if size > 1:
+        return {**several, "maxItems": size}
+    return {"anyOf": [value, {**several, "maxItems": size} if size else several]}
 
 
 def _results(item: Schema) -> Schema:
     results = {"type": "array", "items": item}
     return {"type": "object", "properties": {"results": results}, "required": ["results"]}
+
+
+_FAILED = openapi.failures(openapi.ERROR, 400, 404, 413, 429, 500, 503, 504)
+_CLASS = {
+    "type": "array",
+    "description": "A label and its score.",
+    "items": {"type": ["string", "number", "null"]},
+    "minItems": 2,
+    "maxItems": 2,
+}
+_CLASSES = Shared("TensorFlowClasses", _results({"type": "array", "items": _CLASS}))
+_NUMBERS = Shared("TensorFlowNumbers", _results({"type": ["number", "null"]}))
+_ANSWER = Shared(
+    "TensorFlowAnswer",
+    {
+        "anyOf": [
+            {"type": "object", "properties": {"predictions": {"type": "array"}}, "required": ["predictions"]},
+            {"type": "object", "properties": {"outputs": {}}, "required": ["outputs"]},
+        ]
+    },
+)
+_METADATA = Shared(
+    "TensorFlowMetadata",
+    {
+        "type": "object",
+        "properties": {
+            "model_spec": {
+                "type": "object",
+                "properties": {name: {"type": "string"} for name in ("name", "signature_name", "version")},
+                "required": ["name", "signature_name", "version"],
+            },
+            "metadata": {
+                "type": "object",
+                "properties": {"signature_def": {"type": "object"}},
+                "required": ["signature_def"],
+            },
+        },
+        "required": ["model_spec", "metadata"],
+    },
+)

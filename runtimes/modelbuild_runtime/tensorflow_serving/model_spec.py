@@ -9,10 +9,32 @@ from typing import Any, Dict, Optional, Tuple
 
 from modelbuild_runtime.errors import InvalidInput, NotFound
 from modelbuild_runtime.protocols import Service
+from modelbuild_runtime.schema import Shared
 
 SIGNATURE = "serving_default"
 LABELS = ("stable", "latest")
 """Labels that the only version always has; a version that is no number is a label, too."""
+
+STATES = Shared(
+    "ModelVersionStates",
+    {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "version": {"type": "string"},
+                "state": {"enum": ["AVAILABLE", "LOADING"]},
+                "status": {
+                    "type": "object",
+                    "properties": {"error_code": {"type": "string"}, "error_message": {"type": "string"}},
+                    "required": ["error_code", "error_message"],
+                },
+            },
+            "required": ["version", "state", "status"],
+        },
+    },
+)
+"""What ``states`` are, in JSON Schema."""
 
 _LARGEST = (1 << 63) - 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from typing import Any, Tuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from modelbuild_runtime.errors import (
     Unauthorized,
 )
 from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.schema import Shared
 
 UNCACHED = (
     ("Pragma", "no-cache"),
@@ -25,11 +26,14 @@ UNCACHED = (
     ("Expires", "Thu, 01 Jan 1970 00:00:00 UTC"),
 )
 """On every response, whatever a handler says."""
-ERROR: Dict[str, Any] = {
-    "type": "object",
-    "properties": {"code": {"type": "integer"}, "type": {"type": "string"}, "message": {"type": "string"}},
-    "required": ["code", "type", "message"],
-}
+ERROR = Shared(
+    "ModelServerError",
+    {
+        "type": "object",
+        "properties": {"code": {"type": "integer"}, "type": {"type": "string"}, "message": {"type": "string"}},
+        "required": ["code", "type", "message"],
+    },
+)
 _OURS = {name.lower() for name, _ in UNCACHED}
 _MISSING = {"model": "ModelNotFoundException", "version": "ModelVersionNotFoundException"}
 _NO_ROUTE = "Requested resource is not found, please refer to API document."

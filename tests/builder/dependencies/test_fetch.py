@@ -54,6 +54,15 @@ def test_the_tree_is_root_shaped_and_without_traces_of_this_machine(wheels, tmp_
     assert not any(str(tmp_path).encode() in file.source.read_bytes() for file in tree.files)
 
 
+def test_what_a_runtime_does_not_need_stays_out(wheels, tmp_path):
+    lock = locked(wheels, tmp_path, "alpha")
+    whole = fetch(lock, cache=tmp_path, index=links(wheels))
+    tree = fetch(lock, cache=tmp_path, index=links(wheels), without={"alpha": ("alpha/tests",), "beta": ("alpha",)})
+    gone = {file.path for file in whole.files} - {file.path for file in tree.files}
+    assert gone == {path for path in (file.path for file in whole.files) if "/alpha/tests/" in path}
+    assert gone
+
+
 def test_what_was_fetched_runs_by_its_path(wheels, tmp_path):
     tree = fetch(locked(wheels, tmp_path, "alpha"), cache=tmp_path, index=links(wheels))
     site = tree.files[0].source.parents[1]

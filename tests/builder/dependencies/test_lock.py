@@ -33,6 +33,15 @@ def test_a_lock_has_versions_and_hashes_and_nothing_of_this_machine(wheels, tmp_
     assert found.notes == ()
 
 
+def test_less_than_the_metadata_asks_for(wheels, tmp_path):
+    write_wheel(wheels, "gamma", "1.0", requires=["beta<2"])
+    cache = tmp_path / "cache"
+    assert resolve(["alpha"], wheels, cache, requires={"alpha": []}).requirements == ("alpha==1.0",)
+    assert resolve(["alpha"], wheels, cache).requirements == ("alpha==1.0", "beta==2.0")
+    # Others may still want it.
+    assert resolve(["alpha", "gamma"], wheels, cache, requires={"alpha": ()}).requirements[1] == "beta==1.0"
+
+
 def test_an_equal_question_gets_the_same_answer_until_refreshed(wheels, tmp_path):
     cache = tmp_path / "cache"
     first = resolve(["alpha"], wheels, cache)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from builder.values import RUNTIME, make_handler
-from modelbuild.dependencies.requirements import requirements_for, server_requirements
+from modelbuild.dependencies.requirements import less_required, requirements_for, server_requirements
 from modelbuild.errors import RequirementError
 from modelbuild.runtime import Reading
 
@@ -82,3 +82,13 @@ def test_the_servers_own_requirements_hold_no_comments():
     found = server_requirements()
     assert any(text.startswith("msgspec") for text in found)
     assert not any("#" in text for text in found)
+
+
+LESS = replace(RUNTIME, requires={"forest": ("numpy",)})
+
+
+def test_only_what_the_engine_alone_uses_goes_without_its_requirements():
+    assert less_required(LESS, None) == {"forest": ("numpy",)}
+    assert less_required(LESS, make_handler(requirements=("pandas",))) == {"forest": ("numpy",)}
+    assert less_required(LESS, make_handler(requirements=("Forest>=2",))) == {}
+    assert less_required(LESS, make_handler(entry_points=("predict",))) == {}

@@ -25,15 +25,15 @@ RUNTIMES = builtin_runtimes()
 
 TITLES = {
     "caffe/mtcnn_det1": "a Caffe model",
-    "catboost/mlserver/model.cbm": "a CatBoost model",
+    "catboost/mlserver/model.cbm": "catboost",
     "h2o_mojo/h2o3_gbm/model.zip": "an H2O MOJO",
-    "lightgbm/kserve_iris_bst/model.bst": "a LightGBM model",
-    "lightgbm/treelite_toy_categorical/model.txt": "a LightGBM model",
+    "lightgbm/kserve_iris_bst/model.bst": "lightgbm",
+    "lightgbm/treelite_toy_categorical/model.txt": "lightgbm",
     "mleap/airbnb_rf/bundle.zip": "an MLeap bundle",
     "mleap/min_max_scaler/bundle.zip": "an MLeap bundle",
-    "multi_format/basic_pitch/nmp": "a TensorFlow SavedModel",
+    "multi_format/basic_pitch/nmp": "tensorflow",
     "multi_format/basic_pitch/nmp.onnx": "onnx",
-    "multi_format/basic_pitch/nmp.tflite": "a TensorFlow Lite model",
+    "multi_format/basic_pitch/nmp.tflite": "tflite",
     "onnx/light_squeezenet/model.onnx": "onnx",
     "onnx/ort_examples_mnist/model.onnx": "onnx",
     "onnx/triton_simple_addsub/model.onnx": "onnx",
@@ -45,13 +45,14 @@ TITLES = {
     "pmml/kserve_iris/model.pmml": "a PMML document",
     "sklearn/kserve_mixedtype/model.joblib": "sklearn",
     "sklearn/kserve_svc_joblib/model.joblib": "sklearn",
+    "tf_savedmodel/NEG_bad_half_plus_two": "a TensorFlow 1 checkpoint",
     "tf_savedmodel/NEG_bad_half_plus_two/1": "a TensorFlow 1 checkpoint",
-    "tf_savedmodel/half_plus_three/1": "a TensorFlow SavedModel",
-    "tf_savedmodel/half_plus_two_tf2_cpu/1": "a TensorFlow SavedModel",
-    "tf_savedmodel/matrix_half_plus_two/1": "a TensorFlow SavedModel",
-    "tflite/half_plus_two/model.tflite": "a TensorFlow Lite model",
-    "xgboost/kserve_iris_bst/model.bst": "an XGBoost model in its old binary format",
-    "xgboost/kserve_iris_json/model.json": "an XGBoost model",
+    "tf_savedmodel/half_plus_three/1": "tensorflow",
+    "tf_savedmodel/half_plus_two_tf2_cpu/1": "tensorflow",
+    "tf_savedmodel/matrix_half_plus_two": "tensorflow",
+    "tflite/half_plus_two/model.tflite": "tflite",
+    "xgboost/kserve_iris_bst/model.bst": "xgboost",
+    "xgboost/kserve_iris_json/model.json": "xgboost",
 }
 
 
@@ -101,7 +102,10 @@ FILES = {
     "PFA": ("m.json", b'{"cells": {"input": 1}, "input": "int", "output": "int", "action": {}}', "a PFA document"),
     "PFA in YAML": ("m.yaml", b"input: int\noutput: int\naction:\n  - input\n", "a PFA document"),
     "nested keys": ("m.json", b'{"a": {"input": 1, "output": 2, "action": 3}}', "unknown"),
-    "XGBoost UBJSON": ("m.ubj", b"{L\0\0\0\0\0\0\0\x07learner{", "an XGBoost model"),
+    "XGBoost UBJSON": ("m.ubj", b"{L\0\0\0\0\0\0\0\x07learner{", "xgboost"),
+    "XGBoost trees": ("m.txt", b"booster[0]:\n0:[f2<2.4] yes=1,no=2", "a dump of the trees of an XGBoost model"),
+    "XGBoost trees in JSON": ("m.json", b'[\n  { "nodeid": 0, "depth": 0}]', "a dump of the trees of an XGBoost model"),
+    "LightGBM trees": ("m.json", b'{"tree_info": [], "max_feature_idx": 3}', "a dump of the trees of a LightGBM model"),
     "MXNet symbol": ("m.json", b'{"nodes": [], "arg_nodes": []}', "a Gluon or MXNet model"),
     "prototxt": ("deploy.prototxt", b'name: "x"\nlayer {\n  name: "y"\n}', "a Caffe model"),
     "safetensors": ("m", (64).to_bytes(8, "little") + b'{"w":{}}', "a safetensors file"),
@@ -111,7 +115,7 @@ FILES = {
     "fastText": ("m.bin", b"\xba\x16\x4f\x2f", "a fastText model"),
     "SavedModel's graph alone": ("saved_model.pb", b"\x08\x01\x12\x02hi", "the graph of a TensorFlow SavedModel"),
     "a tensor, not a model": ("output_0.pb", b"\x08\x01\x10\x01\x4a\x04abcd", "unknown"),
-    "Keras": ("m.keras", zipped(**{"config.json": "{}", "metadata.json": "{}", "model.weights.h5": ""}), "a Keras"),
+    "Keras": ("m.keras", zipped(**{"config.json": "{}", "metadata.json": "{}", "model.weights.h5": ""}), "keras"),
     "TorchServe": ("m.mar", zipped(**{"MAR-INF/MANIFEST.json": "{}"}), "a TorchServe model archive"),
     "TorchScript": ("m.pt", zipped(**{"m/constants.pkl": "", "m/code/x.py": "", "m/data.pkl": ""}), "a TorchScript"),
     "checkpoint": ("m.pt", zipped(**{"m/data.pkl": "", "m/version": ""}), "a PyTorch checkpoint"),
@@ -136,8 +140,8 @@ def test_files(case, tmp_path):
 
 FOLDERS = {
     "MLflow": ({"MLmodel": "", "model.pkl": ""}, "an MLflow model"),
-    "SavedModel": ({"saved_model.pb": "", "variables/variables.index": ""}, "a TensorFlow SavedModel"),
-    "versions": ({"1/saved_model.pb": "", "2/saved_model.pb": ""}, "a folder of versions"),
+    "SavedModel": ({"saved_model.pb": "", "variables/variables.index": ""}, "tensorflow"),
+    "versions": ({"1/saved_model.pb": "", "2/saved_model.pb": ""}, "tensorflow"),
     "Spark": ({"metadata/part-00000": '{"class":"org.apache.spark.ml.PipelineModel"}\n'}, "a Spark ML pipeline"),
     "MLlib": ({"metadata/part-00000": '{"class":"org.apache.spark.mllib.X"}'}, "a Spark MLlib (RDD) model"),
     "Hugging Face": ({"config.json": "{}", "model.safetensors": ""}, "a Hugging Face"),
@@ -175,7 +179,7 @@ def test_pickles_of_scikit_learn_however_written(packing, protocol, tmp_path):
     assert detect(look(path, tmp_path), RUNTIMES).name == "sklearn"
 
 
-@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost", "statsmodels", "torch", "keras"])
+@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost", "torch", "keras"])
 def test_pickles_of_other_libraries_are_named(module, tmp_path):
     (tmp_path / "m.pkl").write_bytes(f"c{module}.core\nModel\n.".encode())
     with pytest.raises(UnknownFormatError, match=r"(?i)pickled|PyTorch") as caught:
@@ -190,10 +194,10 @@ def test_other_pickles_say_what_they_refer_to(tmp_path):
 
 
 def test_a_refusal_says_what_to_do_and_what_is_here(tmp_path):
-    (tmp_path / "model.tflite").write_bytes(b"\x1c\0\0\0TFL3")
-    with pytest.raises(UnknownFormatError, match="is a TensorFlow Lite model, which no runtime here takes") as caught:
-        detect(look(tmp_path / "model.tflite", tmp_path), RUNTIMES)
-    assert "tf2onnx" in caught.value.hint
+    (tmp_path / "model.engine").write_bytes(b"ftrt1234")
+    with pytest.raises(UnknownFormatError, match="is a TensorRT engine, which no runtime here takes") as caught:
+        detect(look(tmp_path / "model.engine", tmp_path), RUNTIMES)
+    assert "one GPU and one version only" in caught.value.hint
     assert "onnx (" in caught.value.hint
 
 
@@ -216,8 +220,8 @@ def test_a_folder_around_a_single_model_leads_to_it(tmp_path):
 def test_a_folder_around_a_model_that_no_runtime_takes_names_it(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "readme.md").write_text("hello")
-    (tmp_path / "m" / "model.cbm").write_bytes(b"CBM1xxxx")
-    with pytest.raises(UnknownFormatError, match=r"m is a folder with model\.cbm, a CatBoost model, which no"):
+    (tmp_path / "m" / "model.engine").write_bytes(b"ftrt1234")
+    with pytest.raises(UnknownFormatError, match=r"m is a folder with model\.engine, a TensorRT engine, which no"):
         detect(look(tmp_path / "m", tmp_path), RUNTIMES)
 
 

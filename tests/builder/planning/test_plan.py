@@ -43,6 +43,13 @@ def test_every_input_moves_the_digest(tmp_path):
     assert len({plan.digest for plan in plans}) == len(plans)
 
 
+def test_debian_packages_that_the_base_brings_are_not_installed(tmp_path):
+    runtime = replace(RUNTIME, system_packages=("libgomp1", "locales"))
+    plan = example_plan(tmp_path, runtime=runtime, base=replace(BASE, packages=("libc6", "libgomp1")))
+    assert (plan.system_packages, plan.base.packages) == (("locales",), ("libgomp1",))
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
 def test_an_unknown_key_is_refused(tmp_path):
     with pytest.raises(TypeError):
         Plan.from_json({**example_plan(tmp_path).to_json(), "unknown": 1})

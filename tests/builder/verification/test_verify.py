@@ -11,7 +11,7 @@ import pytest
 from modelbuild.errors import VerificationError
 from modelbuild.planning.manifest import Example
 from modelbuild.verification import verify as module
-from modelbuild.verification.verify import verify
+from modelbuild.verification.verify import UNLOCKED, verify
 
 CONTRACT = {
     "model": {"name": "tiny"},
@@ -108,7 +108,9 @@ def test_given_examples(engine):
     ]
     assert (found.compared, found.generated) == (1, False)
     assert found.contract == CONTRACT
-    assert engine.ran == [("sha256:abc", {})]
+    [(image, environment)] = engine.ran
+    assert image == "sha256:abc"
+    assert environment == dict.fromkeys(UNLOCKED, ""), "certificates of the image's environment are not mounted here"
 
 
 def test_examples_of_the_contract_where_none_are_given(engine):

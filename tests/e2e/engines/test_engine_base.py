@@ -53,7 +53,7 @@ def test_python_and_libc_are_asked_once(engine, progress, tmp_path):
     assert found.platform == "linux/amd64"
     (kept,) = (tmp_path / "cache" / "bases").iterdir()
     assert kept.stem == found.id.removeprefix("sha256:")
-    kept.write_text(json.dumps({"python": "9.9", "libc": "kept"}))
+    kept.write_text(json.dumps({"python": "9.9", "libc": "kept", "packages": []}))
     assert look(engine, BASE, progress).python == "9.9"
 
 

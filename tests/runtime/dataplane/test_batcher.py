@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from time import monotonic
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from modelbuild_runtime.dataplane.batcher import ALONE, Batcher
+from modelbuild_runtime.dataplane.forecast import Forecast
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, PredictionFailed, ServerError
 from modelbuild_runtime.request import Request, Response, Rows
@@ -38,7 +40,8 @@ class Job:
         self.inputs = value
         self.count = count
         self.key = key
-        self.deadline = self.queued = self.received = 0.0
+        self.deadline = self.queued = 0.0
+        self.received = monotonic()
         self.cancelled = False
         self.outcome: Any = None
 
@@ -57,7 +60,7 @@ class Bench:
     def __init__(self, *, slow: bool = False, run: Any = None, **options: Any) -> None:
         self.loop = asyncio.new_event_loop()
         self.observed = Observed()
-        self.pace = Pace()
+        self.pace = Pace(Forecast())
         self.pace.observe(1, SLOW if slow else 1e-6)
         self.gate = threading.Event()
         self.threads: list[str] = []
@@ -350,3 +353,136 @@ def test_a_run_that_breaks_the_rules_and_raises_fails_its_jobs_only(bench, slow)
     b.submit(*jobs)
     b.finish()
     assert [job.outcome for job in jobs] == [ServerError, [1]]
+
+
+def test_the_nearest_deadline_goes_first(bench):
+    order: list[Any] = []
+
+    def run(jobs: Any) -> list[Any]:
+        order.extend(job.value for job in jobs)
+        return [Response(job.count, rows=[job.value]) for job in jobs]
+
+    b = bench(run=run, max_rows=1)
+    now = monotonic()
+    b.submit(Job("none"), Job("next", deadline=now + 0.9), Job("near", deadline=now + 0.5))
+    b.finish()
+    assert order == ["near", "next", "none"]
+
+
+def test_a_near_deadline_is_kept_to_the_millisecond_while_the_model_runs(bench):
+    b = bench(slow=True)
+    b.submit(first := Job(1))
+    b.until(lambda: b.threads)
+    began = monotonic()
+    b.submit(late := Job(2, deadline=began + 0.01))
+    b.until(lambda: late.outcome)
+    assert late.outcome is DeadlineExceeded
+    assert monotonic() - began < 0.04
+    assert first.outcome is None
+
+
+def test_patrols_do_not_pile_up(bench):
+    b = bench(slow=True)
+    b.gate.set()
+    timers: list[float] = []
+    call_later = b.loop.call_later
+    b.loop.call_later = lambda delay, *rest: timers.append(delay) or call_later(delay, *rest)  # type: ignore[assignment]
+    for i in range(50):
+        b.pace.observe(1, SLOW)  # however quick it is, it stays with the thread
+        b.submit(job := Job(i))
+        b.until(lambda: job.outcome)  # is called before the next is made
+    ours = [delay for delay in timers if delay != 0.002]
+    assert len(ours) <= 5
+
+
+def test_what_asks_again_when_it_is_answered_does_not_start_a_second_run(bench):
+    """The model is never called twice at once."""
+    running: list[int] = []
+
+    def run(jobs: Any) -> list[Any]:
+        running.append(b.batcher._work.qsize())
+        b.gate.wait(0.05)
+        running.append(b.batcher._work.qsize())
+        return [Response(job.count, rows=[job.value]) for job in jobs]
+
+    b = bench(slow=True, run=run, max_rows=1)
+    late = Job(1, deadline=monotonic() - 1)
+    follower = Job(3)
+    late.fail = lambda error: b.submit(follower)  # type: ignore[method-assign]
+    b.submit(late, good := Job(2))
+    b.finish()
+    b.until(lambda: follower.outcome)
+    assert (good.outcome, follower.outcome) == ([2], [3])
+    assert running == [0, 0, 0, 0]
+
+
+def test_an_objective_is_every_request_s_deadline(bench):
+    b = bench(slo=0.5)
+    b.submit(job := Job(1), hurried := Job(2, deadline=monotonic() + 0.1))
+    assert job.deadline == pytest.approx(job.received + 0.5)
+    assert hurried.deadline < job.deadline
+    b.finish()
+    assert job.outcome == [1]
+
+
+def test_what_cannot_keep_an_objective_is_turned_away_before_it_waits(bench):
+    b = bench(slow=True, slo=2.2 * SLOW, max_rows=4)
+    for rows in (2, 4):
+        b.pace.observe(rows, SLOW)
+    running, waiting = Job(0, count=4), [Job(i) for i in range(1, 4)]
+    b.submit(running)
+    b.until(lambda: b.threads)
+    with pytest.raises(Overloaded):
+        b.submit(Job(9, count=50))
+    for job in waiting:
+        with contextlib.suppress(Overloaded):
+            b.submit(job)
+    taken = b.batcher.waiting
+    for i in range(20):
+        with contextlib.suppress(Overloaded):
+            b.submit(Job(100 + i))
+    assert b.batcher.waiting <= 4
+    assert set(b.observed.sheds) == {"slo"}
+    with pytest.raises(Overloaded):
+        b.batcher.admit()
+    assert taken <= 4
+    b.gate.set()
+    b.finish()
+
+
+def test_a_full_queue_is_told_before_a_request_is_decoded(bench):
+    b = bench(slow=True, max_waiting=1)
+    b.batcher.admit()
+    b.submit(Job(0))
+    b.until(lambda: b.threads)
+    b.submit(Job(1))
+    with pytest.raises(Overloaded) as caught:
+        b.batcher.admit()
+    assert caught.value.retry_after >= 1
+    b.gate.set()
+    b.finish()
+    b.batcher.admit()
+
+
+def test_parts_of_answers_are_not_turned_away_by_an_objective(bench):
+    b = bench(slow=True, slo=2 * SLOW)
+    b.submit(Job(0))
+    b.until(lambda: b.threads)
+    for i in range(10):
+        b.batcher.resume(Job(i, count=0, key=ALONE))
+    b.gate.set()
+    b.finish()
+    assert b.observed.sheds == []
+
+
+def test_batches_are_not_larger_than_an_objective_allows(bench):
+    b = bench(slo=0.1, max_rows=64)
+    for rows in (1, 2, 4, 8, 16, 32, 64):
+        b.pace.observe(rows, rows * 0.004)
+    b.batcher._objective._known = -1
+    jobs = [Job(i) for i in range(20)]
+    for job in jobs:
+        with contextlib.suppress(Overloaded):
+            b.submit(job)
+    b.finish()
+    assert max(b.observed.runs) <= 12

@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from modelbuild_runtime.grpc import frames
-from runtime.grpc.wires import MESSAGE, Client, message
+from runtime.grpc.wires import MESSAGE, Client, message, read_frames
 
 
 def test_a_call_and_its_answer():
@@ -306,3 +306,84 @@ def test_a_connection_that_is_idle_for_long_is_closed():
     client.patrol(621)
     assert client.goaway == frames.NO_ERROR
     assert client.transport.closed
+
+
+def test_a_client_that_has_gone_without_a_word_is_noticed():
+    client = Client()
+    client.call(b"", path="/fake.Service/Watch")
+    client.connection.patrol(client.app.now + 61)
+    assert frames.PING in {kind for kind, *_ in sent(client)}
+    client.connection.patrol(client.app.now + 120)
+    assert not client.transport.aborted
+    client.connection.data_received(frames.frame(frames.PING, frames.ACK, 0, b"mbuild??"))
+    client.connection.patrol(client.app.now + 122)
+    client.connection.patrol(client.app.now + 181)
+    assert not client.transport.aborted
+    client.connection.patrol(client.app.now + 183)
+    assert client.transport.aborted
+
+
+def sent(client: Client) -> list[tuple[int, int, int, bytes]]:
+    return read_frames(client.transport.written)
+
+
+def test_many_messages_at_once_that_are_answered_at_once():
+    client = Client()
+    stream = client.open(path="/fake.Service/Echoes")
+    client.send(stream, message(b"a") * 20_000, end=True)
+    answer = client.answer(stream)
+    assert answer.messages == [b"a"] * 20_000
+    assert answer.status == 0
+    assert client.app.held == 0
+
+
+def test_a_long_stream_is_forgotten_as_it_is_answered():
+    client = Client(max_held=4 << 20, hold=True)
+    stream = client.open(path="/fake.Service/Chat")
+    row = b"[[1,0,0]" + b" " * 100_000 + b"]"
+    client.send(stream, message(row))
+    for position in range(100):  # there is always one that waits
+        client.send(stream, message(row))
+        client.queue.answer(position)
+        client.exchange()
+    assert not client.answer(stream).ended
+    assert client.app.held == 0
+    assert client.connection.streams[stream]._size < 210_000
+
+
+def test_large_uploads_are_no_half_frames():
+    client = Client()
+    stream = client.open(path="/fake.Service/Echoes")
+    body = message(b"x" * 600_000)
+    data = b"".join(frames.frame(frames.DATA, 0, stream, body[at : at + 60_000]) for at in range(0, 600_000, 60_000))
+    before = client.app.now
+    for second, at in enumerate(range(0, len(data), 35_000)):  # each read ends within a frame
+        client.app.now = before + 2 * second
+        client.connection.data_received(data[at : at + 35_000])
+        client.connection.patrol(client.app.now)
+        assert not client.transport.ended
+    client.app.now = before
+
+
+def test_streams_take_turns_where_the_connection_is_the_limit():
+    client = Client()
+    client.acknowledge = False
+    client.h2.update_settings({frames.INITIAL_WINDOW_SIZE: 1 << 20})
+    client.exchange()
+    streams = [client.open(path="/fake.Service/Echo") for _ in range(2)]
+    for stream in streams:
+        client.send(stream, message(b"x" * 200_000), end=True)
+    for _ in range(4):
+        client.h2.increment_flow_control_window(10_000)
+        client.exchange()
+    data = [event for event in client.events if hasattr(event, "data")]
+    received = [sum(len(event.data) for event in data if event.stream_id == stream) for stream in streams]
+    assert received == [65_535 + 20_000, 20_000]
+
+
+def test_what_follows_the_end_is_not_read():
+    client = Client()
+    client.connection.data_received(frames.goaway(0, 0) + frames.frame(frames.PING, 0, 0, b"12345678"))
+    client.exchange()
+    assert client.transport.closed
+    assert not [event for event in client.events if hasattr(event, "ping_data")]

@@ -204,13 +204,18 @@ class Peer:
 
     def read(self) -> list[tuple[int, int, int, bytes]]:
         written, self.transport.written = self.transport.written, b""
-        found = []
-        while written:
-            word, flags, stream = frames.read_head(written)
-            end = 9 + (word >> 8)
-            found.append((word & 0xFF, flags, stream, written[9:end]))
-            written = written[end:]
-        return found
+        return read_frames(written)
+
+
+def read_frames(written: bytes) -> list[tuple[int, int, int, bytes]]:
+    """Kind, flags, stream and payload of each frame."""
+    found = []
+    while written:
+        word, flags, stream = frames.read_head(written)
+        end = 9 + (word >> 8)
+        found.append((word & 0xFF, flags, stream, written[9:end]))
+        written = written[end:]
+    return found
 
 
 def goaway(answered: list[tuple[int, int, int, bytes]]) -> int | None:

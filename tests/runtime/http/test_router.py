@@ -182,3 +182,9 @@ def test_what_is_malformed_belongs_to_the_protocol_that_alone_has_the_path(metho
     match = SHARED.find(method.encode(), target.encode())
     assert match.routes == ()
     assert (match.owner.name if match.owner else None) == owner
+
+
+def test_a_method_of_grpc_is_nothing_to_http():
+    router = Router([Protocol("calls", "", (Route("GRPC", "/a.B/C", lambda _: HttpResponse(200)),), fake_error)])
+    assert router.find(b"GRPC", b"/a.B/C").only is not None
+    assert router.find(b"POST", b"/a.B/C").routes == router.find(b"POST", b"/a.B/C").allowed == ()

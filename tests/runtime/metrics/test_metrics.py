@@ -99,7 +99,7 @@ STAGES = {"queue": 0.6, "decode": 0.4, "preprocess": 0.0625, "predict": 0.125, "
 def test_what_was_turned_away_for_a_new_reason_is_counted_under_it():
     metrics = Metrics()
     metrics.shed("memory")
-    metrics.of("m").cached("hit")
+    metrics.of("m").looked_up("hit", 0.25)
     metrics.deaths["memory"] = 1
     found = families(metrics)
     assert found["mbuild_shed"]["mbuild_shed_total", "", "memory"] == 1

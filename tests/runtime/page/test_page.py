@@ -117,7 +117,7 @@ def test_the_page_knows_the_contract_and_the_examples():
 
 def test_the_page_is_small():
     assert len(server("iris").ask("GET", "/", accept=BROWSER, accept_encoding="gzip").body) < 15_000
-    assert len(shown()) < 42_000
+    assert len(shown()) < 44_000
 
 
 def test_the_page_is_made_once():

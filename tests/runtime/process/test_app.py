@@ -126,6 +126,12 @@ def test_conditions_choose_among_protocols():
     assert client.statuses[2] == 404
 
 
+def test_what_no_condition_fits_is_answered_as_by_who_takes_the_rest():
+    route = Route("POST", "/nobodys/x", lambda http: HttpResponse(200), when=lambda http: False)
+    status, _, body = answer(Client(route).send(request(b"3", target=b"/nobodys/x")))
+    assert (status, body["fake"]) == (404, "no protocol on /nobodys/x understands this request")
+
+
 def test_while_it_loads_it_is_alive_and_says_so():
     app = Application(Settings(), closed_router())
     connection, transport = Connection(app), FakeTransport()

@@ -11,10 +11,12 @@ from runtime.grpc.wires import message, opening
 from runtime.processes import free_port, run, serving
 
 
-def status(port: int) -> int:
+def status(port: int, path: str = "/a.B/C") -> int:
     """What a call to a method that does not exist is told: 12 from an open server, 14 from one that is loading."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(frames.PREFACE + frames.settings() + opening() + frames.frame(frames.DATA, 1, 1, message()))
+        client.sendall(
+            frames.PREFACE + frames.settings() + opening(path=path) + frames.frame(frames.DATA, 1, 1, message())
+        )
         read = b""
         while b"grpc-status" not in read:
             more = client.recv(65536)
@@ -43,6 +45,8 @@ def test_while_the_model_is_loaded_calls_are_told_so(tmp_path):
     with serving(tmp_path, MBUILD_GRPC_PORT=port, FAKE_LOADING=0.7) as served:
         served.until(lambda: served.status("/health/live"))
         assert status(port) == 14
+        for method in ("inference.GRPCInferenceService/ServerLive", "grpc.health.v1.Health/Check"):
+            assert status(port, f"/{method}") == 0
         served.until_ready()
         assert status(port) == 12
 

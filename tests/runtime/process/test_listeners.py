@@ -96,12 +96,13 @@ def test_the_port_of_operators_asks_for_the_token(tmp_path):
     settings = {"MBUILD_MANAGEMENT_PORT": str(managed), "MBUILD_MANAGEMENT_TOKEN": "s3cret"}
     with serving(tmp_path, **settings) as served:
         served.until_ready()
-        assert ask(managed, "GET", "/health/ready") == 401
+        assert ask(managed, "GET", "/models") == 401
         assert ask(managed, "GET", "/models", token="Bearer s3cret") == 200
         assert ask(managed, "POST", "/predict", b"[[1,2,3]]", token="Bearer s3cret") == 404
-        assert ask(managed, "GET", "/health/ready", token="Bearer other") == 401
-        assert ask(managed, "GET", "/health/ready", token="bearer s3cret") == 200
-        assert ask(managed, "GET", "/health/ready", token="s3cret") == 401
+        assert ask(managed, "GET", "/models", token="Bearer other") == 401
+        assert ask(managed, "GET", "/models", token="bearer s3cret") == 200
+        assert ask(managed, "GET", "/models", token="s3cret") == 401
+        assert ask(managed, "GET", "/health/ready") == 200, "as on all ports, health is told to all"
 
 
 def ask(port, method, target, body=b"", token=""):

@@ -199,3 +199,12 @@ def test_wrong_usage_ends_with_2(tmp_path):
     missing = run(tmp_path, "serve", MBUILD_MANIFEST=tmp_path / "none.json", MBUILD_PORT=0)
     assert missing.returncode == 1
     assert "hint: set MBUILD_MANIFEST" in missing.stderr
+
+
+def test_a_model_that_swallows_the_signal_does_not_keep_the_process(tmp_path):
+    with serving(tmp_path, FAKE_LOADING=1, FAKE_BROKEN="deaf") as served:
+        served.until(lambda: served.status("/health/live") == 200)
+        served.terminate()
+        status, log = served.end()
+    assert status == 0
+    assert "ready on" not in log

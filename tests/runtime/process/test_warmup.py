@@ -129,7 +129,7 @@ def preprocess(row: Row):
 def test_open_contracts_are_left_alone(tmp_path: Path) -> None:
     pipe = pipeline(tmp_path, "def preprocess(inputs): return inputs\n")
 
-    assert warm_up(pipe) == (0.0, None)
+    assert warm_up(pipe) == (0.0, None, 0)
 
 
 def test_free_sizes_are_tried_until_one_fits() -> None:
@@ -161,6 +161,11 @@ def test_what_an_answer_teaches(inputs: tuple[int, ...], outputs: Any, answer: n
     known = (TensorSpec("y", "FP32", outputs[0], labels=outputs[1]),) if outputs else ()
 
     assert learn(Contract((TensorSpec("x", "FP32", inputs),), known), {"y": answer}).outputs == (learnt,)
+
+
+def test_outputs_that_may_be_missing_still_may() -> None:
+    known = (TensorSpec("y", "FP32", (-1,), optional=True),)
+    assert learn(Contract(outputs=known), {"y": np.zeros(1, np.float32)}).outputs == known
 
 
 def test_items_that_are_no_objects() -> None:

@@ -1,0 +1,1 @@
+"""LightGBM, by its C library."""

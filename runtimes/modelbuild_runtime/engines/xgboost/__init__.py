@@ -1,0 +1,1 @@
+"""XGBoost, by its C library."""

@@ -1,0 +1,145 @@
+"""Goodput under overload, by the queue's own decisions: time is simulated, so that no machine's load plays a part."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from modelbuild_runtime.dataplane import batcher as batcher_module
+from modelbuild_runtime.dataplane.batcher import ALONE, Batcher
+from modelbuild_runtime.dataplane.forecast import Forecast
+from modelbuild_runtime.dataplane.pace import Pace
+from modelbuild_runtime.errors import Overloaded
+from modelbuild_runtime.request import Request, Response, Rows
+from runtime.clocks import Loop
+
+SLO = 0.05
+SECONDS = 2.0
+
+
+class Job:
+    count = 1
+    id = "an-id"
+    inputs: Any = None
+
+    def __init__(self, simulation: Simulation, key: Any) -> None:
+        self.simulation = simulation
+        self.key = key
+        self.received = simulation.loop.now
+        self.request = Request(Rows([]))
+        self.deadline = self.queued = 0.0
+        self.cancelled = False
+
+    def answer(self, _response: Response) -> None:
+        self.simulation.answered(self.simulation.loop.now - self.received)
+
+    def fail(self, _error: Exception) -> None:
+        self.simulation.failed += 1
+
+
+class Simulation:
+    """Requests come at random; a run of n rows takes ``first + n * each`` seconds, more or less."""
+
+    def __init__(self, first: float, each: float, *, joins: bool = True, **limits: Any) -> None:
+        self.loop = Loop()
+        self.first, self.each = first, each
+        self.key = None if joins else ALONE
+        self.good = self.late = self.failed = 0
+        self.random = random.Random(1)
+        forecast = Forecast()
+        pace = Pace(forecast)
+        for rows in (1, 2, 4, 8, 16, 32) if joins else (1,):  # as the warm-up does
+            pace.observe(rows, first + rows * each)
+        limits = {"max_rows": 32, "max_waiting": 1000, "timeout": 60.0, **limits}
+        self.batcher = Batcher(list, mock.Mock(), pace, self.loop, **limits)  # type: ignore[arg-type]
+
+    def answered(self, seconds: float) -> None:
+        if seconds <= SLO:
+            self.good += 1
+        else:
+            self.late += 1
+
+    def run(self, rate: float) -> float:
+        """Good answers a second, of requests at a rate."""
+        end = self.loop.now + SECONDS
+        due = self.loop.now
+        while due < end:
+            due += self.random.expovariate(rate)
+            self._until(due)
+            job = Job(self, self.key)
+            try:
+                self.batcher.admit()
+                self.batcher.submit(job)
+            except Overloaded:
+                self.failed += 1
+            self._settle()
+        self._until(end + 2)
+        return self.good / SECONDS
+
+    def _until(self, due: float) -> None:
+        while timers := [timer for timer in self.loop._later if timer.due <= due]:
+            self.loop.advance(max(0.0, min(timer.due for timer in timers) - self.loop.now))
+            self._settle()
+        self.loop.advance(due - self.loop.now)
+
+    def _settle(self) -> None:
+        """The turns of the loop, and what they hand over to the thread."""
+        while self.loop._soon or not self.batcher._work.empty():
+            self.loop.turn()
+            if not self.batcher._work.empty():
+                jobs, rows = self.batcher._work.get()  # type: ignore[misc]
+                seconds = (self.first + rows * self.each) * self.random.uniform(0.9, 1.1)
+                outcomes = [Response(1, rows=[0]) for _ in jobs]
+                self.loop.call_later(seconds, self.batcher._returned, jobs, rows, self.loop.now, seconds, outcomes)
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    """Whichever loop was made last tells the time."""
+    made: list[Loop] = []
+    begin = Loop.__init__
+
+    def keep(self: Loop) -> None:
+        begin(self)
+        made.append(self)
+
+    with (
+        mock.patch.object(Loop, "__init__", keep),
+        mock.patch.object(batcher_module, "monotonic", lambda: made[-1].now),  # noqa: PT008  # it moves
+        mock.patch.object(batcher_module.threading, "Thread", mock.Mock()),
+        mock.patch.object(batcher_module.sys, "setswitchinterval", mock.Mock()),
+    ):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("first", "each", "joins"),
+    [(0.005, 0.0002, True), (0.001, 0.002, True), (0.005, 0.0, False), (0.018, 0.0001, True)],
+)
+def test_goodput_at_ten_times_the_load_is_near_the_peak(first, each, joins):
+    best = 32 / (first + 32 * each) if joins else 1 / (first + each)
+    goodput = {}
+    for times in (0.5, 0.7, 0.9, 10.0):
+        simulation = Simulation(first, each, joins=joins, slo=SLO)
+        goodput[times] = simulation.run(times * best)
+        served = simulation.good + simulation.late
+        assert simulation.late <= 0.02 * served, "who is let in is answered in time"
+    assert goodput[10.0] >= 0.9 * max(goodput.values()), goodput
+
+
+def test_a_little_load_is_never_turned_away():
+    simulation = Simulation(0.005, 0.0002, slo=SLO)
+    simulation.run(20)
+    assert (simulation.failed, simulation.late) == (0, 0)
+
+
+def test_a_bounded_queue_alone_keeps_its_throughput():
+    answered = {}
+    for times in (1.0, 10.0):
+        simulation = Simulation(0.005, 0.0002, max_waiting=64)
+        simulation.run(times * 32 / 0.0114)
+        answered[times] = simulation.good + simulation.late
+    assert answered[10.0] >= answered[1.0]
