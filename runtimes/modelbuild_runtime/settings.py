@@ -109,7 +109,7 @@ class Settings:
     max_head: int = _setting(32 << 10, "Largest request line and header fields, in bytes.", least=256)
     max_batch_size: int = _setting(1024, "Most rows of waiting requests that run as one batch; 1 joins none.", least=1)
     queue: int = _setting(1000, "Most requests that wait; more are answered 429.", least=1)
-    cache: int = _setting(0, "Bytes that a worker keeps of answers, for requests that are equal; 0 keeps none.")
+    answer_cache: int = _setting(0, "Bytes that a worker keeps of answers, for requests that are equal; 0 keeps none.")
     timeout: float = _setting(
         60.0,
         "Seconds after which a request that waits or runs is answered 504.",

@@ -87,7 +87,7 @@ def test_plain_docker_build_takes_a_rendered_folder(plan, build, tmp_path, build
     assert settings["Entrypoint"] == ["python3", "-m", "modelbuild_runtime"]
     assert settings["Cmd"] == ["serve"]
     assert settings["StopSignal"] == "SIGTERM"
-    assert list(settings["ExposedPorts"]) == ["8080/tcp"]
+    assert list(settings["ExposedPorts"]) == ["8001/tcp", "8080/tcp"]
     assert settings["Healthcheck"]["Test"] == ["CMD", *plan.healthcheck.command]
 
 

@@ -37,7 +37,10 @@ def serving(mbuild: Mbuild, project: Project, *options: str) -> Iterator[tuple[R
     with mbuild.start("serve", project.model, "-H", project.handler, "-p", str(port), *options) as server:
         server.wait_for(f"serving model.onnx at http://127.0.0.1:{port}")
         address = f"127.0.0.1:{port}"
-        wait_until_ready(address)
+        try:
+            wait_until_ready(address)
+        except TimeoutError as error:
+            raise AssertionError(f"not ready:\n{server.err}") from error
         yield server, address
 
 

@@ -215,14 +215,14 @@ class Server:
 
     def _queue(self, model: Model, batcher: Batcher) -> Queue:
         """The model's queue, behind its cache where there is one."""
-        if not self._settings.cache:
+        if not self._settings.answer_cache:
             return batcher
         if model.service.takes_raw:
-            logger.warning("MBUILD_CACHE is ignored: the handler sees whole requests, of which no two are alike")
+            logger.warning("MBUILD_ANSWER_CACHE is ignored: the handler sees whole requests, of which no two are alike")
             return batcher
         observer = self._app.metrics.of(model.manifest.model.name)
         of_model = blake2b(msgspec.msgpack.encode(model.manifest), digest_size=32).digest()
-        return Cache(batcher, of_model, self._settings.cache, observer.looked_up)  # type: ignore[return-value]
+        return Cache(batcher, of_model, self._settings.answer_cache, observer.looked_up)  # type: ignore[return-value]
 
     def _start(self, model: Model) -> Running:
         """A further model."""

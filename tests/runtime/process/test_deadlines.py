@@ -80,7 +80,7 @@ def test_an_objective_is_kept_from_the_first_request_on(tmp_path: Any) -> None:
 
 
 def test_answers_are_kept_where_that_is_asked_for(tmp_path: Any) -> None:
-    with serving(tmp_path, MBUILD_CACHE=10_000) as served:
+    with serving(tmp_path, MBUILD_ANSWER_CACHE=10_000) as served:
         served.until_ready()
         for _ in range(3):
             assert served.get("/predict", [[1, 2, 3]]) == (200, b'{"y":[6.0]}')
