@@ -99,7 +99,9 @@ class Server:
         self.protocols = self.service.protocols = discover(self.service)
         dataplane = Dataplane(pipeline)
         routes = router(self.protocols)
-        self._app = Application(Settings(max_body=self.service.max_body), routes, keys)
+        self._app = Application(
+            Settings(max_body=self.service.max_body, max_elements=self.service.max_elements), routes, keys
+        )
         self._app.open(routes, dataplane, Immediate(dataplane))
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:

@@ -229,7 +229,8 @@ class Application:
         if head.content_encoding is not None:
             http.body = inflate(http.body, head.content_encoding, self._limits)
         if bound.predicts:
-            admit(http.body, head.content_type, self._limits)
+            if not bound.counts:
+                admit(http.body, head.content_type, self._limits)
             exchange.request = request = bound.decode(http)
             if head.patience:
                 request.deadline = deadline(received, head.patience, request.deadline)
