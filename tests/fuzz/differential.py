@@ -4,6 +4,7 @@ does would see no request, or another one, somebody's request could be slipped b
 
 from __future__ import annotations
 
+import re
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ import h11
 from runtime.wires import Client
 
 _LONGEST = 1 << 20
+_LINE = re.compile(rb"\A([A-Z]+) +([^ \r\n]+) +(?=HTTP/1)")
+"""Several spaces are one to llhttp, as RFC 9112 allows (section 3); h11 wants one."""
 
 
 class Seen(NamedTuple):
@@ -70,7 +73,7 @@ def _read(data: bytes) -> list[Seen]:
     seen = []
     while data := data.lstrip(b"\r\n"):  # empty lines before a request are nothing (RFC 9112, 2.2)
         reader = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST)
-        reader.receive_data(data)
+        reader.receive_data(_LINE.sub(rb"\1 \2 ", data))
         try:
             head = reader.next_event()
             body = b""

@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
         try:
             if not self._reader.greeted:
                 self._greet(data)
-            if self._reader.feed(data):
+            if self._reader.feed(data) and not self._reader.in_block:
                 self._since = self.app.now
                 self._pinged = 0.0
         except Violation as violation:
@@ -162,6 +162,10 @@ class Connection(asyncio.Protocol):
         self._remember(stream.id)
         self.write(frames.rst_stream(stream.id, code))
         self._leave()
+
+    def wrote(self) -> None:
+        """Much was written, which the client may acknowledge twice: for the stream, and for the connection."""
+        self._patience = min(self._patience + 2, _PATIENCE)
 
     # The server's
 
@@ -222,7 +226,7 @@ class Connection(asyncio.Protocol):
                 raise StreamViolation(frames.FLOW_CONTROL_ERROR)  # noqa: TRY301  # all violations alike
             found.receive(payload, ended=ended)
         except StreamViolation as violation:
-            self.reset(found, violation.code)
+            self._break_off(found, violation.code)
 
     def on_headers(self, stream: int, block: bytes, *, ended: bool) -> None:
         if stream > self._last:
@@ -231,7 +235,7 @@ class Connection(asyncio.Protocol):
                 self._open(stream, self._calls.read(block), ended=ended)
             except StreamViolation as violation:
                 if stream in self.streams:
-                    self.reset(self.streams[stream], violation.code)
+                    self._break_off(self.streams[stream], violation.code)
                 else:
                     self._turn_away(stream, violation.code)
             return
@@ -240,6 +244,7 @@ class Connection(asyncio.Protocol):
         if found is None:
             if stream not in self._cut:
                 raise Violation(frames.STREAM_CLOSED, "that stream is closed")
+            self.on_idle_frame()
             return
         try:
             if not ended or found.ended:
@@ -247,7 +252,7 @@ class Connection(asyncio.Protocol):
             check_trailers(fields)
             found.receive(b"", ended=True)
         except StreamViolation as violation:
-            self.reset(found, violation.code)
+            self._break_off(found, violation.code)
 
     def on_reset(self, stream: int) -> None:
         self._must_exist(stream)
@@ -259,15 +264,20 @@ class Connection(asyncio.Protocol):
             self._leave()
 
     def on_settings(self, pairs: Iterator[Tuple[int, int]]) -> None:
+        first_window = self.first_window
         for name, value in pairs:
             if name == frames.INITIAL_WINDOW_SIZE:
-                self._set_first_window(value)
+                first_window = value  # the last counts: each would concern all streams
+                if value > frames.LARGEST_WINDOW:
+                    raise Violation(frames.FLOW_CONTROL_ERROR, "a window is too large")
             elif name == frames.MAX_FRAME_SIZE:
                 if not frames.DEFAULT_FRAME <= value <= frames.LARGEST_FRAME:
                     raise Violation(frames.PROTOCOL_ERROR, "no frames have that size")
                 self.largest_frame = min(value, _MOST_WRITTEN)
             elif name == frames.ENABLE_PUSH and value > 1:
                 raise Violation(frames.PROTOCOL_ERROR, "push is on or off")
+        if first_window != self.first_window:
+            self._set_first_window(first_window)
         self.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self._go_on()
 
@@ -279,6 +289,7 @@ class Connection(asyncio.Protocol):
         self._leave()
 
     def on_window(self, stream: int, increment: int) -> None:
+        self.on_idle_frame()  # of which as many are forgiven as much is written
         if not stream:
             if not increment:
                 raise Violation(frames.PROTOCOL_ERROR, "the window grows by nothing")
@@ -293,7 +304,7 @@ class Connection(asyncio.Protocol):
             return
         found.out.window += increment
         if not increment or found.out.window > frames.LARGEST_WINDOW:
-            self.reset(found, frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR)
+            self._break_off(found, frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR)
         elif self.blocked.pop(stream, None):
             found.more()
 
@@ -335,7 +346,7 @@ class Connection(asyncio.Protocol):
         """Data for a stream that takes no more."""
         self._must_exist(stream)
         if found is not None:
-            self.reset(found, frames.STREAM_CLOSED)
+            self._break_off(found, frames.STREAM_CLOSED)
         elif stream not in self._cut:
             self._turn_away(stream, frames.STREAM_CLOSED)
 
@@ -351,16 +362,19 @@ class Connection(asyncio.Protocol):
             raise Violation(frames.FLOW_CONTROL_ERROR, "a window is too large")
 
     def _go_on(self) -> None:
-        """Write what has waited for room, the streams in turn."""
-        blocked, self.blocked = self.blocked, {}
-        for stream in blocked:
+        """Write what has waited for room, the streams in turn: whoever has written waits behind the others."""
+        for stream in tuple(self.blocked):
+            if self.window <= 0 or self.write_paused:
+                return
+            self.blocked.pop(stream, None)
             found = self.streams.get(stream)
             if found is not None:
                 found.more()
-        for stream in blocked:
-            if stream in self.blocked:  # whoever was first is last the next time
-                self.blocked[stream] = self.blocked.pop(stream)
-            break
+
+    def _break_off(self, stream: Stream, code: int) -> None:
+        """What the client did ends its stream: no better than a reset of its own."""
+        self.reset(stream, code)
+        self.on_idle_frame()
 
     def _forget(self, stream: int) -> None:
         self.streams.pop(stream, None)

@@ -52,6 +52,11 @@ class FrameReader:
         """Whether something is half read."""
         return bool(self.rest) or self._block is not None or not self.greeted
 
+    @property
+    def in_block(self) -> bool:
+        """Whether a header block is half read."""
+        return self._block is not None
+
     def feed(self, data: bytes) -> bool:
         """Read on. Returns whether something was whole.
 
@@ -166,6 +171,7 @@ class FrameReader:
     def _goaway(self, _flags: int, stream: int, payload: bytes) -> None:
         _check(not stream, "only connections go away")
         _check_size(len(payload) >= 8, "whoever goes away says why")
+        self._receiver.on_idle_frame()
         self._receiver.on_goaway()
 
     def _window_update(self, _flags: int, stream: int, payload: bytes) -> None:

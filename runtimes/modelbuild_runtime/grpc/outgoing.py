@@ -14,6 +14,8 @@ Data = Union[bytes, memoryview]
 
 _LARGE = 1 << 15
 """Bytes from which it costs less to write twice than to copy."""
+_MUCH = 1 << 10
+"""Bytes of a frame that is worth an acknowledgement."""
 
 
 class Outgoing:
@@ -111,6 +113,8 @@ class Outgoing:
         self.waiting -= size
         connection.window -= size
         connection.holding.release(size)
+        if size >= _MUCH:
+            connection.wrote()
         head = frames.head(frames.DATA, 0, self._stream, size)
         if size > _LARGE:
             connection.write(head)

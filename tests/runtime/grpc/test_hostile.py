@@ -136,6 +136,7 @@ def test_more_than_the_windows_allow():
         frame(frames.PRIORITY, 0, 1, b"12345"),
         frame(0x42, 0, 0, b"unknown"),
         frame(0x42, 0, 9, b""),
+        frame(frames.WINDOW_UPDATE, 0, 0, WORD(1)),
     ],
 )
 def test_floods(asking_for_nothing):
@@ -157,6 +158,79 @@ def test_calls_that_are_opened_and_cancelled_in_a_flood():
             break
     assert all(job.cancelled for job in peer.queue.jobs)
     assert len(peer.queue.jobs) < 1100
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda stream: frame(frames.WINDOW_UPDATE, 0, stream, WORD(0)),
+        lambda stream: frame(frames.DATA, 0, stream, b"a"),
+        lambda stream: opening(stream, flags=5),
+    ],
+)
+def test_calls_that_the_server_is_made_to_break_off_in_a_flood(broken):
+    """As CVE-2025-8671 (MadeYouReset) has it."""
+    peer = Peer(Client(hold=True))
+    for stream in range(1, 4001, 2):
+        call = opening(stream) + frame(frames.DATA, 1, stream, message())
+        if goaway(peer.send(call + broken(stream))) is not None:
+            break
+    assert peer.transport.ended
+    assert len(peer.queue.jobs) < 1100
+
+
+def test_header_blocks_for_streams_that_were_broken_off():
+    peer = Peer(Client(hold=True))
+    peer.send(opening() + frame(frames.WINDOW_UPDATE, 0, 1, WORD(0)))
+    assert goaway(peer.send(opening(flags=5) * 1001)) == ENHANCE_YOUR_CALM
+
+
+def test_a_window_that_opens_byte_by_byte():
+    """As CVE-2019-9511 (Data Dribble) has it."""
+    peer = Peer(Client())
+    peer.send(frames.settings((frames.INITIAL_WINDOW_SIZE, 0)))
+    peer.send(opening(path="/fake.Service/Echo") + frame(frames.DATA, 1, 1, message(b"a" * 4000)))
+    drops = [frame(frames.WINDOW_UPDATE, 0, 1, WORD(1))] * 1500
+    assert goaway(peer.send(b"".join(drops))) == ENHANCE_YOUR_CALM
+
+
+def test_acknowledging_what_was_sent_is_no_flood():
+    client = Client()
+    for _ in range(3):
+        assert len(client.call(b"a" * (60 << 14), path="/fake.Service/Echo").messages[0]) == 60 << 14
+    peer = Peer(client)
+    peer.send(frames.settings((frames.INITIAL_WINDOW_SIZE, 1024)))
+    asked = message(b"a" * 630 * 1024)
+    peer.send(opening(path="/fake.Service/Echo"))
+    for at in range(0, len(asked), 1 << 14):
+        peer.send(frame(frames.DATA, at + (1 << 14) >= len(asked), 1, asked[at : at + (1 << 14)]))
+    for _ in range(620):
+        assert goaway(peer.send(frames.window_update(1, 1024) + frames.window_update(0, 1024))) is None
+
+
+def test_many_settings_in_one_frame_are_applied_once():
+    peer = Peer(Client(hold=True))
+    peer.send(b"".join([opening(stream) for stream in range(1, 200, 2)]))
+    applied = []
+    apply = type(peer.connection)._set_first_window
+    peer.connection.__class__._set_first_window = lambda self, size: (applied.append(size), apply(self, size))
+    try:
+        peer.send(frames.settings(*[(frames.INITIAL_WINDOW_SIZE, 10 + at % 2) for at in range(9001)]))
+    finally:
+        type(peer.connection)._set_first_window = apply
+    assert applied == [10]
+
+
+def test_a_header_block_that_comes_drop_by_drop():
+    peer = Peer(Client())
+    peer.send(opening(flags=0))
+    for _ in range(3):
+        peer.app.now += 3
+        peer.send(frame(frames.CONTINUATION, 0, 1, b"a"))
+        peer.connection.patrol(peer.app.now)
+        assert not peer.transport.ended
+    peer.connection.patrol(peer.app.now + 3)
+    assert peer.transport.ended
 
 
 def test_cancelling_now_and_then_is_forgiven():
