@@ -13,6 +13,7 @@ from modelbuild_runtime import examples, schema
 from modelbuild_runtime.answers.answer import offers
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.patience import PARAMETERS
 from modelbuild_runtime.http.problem import problem as problem_shape
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.schema import Schema, Shared
@@ -222,8 +223,9 @@ def _operation(service: Service, protocol: Protocol, route: Route) -> Dict[str, 
         if name not in said
     ]
     operation = {"tags": [protocol.name], "operationId": _identity(protocol, route), **route.operation}
-    if parameters:
-        operation["parameters"] = [*parameters, *operation.get("parameters", ())]
+    waits = PARAMETERS if isinstance(route.endpoint, Prediction) else ()
+    if parameters or waits:
+        operation["parameters"] = [*parameters, *operation.get("parameters", ()), *waits]
     if service.keys:
         _ask_for_key(operation, route)
     return {key: operation[key] for key in (*_ORDER, *(operation.keys() - _ORDER)) if key in operation}

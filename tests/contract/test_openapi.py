@@ -179,3 +179,14 @@ def test_nothing_stands_in_it_twice(model):
     bodies = (part for part in parts(whole["paths"]) if isinstance(part, dict) and "schema" in part)
     schemas = Counter(json.dumps(part["schema"]) for part in bodies if "fields" not in part["schema"])  # of an example
     assert [schema for schema, count in schemas.items() if count > 1 and len(schema) > 200] == []
+
+
+def test_whatever_predicts_says_how_to_set_a_deadline():
+    described = server("iris").service.openapi()
+    for protocol in server("iris").protocols:
+        for route in protocol.routes:
+            if route.operation and not protocol.listener:
+                operation = described["paths"][route.path][route.method.lower()]
+                named = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "header"]
+                if isinstance(route.endpoint, Prediction):
+                    assert named.count("x-request-timeout") == named.count("x-envoy-expected-rq-timeout-ms") == 1

@@ -15,6 +15,21 @@ from modelbuild_runtime.errors import InvalidInput
 SECONDS = b"x-request-timeout"
 MILLISECONDS = b"x-envoy-expected-rq-timeout-ms"
 UNREADABLE = -1.0
+PARAMETERS = (
+    {
+        "name": "x-request-timeout",
+        "in": "header",
+        "description": "Seconds that the client waits; what comes too late is 504, or the protocol's own word",
+        "schema": {"type": "number", "exclusiveMinimum": 0},
+    },
+    {
+        "name": "x-envoy-expected-rq-timeout-ms",
+        "in": "header",
+        "description": "The same in milliseconds, as Envoy says it; 0 is no limit, and the lesser of the two holds",
+        "schema": {"type": "number", "minimum": 0},
+    },
+)
+"""The two as OpenAPI describes them."""
 
 
 def patience(headers: Mapping[bytes, bytes]) -> float:

@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+from modelbuild_runtime.errors import DeadlineExceeded
 from modelbuild_runtime.http.compression import coding_for
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.protocols import Route
@@ -71,3 +72,22 @@ def test_large_answers_are_packed_beside_the_loop():
     client.connection.connection_lost(None)
     waiting[1]()()  # nobody waits for it any more
     assert client.transport.written == b""
+
+
+def test_an_error_is_packed_for_whom_the_queue_has_given_up():
+    """Who is late is no longer waited for by the queue, and waits for the answer that says so."""
+    client = Client(hold=True)
+    waiting = []
+    client.send(request(b"[[1,2,3]]", b"Accept-Encoding: gzip"), request())
+    client.app.beside = waiting.append
+    late, other = client.queue.jobs
+    late.cancelled = True
+    late.fail(DeadlineExceeded("late " * 20_000))
+    client.queue.answer(1)
+    assert client.transport.written == b"", "answers stay in order"
+    waiting[0]()()
+    (status, headers, packed), (second, _, _) = client.responses
+    assert (status, second) == (504, 200)
+    assert headers["content-encoding"] == "gzip"
+    assert b"late late" in gzip.decompress(packed)
+    assert other.data is not None
