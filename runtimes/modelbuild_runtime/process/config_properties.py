@@ -17,6 +17,7 @@ NAME = "config.properties"
 FILES = ("TS_CONFIG_FILE", "MMS_CONFIG_FILE")
 PREFIXES = ("TS_", "MMS_")
 DECODE = "TS_DECODE_INPUT_REQUEST"
+_CERTIFICATE = f"{PREFIX}TLS_CERTIFICATE"
 _INTERPOLATED = re.compile(r"\$\$([^$]+)\$\$")
 _ADDRESS = re.compile(r"(https?)://(\[[^\]]+\]|[^:/]+)(?::(\d+))?/?", re.IGNORECASE)
 
@@ -55,6 +56,7 @@ def configured(environment: Mapping[str, str]) -> Configured:
     properties = {key: _interpolated(value, environment, path) for key, value in properties.items()}
     if properties.pop("enable_envvars_config", "").lower() == "true":
         properties.update(_overrides(environment))
+    _check_tls(properties.get("inference_address", ""), environment, path)
     return _translated(properties, served, path)
 
 
@@ -102,6 +104,16 @@ def _overrides(environment: Mapping[str, str]) -> Dict[str, str]:
         for key in _KEYS
         if environment.get(prefix + key.upper())
     }
+
+
+def _check_tls(address: str, environment: Mapping[str, str], path: Path) -> None:
+    """Who asks for TLS gets TLS, or nothing. The variable may be empty, and says then that there is to be none."""
+    if address.lower().startswith("https:") and _CERTIFICATE not in environment:
+        raise SettingError(
+            f"{path}: inference_address={address!r} asks for TLS, whose files are named in {_CERTIFICATE}",
+            f"Set {_CERTIFICATE} and {PREFIX}TLS_KEY to the files of certificate_file and private_key_file; "
+            "keytool and openssl make such files, which are PEM, of a keystore.",
+        )
 
 
 def _translated(properties: Mapping[str, str], served: Optional[Served], path: Path) -> Configured:
@@ -163,9 +175,9 @@ def _switch(variable: str) -> Callable[[str], Variables]:
 
 
 def _address(value: str) -> Optional[Variables]:
-    """Where to listen. TLS is not spoken here, and sockets of files have no port."""
+    """Where to listen. Sockets of files have no port."""
     match = _ADDRESS.fullmatch(value)
-    if match is None or match.group(1).lower() != "http":
+    if match is None:
         return None
     found = {f"{PREFIX}HOST": match.group(2).strip("[]")}
     return {**found, f"{PREFIX}PORT": match.group(3)} if match.group(3) else found

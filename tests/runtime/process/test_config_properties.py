@@ -64,10 +64,26 @@ def test_what_still_makes_sense(tmp_path, line, variables):
 
 def test_all_the_rest_is_named_once(tmp_path):
     found = said(
-        tmp_path, "vmargs=-Xmx1g\ncors_allowed_origin=*\njob_queue_size=2\nown=1\ninference_address=https://a:1\n"
+        tmp_path, "vmargs=-Xmx1g\ncors_allowed_origin=*\njob_queue_size=2\nown=1\ninference_address=unix:/tmp/a\n"
     )
     assert found.variables == {"MBUILD_QUEUE": "2"}
     assert found.warning.endswith("no meaning here: cors_allowed_origin, inference_address, own, vmargs")
+
+
+TLS = "inference_address=https://0.0.0.0:8443\nkeystore=/k.p12\nprivate_key_file=/a\ncertificate_file=/b\n"
+
+
+def test_what_is_to_be_encrypted_is_not_served_in_the_clear(tmp_path):
+    with pytest.raises(SettingError, match="asks for TLS") as caught:
+        said(tmp_path, TLS)
+    assert "MBUILD_TLS_KEY" in caught.value.hint
+
+
+@pytest.mark.parametrize("certificate", ["/tls/tls.crt", ""])
+def test_the_variable_says_which_certificate_or_that_there_is_none(tmp_path, certificate):
+    found = said(tmp_path, TLS, MBUILD_TLS_CERTIFICATE=certificate)
+    assert found.variables == {"MBUILD_HOST": "0.0.0.0", "MBUILD_PORT": "8443"}
+    assert found.warning.endswith("no meaning here: certificate_file, keystore, private_key_file")
 
 
 @pytest.mark.parametrize(
