@@ -123,7 +123,9 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> 
     lend_to_main(module)
 
     def open_model() -> Model:
-        return _model(manifest, root, threads, examples=not hasattr(module, "preprocess"))
+        model = _model(manifest, root, threads, examples=not hasattr(module, "preprocess"))
+        own = handler.style != "functions" or hasattr(module, "predict")
+        return model if own or model.by_row else _of_any_rows(model)
 
     if handler.style == "sagemaker":
         return sagemaker_pipeline(module, manifest, root, open_model)
@@ -138,6 +140,14 @@ def _model(manifest: Manifest, root: Path, threads: int, *, examples: bool) -> M
     engine = load_engine(manifest, root, threads, examples=examples)
     signature = complete(engine.signature(), manifest.signature)
     return Model(engine.model, signature, engine.predict, row_counted(engine, signature))
+
+
+def _of_any_rows(model: Model) -> Model:
+    """The model with any number of rows, where it insists on several; one is the handler's pipeline's business."""
+    size = fixed_size(model.signature)
+    if size < 2 or not rows_are_apart(model.predict, model.signature, size):
+        return model
+    return model._replace(predict=FixedRows(model.predict, size), signature=freed(model.signature), by_row=True)
 
 
 def load_engine(manifest: Manifest, root: Path, threads: int, *, examples: bool = False) -> Engine:

@@ -117,6 +117,7 @@ class Server:
         connection = Connection(self._app)
         connection.connection_made(transport)  # type: ignore[arg-type]
         connection.data_received(head + body)
+        connection.connection_lost(None)
         return Answer(transport.written)
 
 

@@ -94,6 +94,62 @@ def test_any_number_of_rows_is_answered_alone_and_joined(tmp_path, size):
     assert three == [[14, 16]]
 
 
+HANDLERS = {
+    "by record": """
+from dataclasses import dataclass
+
+@dataclass
+class Point:
+    a: float
+    b: float
+
+def preprocess(point: Point):
+    return [point.a, point.b]
+""",
+    "by batch": """
+import numpy as np
+
+def preprocess(inputs: dict[str, np.ndarray]):
+    return {"x": np.stack([inputs["a"], inputs["b"]], 1).astype("float32")}
+""",
+    "behind the model": """
+def postprocess(outputs):
+    return [{"y": row.tolist()} for row in outputs["y"]]
+""",
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_with_a_handler_around_it(tmp_path, handler):
+    pipe = pipeline(tmp_path, HANDLERS[handler], model=doubled(4, 2))
+    rows = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0], [9.0, 10.0]]
+    if handler != "behind the model":
+        rows = [{"a": a, "b": b} for a, b in rows]
+    dataplane = Dataplane(pipe)
+    assert pipe.contract.batched
+    assert pipe.batchable
+    jobs = [job(Rows(rows[:1])), job(Rows(rows[1:]))]
+    for one in jobs:
+        dataplane.prepare(one)
+    first, others = dataplane.run(jobs)
+    if first.columns is not None:
+        first, others = (answer.columns["y"].tolist() for answer in (first, others))
+    else:
+        first, others = ([row["y"] for row in answer.rows] for answer in (first, others))
+    assert first == [[2, 4]]
+    assert others == [[6, 8], [10, 12], [14, 16], [18, 20]]
+
+
+def test_a_handler_that_calls_the_model_by_itself_gets_it_as_it_is(tmp_path):
+    source = """
+def predict(model, inputs):
+    return model.run(None, inputs)[0]
+"""
+    pipe = pipeline(tmp_path, source, model=doubled(4, 2))
+    assert not pipe.contract.batched
+    assert pipe.contract.inputs[0].shape == (4, 2)
+
+
 def test_a_batch_is_as_many_runs_as_it_takes(tmp_path):
     seen: list[int] = []
 
