@@ -7,16 +7,23 @@ it names the field and the value, never a file, a line of code or a traceback.
 from __future__ import annotations
 
 
+LONGEST = 4096
+"""Characters of a message, and of a field: a client may have called a column whatever it likes."""
+
+
 class ServerError(Exception):
-    """Base of all. ``field`` names the tensor, column or part of the request at fault, when there is one."""
+    """Base of all. ``field`` names the tensor, column or part of the request at fault, when there is one. What is very
+    long is cut.
+    """
 
     status = 500
     code = "internal"
 
     def __init__(self, message: str, *, field: str = "", retry_after: int = 0) -> None:
+        message = message if len(message) <= LONGEST else message[:LONGEST] + "..."
         super().__init__(message)
         self.message = message
-        self.field = field
+        self.field = field[:LONGEST]
         self.retry_after = retry_after
 
 

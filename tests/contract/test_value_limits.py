@@ -64,3 +64,17 @@ def test_in_a_message_of_tensors(field):
         asked.raw_input_contents.append(b"\0\0\0\0" * 120_000)
     method = "inference.GRPCInferenceService/ModelInfer"
     assert code(Caller(server("picture")).call(method, asked.SerializeToString())) == 8
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("body", [{"q" * 100_000: 1}, [{"q" * 100_000: 1}], {"instances": [{"q" * 100_000: 1}]}])
+def test_no_error_repeats_all_that_was_said(path, body):
+    answer = server("iris").ask("POST", path, json.dumps(body).encode(), content_type="application/json")
+    assert answer.status >= 400 or b"STATUS_ERROR" in answer.body
+    assert len(answer.body) < 20_000
+
+
+def test_no_error_repeats_the_name_of_a_tensor():
+    for tensor in ({"name": "q" * 100_000, "datatype": "FP32"}, {"name": "x", "datatype": "q" * 100_000}):
+        body = json.dumps({"inputs": [{**tensor, "shape": [1], "data": [1]}]}).encode()
+        assert len(server("iris").ask("POST", "/v2/models/iris/infer", body).body) < 10_000
