@@ -79,7 +79,7 @@ def document(service: Service, protocols: Iterable[Protocol]) -> Dict[str, Any]:
         for method, operation in methods.items():
             methods[method] = _kept_once(_without_repeats(operation, responses), schemas)
     components = {"schemas": schemas, "responses": _kept_once(responses, schemas)}
-    keyed: Dict[str, Any] = {"security": [{name: []} for name in _SCHEMES]} if service.keys else {}
+    keyed: Dict[str, Any] = {"security": [{name: []} for name in _SCHEMES]} if service.settings.keyed else {}
     if keyed:
         components[_SECURITY] = _SCHEMES
     return {
@@ -197,8 +197,9 @@ def prediction(
 
 
 def _info(service: Service) -> Dict[str, Any]:
-    limits = {"bytes": service.max_body, "elements": service.max_elements, "batch": service.max_batch_size}
-    said = _LIMITED.format(bytes=f"{service.max_body:,}", elements=f"{service.max_elements:,}")
+    most = service.settings
+    limits = {"bytes": most.max_body, "elements": most.max_elements, "batch": most.max_batch_size}
+    said = _LIMITED.format(bytes=f"{most.max_body:,}", elements=f"{most.max_elements:,}")
     version = service.model_version or "0"
     return {"title": service.model_name, "version": version, "description": said, "x-limits": limits}
 
@@ -224,7 +225,7 @@ def _operation(service: Service, protocol: Protocol, route: Route) -> Dict[str, 
     operation = {"tags": [protocol.name], "operationId": _identity(protocol, route), **route.operation}
     if parameters:
         operation["parameters"] = [*parameters, *operation.get("parameters", ())]
-    if service.keys:
+    if service.settings.keyed:
         _ask_for_key(operation, route)
     return {key: operation[key] for key in (*_ORDER, *(operation.keys() - _ORDER)) if key in operation}
 

@@ -5,16 +5,14 @@ from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.protocols import Protocol, Route
+from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.signature import TensorSpec
 
 
 class Service:
     model_name = "m"
     model_version = ""
-    keys = False
-    max_body = 1000
-    max_elements = 2000
-    max_batch_size = 3
+    settings = Settings(max_body=1000, max_elements=2000, max_batch_size=3)
     contract = Contract(
         (TensorSpec("when", "BYTES", (-1,)),),
         record={
