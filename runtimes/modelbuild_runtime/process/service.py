@@ -73,7 +73,7 @@ class ModelService:
 
     def openapi(self) -> Dict[str, Any]:
         """The OpenAPI document of all routes, made when asked for."""
-        from modelbuild_runtime.openapi import document
+        from modelbuild_runtime.openapi.document import document
 
         result: Dict[str, Any] = document(self, self.protocols)
         return result
