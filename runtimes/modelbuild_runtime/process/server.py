@@ -17,9 +17,10 @@ from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.exposition import expose
 from modelbuild_runtime.metrics.metrics import Gauge
-from modelbuild_runtime.process.app import Application, closed_router
+from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
+from modelbuild_runtime.process.closed import closed_router
 from modelbuild_runtime.process.keeping import Entrusting
 from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.listening import Listening
