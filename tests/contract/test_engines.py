@@ -14,8 +14,8 @@ import pytest
 
 from environments import is_here, names
 from modelbuild_runtime.answers.json_answer import values
-from modelbuild_runtime.dataplane.batcher import Outcome
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.dataplane.job import Outcome
 from modelbuild_runtime.engines import Sample
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.manifest import Manifest, Model, Runtime

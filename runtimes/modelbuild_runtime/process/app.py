@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Callable, Dict, Optional, Protocol, Set, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Set, Tuple, Union
 
-from modelbuild_runtime.dataplane.batcher import Job
+from modelbuild_runtime.beside import Then, Work, at_once
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.dataplane.job import Queue
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.compression import SLOW, coding_for, compressed
 from modelbuild_runtime.http.connection import Connection
@@ -25,8 +26,8 @@ from modelbuild_runtime.http.router import Bound, Router, choose
 from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import access
-from modelbuild_runtime.process.beside import LARGE, Then, Work, at_once, is_large, kept
 from modelbuild_runtime.process.closed import nothing_served
+from modelbuild_runtime.process.large import LARGE, is_large, kept
 from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.process.reading import read
 from modelbuild_runtime.process.refusal import refusal, unreadable, unspeakable
@@ -40,14 +41,6 @@ if TYPE_CHECKING:
     from modelbuild_runtime.trace.tracer import Tracer
 
 logger = logging.getLogger(__name__)
-
-
-class Queue(Protocol):
-    """Where checked requests go: the batcher, or something that runs them at once."""
-
-    def admit(self) -> None: ...  # asked before a request is decoded; raises as submit does
-    def submit(self, job: Job) -> None: ...
-    def resume(self, job: Job) -> None: ...  # of an answer that has begun
 
 
 class Application:

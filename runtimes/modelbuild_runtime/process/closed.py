@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelbuild_runtime.dataplane.batcher import Job
+from modelbuild_runtime.dataplane.job import Job
 from modelbuild_runtime.errors import NotReady, ServerError
 from modelbuild_runtime.grpc.status import grpc_error
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse

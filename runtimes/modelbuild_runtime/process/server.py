@@ -12,13 +12,13 @@ from functools import partial
 from time import monotonic
 from typing import Callable, List, Optional, Sequence, Tuple
 
+from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.exposition import expose
 from modelbuild_runtime.metrics.metrics import Gauge
 from modelbuild_runtime.process.app import Application
-from modelbuild_runtime.process.beside import Beside
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.closed import closed_router
 from modelbuild_runtime.process.keeping import Entrusting
@@ -61,7 +61,7 @@ class Server:
         self._keys = api_keys(settings)
         self._certificates = certificates(settings)
         self._app = Application(settings, closed_router(), self._keys)
-        self._app.beside = Beside(self.loop).do
+        self._app.beside = Beside(self.loop, "bodies").do
         if board is not None:
             self._app.witness = Witness(board.flights[slot], board.quarantine, connections)
         self._batcher: Optional[Batcher] = None
