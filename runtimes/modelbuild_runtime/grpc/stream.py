@@ -19,7 +19,7 @@ from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.pump import Pump
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.grpc.connection import Connection
+    from modelbuild_runtime.grpc.session import Session
 
 FIRST_CREDIT = 1 << 20
 """Bytes that a client may send on one stream before it is told to go on."""
@@ -41,10 +41,10 @@ class Stream:
         "_answers",
         "_call",
         "_changes",
-        "_connection",
         "_pump",
         "_reader",
         "_refusal",
+        "_session",
         "_since",
         "_size",
         "_taking",
@@ -59,15 +59,15 @@ class Stream:
         "pending",
     )
 
-    def __init__(self, connection: Connection, identity: int, call: Call) -> None:
+    def __init__(self, session: Session, identity: int, call: Call) -> None:
         self.id = identity
         self.pending: List[Exchange] = []
-        self.out = Outgoing(connection, identity, connection.first_window)
+        self.out = Outgoing(session, identity, session.first_window)
         self.credit = FIRST_CREDIT
         self.ended = self.closing = self.over = False
-        self._connection = connection
+        self._session = session
         self._call = call
-        self._reader = MessageReader(connection.app.settings.max_body)
+        self._reader = MessageReader(session.app.settings.max_body)
         self._answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
         self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
         self._changes: Optional[Changes] = None  # for an answer that has no end
@@ -75,7 +75,7 @@ class Stream:
         self._taking = False
         self._refusal: Optional[ServerError] = None
         self._size = 0  # bytes that were received and are in memory
-        self._since = connection.app.now
+        self._since = session.app.now
         self._timer: Optional[asyncio.TimerHandle] = None
 
     def begin(self) -> None:
@@ -99,10 +99,10 @@ class Stream:
             return
         size = len(data)
         if size:
-            self._since = self._connection.app.now
+            self._since = self._session.app.now
             self._size += size
-            if not self._connection.holding.add(size):
-                self.refuse(self._connection.holding.full())
+            if not self._session.holding.add(size):
+                self.refuse(self._session.holding.full())
                 return
         try:
             self._reader.feed(data)
@@ -126,7 +126,7 @@ class Stream:
             taken -= self._reader.waiting
         if taken > FIRST_CREDIT // 2:
             self.credit += taken
-            self._connection.write(frames.window_update(self.id, taken))
+            self._session.write(frames.window_update(self.id, taken))
 
     def _take_many(self) -> None:
         """Answers may come at once, and each asks for more messages: that is left to this loop."""
@@ -145,7 +145,7 @@ class Stream:
             return
         size = self._reader.waiting + sum([len(exchange.http.body) for exchange in self.pending])
         if size < self._size:
-            self._connection.holding.release(self._size - size)
+            self._session.holding.release(self._size - size)
             self._size = size
         if self.ended and not self.pending and self._watching is None:
             self._reader.finish()
@@ -157,7 +157,7 @@ class Stream:
             if self._call.inflating is None:
                 raise InvalidInput("a message is compressed, and grpc-encoding does not say how", field="grpc-encoding")
             head = self._call.inflating
-        self._connection.app.accept(self, head, body)  # type: ignore[arg-type]  # all of a connection that it needs
+        self._session.app.accept(self, head, body)  # type: ignore[arg-type]  # all of a connection that it needs
 
     # What ends a call early
 
@@ -167,7 +167,7 @@ class Stream:
             return
         self.closing = True
         self._refusal = error
-        waiting, app = self.pending, self._connection.app
+        waiting, app = self.pending, self._session.app
         for exchange in waiting:
             exchange.cancelled = True
         self._answers.clear()
@@ -193,7 +193,7 @@ class Stream:
             self._timer.cancel()
             self._timer = None
         self.out.drop()
-        self._connection.holding.release(self._size)
+        self._session.holding.release(self._size)
         self._size = 0
 
     def leave(self) -> None:
@@ -203,11 +203,11 @@ class Stream:
 
     def patrol(self, now: float) -> None:
         """Called about once a second: part with clients that are too slow."""
-        settings, reader = self._connection.app.settings, self._reader
+        settings, reader = self._session.app.settings, self._reader
         passed = now - self._since
         if self.out.waiting:
             if now - self.out.since > settings.timeout:
-                self._connection.reset(self, frames.CANCEL)
+                self._session.reset(self, frames.CANCEL)
         elif self._changes is not None:
             self._look()
         elif self.ended or self.closing or self.pending:
@@ -221,7 +221,7 @@ class Stream:
     def _expire(self) -> None:
         self._timer = None
         if not self.closing:
-            self._connection.app.metrics.shed("deadline")
+            self._session.app.metrics.shed("deadline")
             self.refuse(DeadlineExceeded("the deadline passed before the answer was there"))
 
     # What is answered
@@ -273,7 +273,7 @@ class Stream:
         elif self.out.whole(head_block(exchange.id, response), response.body, END):
             self._close()
         else:
-            self._connection.holding.release(self._size)  # the question, in place of which the answer waits
+            self._session.holding.release(self._size)  # the question, in place of which the answer waits
             self._size = 0
             self.out.begin(head_block(exchange.id, response))
             self.write_part(response.body)
@@ -291,19 +291,19 @@ class Stream:
 
     def _close(self) -> None:
         self.cancel()
-        self._connection.close_stream(self)
+        self._session.close_stream(self)
 
     # Answers in parts: see ``Pump``
 
     @property
     def takes_parts(self) -> bool:
         """False while the client does not take what is there already."""
-        return not self.out.waiting and not self._connection.write_paused
+        return not self.out.waiting and not self._session.write_paused
 
     def write_part(self, part: bytes) -> None:
         """One message."""
         if not self.out.send(part):
-            self._connection.reset(self, frames.ENHANCE_YOUR_CALM)
+            self._session.reset(self, frames.ENHANCE_YOUR_CALM)
 
     def end_parts(self) -> None:
         """All messages of the first answer are written."""
