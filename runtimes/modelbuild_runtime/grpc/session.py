@@ -14,8 +14,9 @@ from modelbuild_runtime.grpc.frame_reader import LARGEST_FRAME
 from modelbuild_runtime.grpc.frames import StreamViolation, Violation
 from modelbuild_runtime.grpc.header_block import check_trailers, status
 from modelbuild_runtime.grpc.holding import Holding
+from modelbuild_runtime.grpc.incoming import FIRST_CREDIT
 from modelbuild_runtime.grpc.outgoing import Outgoing
-from modelbuild_runtime.grpc.stream import FIRST_CREDIT, Stream
+from modelbuild_runtime.grpc.stream import Stream
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.routes import Routes
@@ -173,9 +174,9 @@ class Session:
         if found is None or found.ended:
             self._late(stream, found)
             return
-        found.credit -= size
+        found.incoming.credit -= size
         try:
-            if found.credit < 0:
+            if found.incoming.credit < 0:
                 raise StreamViolation(frames.FLOW_CONTROL_ERROR)  # noqa: TRY301  # all violations alike
             found.receive(payload, ended=ended)
         except StreamViolation as violation:

@@ -348,7 +348,7 @@ def test_a_long_stream_is_forgotten_as_it_is_answered():
         client.exchange()
     assert not client.answer(stream).ended
     assert client.app.held == 0
-    assert client.connection.session.streams[stream]._size < 210_000
+    assert client.connection.session.streams[stream].incoming._held < 210_000
 
 
 def test_large_uploads_are_no_half_frames():

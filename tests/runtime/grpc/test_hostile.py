@@ -120,7 +120,7 @@ def test_more_than_the_windows_allow():
     held = b"\0\0\x40\0\0" + b"x" * 60_000  # of a message that is not complete: the window opens again
     peer = Peer(Client())
     peer.send(opening(path="/fake.Service/Echoes"))
-    peer.connection.session.streams[1].credit = 60_000
+    peer.connection.session.streams[1].incoming.credit = 60_000
     assert peer.send(frame(frames.DATA, 0, 1, held)) == [(frames.RST_STREAM, 0, 1, WORD(FLOW_CONTROL_ERROR))]
     peer.connection.session._credit = 100
     assert goaway(peer.send(opening(3) + frame(frames.DATA, 0, 3, b"x" * 101))) == FLOW_CONTROL_ERROR
