@@ -50,7 +50,7 @@ class Predictions:
             self._check_names(message.inputs.keys())
         asked = tuple(message.output_filter)
         self._check_filter(asked)
-        tensors, most = {}, self._service.max_body
+        tensors, most = {}, self._service.settings.max_body
         for name, proto in message.inputs.items():
             tensors[name] = tensor_proto.read(name, proto, most)
             most -= np.asarray(tensors[name].data).nbytes
