@@ -45,8 +45,9 @@ class Reading:
 
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
     it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
-    ``model_version`` are what the folders around it say of the model itself. ``prepare`` is why it must be converted
-    before it can be served, empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
+    ``model_version`` are what the folders around it say of the model itself. ``handler`` is the file in the artifact
+    that is its handler, where the user gives no other. ``prepare`` is why it must be converted before it can be served,
+    empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
     """
 
     format: str
@@ -57,6 +58,7 @@ class Reading:
     folder: str = ""
     name: str = ""
     model_version: str = ""
+    handler: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -75,7 +77,8 @@ class PythonFor:
 class Runtime:
     """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
     requirements of a distribution, by its name, where that is less than its metadata says; ``index`` is the package
-    index that alone has the right wheels of a distribution, by its name.
+    index that alone has the right wheels of a distribution, by its name. ``handler_predicts`` where nothing but a
+    handler can run the model.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Runtime:
     prepare_requirements: tuple[str, ...] = ()
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    handler_predicts: bool = False
     folder: Path = field(default=Path(), compare=False, repr=False)
 
 
@@ -181,6 +185,7 @@ _PLAIN: Mapping[str, type] = {
     "package": str,
     "pin": str,
     "max_size_mb": int,
+    "handler_predicts": bool,
     "requirements": list,
     "system_packages": list,
     "environment": dict,
