@@ -72,6 +72,14 @@ class PythonFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Quicker:
+    """The runtime that runs what ``optimise.py`` makes of a model, and what making it requires."""
+
+    runtime: str = ""
+    requirements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
     requirements of a distribution, by its name, where that is less than its metadata says.
@@ -91,6 +99,7 @@ class Runtime:
     python_for: tuple[PythonFor, ...] = ()
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prepare_requirements: tuple[str, ...] = ()
+    optimise: Quicker = field(default_factory=Quicker)
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False, repr=False)
@@ -185,11 +194,12 @@ _PLAIN: Mapping[str, type] = {
     "python_for": list,
     "requires": dict,
     "prepare": dict,
+    "optimise": dict,
     "pickle": dict,
     "unneeded": dict,
     "detect": list,
 }
-_PARSED = frozenset({"detect", "prepare", "pickle", "python_for", "requires", "unneeded"})
+_PARSED = frozenset({"detect", "optimise", "prepare", "pickle", "python_for", "requires", "unneeded"})
 _NEEDED = ("name", "title", "summary", "detect")
 
 
@@ -211,6 +221,7 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
             key: _texts(value, f"{where}: [requires] {key!r}") for key, value in table.get("requires", {}).items()
         },
         prepare_requirements=_texts(prepare.get("requirements", []), f"{where}: [prepare] requirements"),
+        optimise=_quicker(table.get("optimise", {}), where),
         pickle=parse_policy(table.get("pickle", {}), where),
         unneeded={
             name: _texts(paths, f"{where}: [unneeded] {name}") for name, paths in table.get("unneeded", {}).items()
@@ -242,6 +253,14 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _quicker(table: Mapping[str, Any], where: str) -> Quicker:
+    _only(table, ("runtime", "requirements"), f"{where}: [optimise]")
+    name = table.get("runtime", "")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}: [optimise] runtime must be a text, not {name!r}.")
+    return Quicker(name, _texts(table.get("requirements", []), f"{where}: [optimise] requirements"))
+
+
 def _python_for(row: object, where: str) -> PythonFor:
     if not isinstance(row, dict) or set(row) != {item.name for item in dataclasses.fields(PythonFor)}:
         raise UsageError(f"{where}: each [[python_for]] has 'version' and 'python', not {row!r}.")
@@ -256,7 +275,8 @@ def _check(runtime: Runtime, where: str) -> None:
     try:
         for text in (runtime.python, *(part for row in runtime.python_for for part in (row.version, row.python))):
             SpecifierSet(text)
-        for text in (*runtime.requirements, *runtime.prepare_requirements, *chain(*runtime.requires.values())):
+        needed = (*runtime.requirements, *runtime.prepare_requirements, *runtime.optimise.requirements)
+        for text in (*needed, *chain(*runtime.requires.values())):
             Requirement(text)
     except (InvalidSpecifier, InvalidRequirement) as error:
         raise UsageError(f"{where}: {error}") from error
