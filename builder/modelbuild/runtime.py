@@ -74,6 +74,14 @@ class PythonFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Quicker:
+    """The runtime that runs what ``optimise.py`` makes of a model, and what making it requires."""
+
+    runtime: str = ""
+    requirements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
     requirements of a distribution, by its name, where that is less than its metadata says; ``index`` is the package
@@ -96,6 +104,7 @@ class Runtime:
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index: Mapping[str, str] = field(default_factory=dict)
     prepare_requirements: tuple[str, ...] = ()
+    optimise: Quicker = field(default_factory=Quicker)
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     handler_predicts: bool = False
@@ -193,11 +202,12 @@ _PLAIN: Mapping[str, type] = {
     "requires": dict,
     "index": dict,
     "prepare": dict,
+    "optimise": dict,
     "pickle": dict,
     "unneeded": dict,
     "detect": list,
 }
-_PARSED = frozenset({"detect", "prepare", "pickle", "python_for", "requires", "unneeded"})
+_PARSED = frozenset({"detect", "optimise", "prepare", "pickle", "python_for", "requires", "unneeded"})
 _NEEDED = ("name", "title", "summary", "detect")
 
 
@@ -219,6 +229,7 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
             key: _texts(value, f"{where}: [requires] {key!r}") for key, value in table.get("requires", {}).items()
         },
         prepare_requirements=_texts(prepare.get("requirements", []), f"{where}: [prepare] requirements"),
+        optimise=_quicker(table.get("optimise", {}), where),
         pickle=parse_policy(table.get("pickle", {}), where),
         unneeded={
             name: _texts(paths, f"{where}: [unneeded] {name}") for name, paths in table.get("unneeded", {}).items()
@@ -250,6 +261,14 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _quicker(table: Mapping[str, Any], where: str) -> Quicker:
+    _only(table, ("runtime", "requirements"), f"{where}: [optimise]")
+    name = table.get("runtime", "")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}: [optimise] runtime must be a text, not {name!r}.")
+    return Quicker(name, _texts(table.get("requirements", []), f"{where}: [optimise] requirements"))
+
+
 def _python_for(row: object, where: str) -> PythonFor:
     if not isinstance(row, dict) or set(row) != {item.name for item in dataclasses.fields(PythonFor)}:
         raise UsageError(f"{where}: each [[python_for]] has 'version' and 'python', not {row!r}.")
@@ -264,7 +283,8 @@ def _check(runtime: Runtime, where: str) -> None:
     try:
         for text in (runtime.python, *(part for row in runtime.python_for for part in (row.version, row.python))):
             SpecifierSet(text)
-        for text in (*runtime.requirements, *runtime.prepare_requirements, *chain(*runtime.requires.values())):
+        needed = (*runtime.requirements, *runtime.prepare_requirements, *runtime.optimise.requirements)
+        for text in (*needed, *chain(*runtime.requires.values())):
             Requirement(text)
     except (InvalidSpecifier, InvalidRequirement) as error:
         raise UsageError(f"{where}: {error}") from error
