@@ -58,6 +58,11 @@ class Options:
     allow_unsafe: bool = option(
         False, "Package a pickle although loading it may execute more than its framework needs.", group=CONTENTS
     )
+    optimize: bool = option(
+        False,
+        "Convert the model to a quicker form, where it answers the examples the same; loads it on this machine.",
+        group=CONTENTS,
+    )
     env: tuple[str, ...] = option(
         (), "Set an environment variable in the image. Repeatable.", group=CONTENTS, metavar="K=V"
     )

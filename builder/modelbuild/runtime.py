@@ -45,8 +45,9 @@ class Reading:
 
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
     it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
-    ``model_version`` are what the folders around it say of the model itself. ``prepare`` is why it must be converted
-    before it can be served, empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
+    ``model_version`` are what the folders around it say of the model itself. ``handler`` is the file in the artifact
+    that is its handler, where the user gives no other. ``prepare`` is why it must be converted before it can be served,
+    empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
     """
 
     format: str
@@ -57,6 +58,7 @@ class Reading:
     folder: str = ""
     name: str = ""
     model_version: str = ""
+    handler: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -72,9 +74,19 @@ class PythonFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Quicker:
+    """The runtime that runs what ``optimise.py`` makes of a model, and what making it requires."""
+
+    runtime: str = ""
+    requirements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
-    requirements of a distribution, by its name, where that is less than its metadata says.
+    requirements of a distribution, by its name, where that is less than its metadata says; ``index`` is the package
+    index that alone has the right wheels of a distribution, by its name. ``handler_predicts`` where nothing but a
+    handler can run the model.
     """
 
     name: str
@@ -90,9 +102,12 @@ class Runtime:
     max_size_mb: int = 0
     python_for: tuple[PythonFor, ...] = ()
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    index: Mapping[str, str] = field(default_factory=dict)
     prepare_requirements: tuple[str, ...] = ()
+    optimise: Quicker = field(default_factory=Quicker)
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    handler_predicts: bool = False
     folder: Path = field(default=Path(), compare=False, repr=False)
 
 
@@ -179,17 +194,20 @@ _PLAIN: Mapping[str, type] = {
     "package": str,
     "pin": str,
     "max_size_mb": int,
+    "handler_predicts": bool,
     "requirements": list,
     "system_packages": list,
     "environment": dict,
     "python_for": list,
     "requires": dict,
+    "index": dict,
     "prepare": dict,
+    "optimise": dict,
     "pickle": dict,
     "unneeded": dict,
     "detect": list,
 }
-_PARSED = frozenset({"detect", "prepare", "pickle", "python_for", "requires", "unneeded"})
+_PARSED = frozenset({"detect", "optimise", "prepare", "pickle", "python_for", "requires", "unneeded"})
 _NEEDED = ("name", "title", "summary", "detect")
 
 
@@ -211,6 +229,7 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
             key: _texts(value, f"{where}: [requires] {key!r}") for key, value in table.get("requires", {}).items()
         },
         prepare_requirements=_texts(prepare.get("requirements", []), f"{where}: [prepare] requirements"),
+        optimise=_quicker(table.get("optimise", {}), where),
         pickle=parse_policy(table.get("pickle", {}), where),
         unneeded={
             name: _texts(paths, f"{where}: [unneeded] {name}") for name, paths in table.get("unneeded", {}).items()
@@ -242,6 +261,14 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _quicker(table: Mapping[str, Any], where: str) -> Quicker:
+    _only(table, ("runtime", "requirements"), f"{where}: [optimise]")
+    name = table.get("runtime", "")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}: [optimise] runtime must be a text, not {name!r}.")
+    return Quicker(name, _texts(table.get("requirements", []), f"{where}: [optimise] requirements"))
+
+
 def _python_for(row: object, where: str) -> PythonFor:
     if not isinstance(row, dict) or set(row) != {item.name for item in dataclasses.fields(PythonFor)}:
         raise UsageError(f"{where}: each [[python_for]] has 'version' and 'python', not {row!r}.")
@@ -256,10 +283,14 @@ def _check(runtime: Runtime, where: str) -> None:
     try:
         for text in (runtime.python, *(part for row in runtime.python_for for part in (row.version, row.python))):
             SpecifierSet(text)
-        for text in (*runtime.requirements, *runtime.prepare_requirements, *chain(*runtime.requires.values())):
+        needed = (*runtime.requirements, *runtime.prepare_requirements, *runtime.optimise.requirements)
+        for text in (*needed, *chain(*runtime.requires.values())):
             Requirement(text)
     except (InvalidSpecifier, InvalidRequirement) as error:
         raise UsageError(f"{where}: {error}") from error
+    for name, value in runtime.index.items():
+        if not isinstance(value, str) or not value.startswith(("https://", "http://")):
+            raise UsageError(f"{where}: the index of {name!r} must be a URL, not {value!r}.")
     for name, value in runtime.environment.items():
         if not isinstance(value, str):
             raise UsageError(f"{where}: the environment's {name!r} must be a text, not {value!r}.")

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 from pathlib import Path
 from time import monotonic
-from typing import Any, Dict, List, Mapping, Optional, Protocol, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Union
 
 import numpy as np
 
@@ -29,6 +29,10 @@ from modelbuild_runtime.tensor import NUMPY
 
 Outputs = Union[Dict[str, np.ndarray], List[Any]]
 """Arrays by name, one leading entry a row; or one JSON-able item a row; or one raw answer an item."""
+
+
+Seen = Callable[[Engine], Engine]
+"""Is given the engine once it is loaded, and returns what is used in its place: it, or one that looks on."""
 
 
 class Pipeline(Protocol):
@@ -98,21 +102,21 @@ class ModelPipeline:
         return outputs
 
 
-def load_pipeline(manifest: Manifest, root: Path, threads: int = 1) -> Pipeline:
+def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen = lambda engine: engine) -> Pipeline:
     """Load the model and the handler that the manifest names.
 
     Raises:
         LoadError: one of them cannot be loaded; the message says which and why.
     """
     if manifest.handler is None:
-        engine = load_engine(manifest, root, threads, examples=True)
+        engine = seen(load_engine(manifest, root, threads, examples=True))
         pipeline = ModelPipeline(engine, complete(engine.signature(), manifest.signature))
         pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
         return pipeline
-    return _handled(manifest, manifest.handler, root, threads)
+    return _handled(manifest, manifest.handler, root, threads, seen)
 
 
-def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> Pipeline:
+def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, seen: Seen) -> Pipeline:
     """The model with its handler around it. Handlers may bring their own model: then the engine is not loaded."""
     folder = root / handler.path
     name, _, function = handler.module.partition(":")
@@ -123,7 +127,7 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> 
     lend_to_main(module)
 
     def open_model() -> Model:
-        return _model(manifest, root, threads, examples=not hasattr(module, "preprocess"))
+        return _model(seen(load_engine(manifest, root, threads, examples=not hasattr(module, "preprocess"))), manifest)
 
     if handler.style == "sagemaker":
         return sagemaker_pipeline(module, manifest, root, open_model)
@@ -134,8 +138,7 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> 
     return functions_pipeline(module, context, open_model, manifest.signature)
 
 
-def _model(manifest: Manifest, root: Path, threads: int, *, examples: bool) -> Model:
-    engine = load_engine(manifest, root, threads, examples=examples)
+def _model(engine: Engine, manifest: Manifest) -> Model:
     signature = complete(engine.signature(), manifest.signature)
     return Model(engine.model, signature, engine.predict, row_counted(engine, signature))
 

@@ -1,0 +1,53 @@
+"""What a runtime's ``optimise.py`` offers: other forms of its model, each of which may be quicker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Protocol, Sequence
+
+from modelbuild_runtime.engines import Engine
+
+
+class Candidate(NamedTuple):
+    """``name`` is what people read. ``make`` writes the model to a path and returns the options with which the other
+    runtime's engine loads it; it may raise anything: then this candidate is none.
+    """
+
+    name: str
+    make: Callable[[Path], Mapping[str, Any]]
+
+
+class Candidates(Protocol):
+    """``candidates`` of an ``optimise.py``: the best first. ``engine`` is this runtime's, with the model loaded from
+    ``path``.
+    """
+
+    def __call__(self, engine: Engine, path: Path) -> Iterator[Candidate]: ...
+
+
+class CannotConvert(Exception):  # noqa: N818  # named as ``make`` says it
+    """Why a candidate cannot be made, for people."""
+
+
+def side_by_side(graph_input: str, columns: Sequence[str], datatype: str) -> Dict[str, Any]:
+    """A graph's input: the contract's inputs as columns of one array of a datatype, (rows, columns)."""
+    return {"name": graph_input, "inputs": list(columns), "datatype": datatype, "stacked": True}
+
+
+def as_it_is(graph_input: str, name: str, datatype: str) -> Dict[str, Any]:
+    """A graph's input: one of the contract's, in its own shape."""
+    return {"name": graph_input, "inputs": [name], "datatype": datatype, "stacked": False}
+
+
+def stand_in(
+    feeds: Sequence[Mapping[str, Any]], outputs: Sequence[str], graph_outputs: Sequence[str]
+) -> Dict[str, Any]:
+    """Options for the engine of ONNX: how the contract's inputs and outputs are the graph's, by their order.
+
+    Raises:
+        CannotConvert: the graph has fewer outputs than the contract.
+    """
+    if len(graph_outputs) < len(outputs):
+        raise CannotConvert(f"its graph has the outputs {', '.join(graph_outputs)} for {', '.join(outputs)}")
+    answers: List[Dict[str, str]] = [{"name": name, "output": output} for name, output in zip(outputs, graph_outputs)]
+    return {"stands_for": {"feeds": [dict(feed) for feed in feeds], "answers": answers}}
