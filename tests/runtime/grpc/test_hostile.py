@@ -156,7 +156,7 @@ def test_calls_that_are_opened_and_cancelled_in_a_flood():
         if goaway(peer.send(call + frame(frames.RST_STREAM, 0, stream, WORD(8)))) is not None:
             break
     assert all(job.cancelled for job in peer.queue.jobs)
-    assert len(peer.queue.jobs) < 1100
+    assert 0 < len(peer.queue.jobs) < 1100
 
 
 def test_cancelling_now_and_then_is_forgiven():
