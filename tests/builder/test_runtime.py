@@ -8,6 +8,7 @@ import pytest
 from modelbuild.artifact import Artifact
 from modelbuild.errors import UsageError
 from modelbuild.runtime import (
+    Quicker,
     Reading,
     builtin_runtimes,
     load_runtime,
@@ -66,6 +67,9 @@ def test_every_key_is_read(write):
             x = ["numpy"]
             [prepare]
             requirements = ["x-tools"]
+            [optimise]
+            runtime = "onnx"
+            requirements = ["x-to-onnx"]
             [pickle]
             classes = ["x.*"]
             [unneeded]
@@ -80,6 +84,7 @@ def test_every_key_is_read(write):
     assert runtime.max_size_mb == 300
     assert runtime.requires == {"x": ("numpy",)}
     assert runtime.prepare_requirements == ("x-tools",)
+    assert runtime.optimise == Quicker("onnx", ("x-to-onnx",))
     assert runtime.pickle.classes == ("x.*",)
     assert runtime.unneeded == {"x": ("x/include",)}
 
@@ -103,6 +108,9 @@ def test_every_key_is_read(write):
         (MINIMAL + "environment = { A = 1 }\n" + RULE, "'A' must be a text", ""),
         (MINIMAL + '[[python_for]]\nversion = "1"\n' + RULE, "'version' and 'python'", ""),
         (MINIMAL + "[prepare]\nneeds = []\n" + RULE, "unknown key 'needs'", "requirements"),
+        (MINIMAL + "[optimise]\nto = 'onnx'\n" + RULE, "unknown key 'to'", "runtime"),
+        (MINIMAL + "[optimise]\nruntime = 1\n" + RULE, "[optimise] runtime must be a text", ""),
+        (MINIMAL + '[optimise]\nrequirements = ["o x"]\n' + RULE, "o x", ""),
         (MINIMAL + "[requires]\nx = 1\n" + RULE, "[requires] 'x' must be a list", ""),
         (MINIMAL + '[requires]\nx = ["n p"]\n' + RULE, "n p", ""),
         (MINIMAL + "[pickle]\nallow = []\n" + RULE, "unknown key 'allow'", "classes"),

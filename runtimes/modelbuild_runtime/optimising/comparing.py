@@ -57,8 +57,9 @@ def compare(found: Arrays, expected: Arrays, tolerance: float, *, ties: bool = F
             was = f"{wanted.dtype} {list(wanted.shape)}"
             return Comparison(f"{name} is {array.dtype} {list(array.shape)} instead of {was}")
         differ = _differ(array, wanted, tolerance)
-        if wanted.dtype.kind == "f" and array.size:
-            largest = max(largest, float(np.nanmax(np.abs(array - wanted), initial=0.0)))
+        if wanted.dtype.kind == "f":
+            both = np.isfinite(array) & np.isfinite(wanted)
+            largest = max(largest, float(np.max(np.abs(array[both] - wanted[both]), initial=0.0)))
         elif loose is not None and name.startswith("label"):
             differ &= ~loose.reshape(-1, *(1,) * (differ.ndim - 1))
         if differ.any():
