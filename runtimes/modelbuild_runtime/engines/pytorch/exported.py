@@ -82,8 +82,8 @@ def _shape(value: Any) -> Tuple[int, ...]:
 
 
 def _call(exported: Any) -> Any:
-    """The graph itself with its weights, where it changes nothing: a quarter of the time that the module around it takes,
-    which checks and takes apart what the dataplane checked.
+    """The graph itself with its weights, where it changes nothing: a quarter of the time that the module around it
+    takes, which checks and takes apart what the dataplane checked.
     """
     from torch.utils import _pytree as pytree
 

@@ -20,8 +20,8 @@ class Argument(NamedTuple):
 
 class Program(NamedTuple):
     """``model`` is PyTorch's own object, for handlers. ``call`` takes a tensor an argument, None for an optional one
-    that was not sent. ``outputs`` are specifications where the file has them. ``refusal`` is why it cannot be called with
-    tensors by name, empty where it can.
+    that was not sent. ``outputs`` are specifications where the file has them. ``refusal`` is why it cannot be called
+    with tensors by name, empty where it can.
     """
 
     model: Any
