@@ -177,7 +177,9 @@ def _trees(
     runtime, reading = source.runtime, source.reading
     name, version = called
     yield fetch(locked, cache=host.cache, index=index_of(options), without=runtime.unneeded)
-    yield server_tree(runtime.folder, name=runtime.name, python=locked.python, cache=host.cache)
+    yield server_tree(
+        runtime.folder, name=runtime.name, python=locked.python, cache=host.cache, carries=runtime.carries
+    )
     yield from model_trees(source.artifact)
     if source.handler:
         yield handler_tree(source.handler)
