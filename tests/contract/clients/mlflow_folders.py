@@ -4,6 +4,8 @@ MLflow's scoring app about each.
 usage: mlflow_folders.py SITE_PACKAGES FOLDER   > {"name": [body, status, answer], ...}
 """
 
+# ruff: noqa: E402  # the frameworks have to be found first
+
 from __future__ import annotations
 
 import asyncio

@@ -137,7 +137,12 @@ def _inside(model: MlModel, found: Found, lines: tuple[str, ...]) -> Inside | No
     pins = [line for line in lines if canonicalize_name(Requirement(line).name) in wanted]
     if found.runtime.pin and inner.version:
         pins = [line for line in pins if canonicalize_name(Requirement(line).name) != found.runtime.package]
-    options = {"runtime": found.runtime.name, "path": found.path, "options": dict(inner.options), "answer": answer}
+    options: dict[str, Any] = {
+        "runtime": found.runtime.name,
+        "path": found.path,
+        "options": dict(inner.options),
+        "answer": answer,
+    }
     if [spec.shape for spec in model.outputs.specs] == [(-1, 1)]:
         options["wide"] = True
     return Inside(
