@@ -15,6 +15,7 @@ from modelbuild.config import Options
 from modelbuild.host import Host
 from modelbuild.planning.manifest import make_manifest
 from modelbuild.source import Source, read_source
+from modelbuild.verification.examples import find_examples
 from modelbuild_runtime.process.differences import differs
 from modelbuild_runtime.process.model import load_model
 from modelbuild_runtime.process.replay import Replayer
@@ -24,7 +25,6 @@ pytestmark = pytest.mark.slow
 
 ROUTED = {
     "sklearn": "sklearn",
-    "sklearn-pickle": "sklearn",
     "sklearn-probabilities": "sklearn",
     "sklearn-matrix": "sklearn",
     "sklearn-matrix-by-columns": "sklearn",
@@ -68,8 +68,10 @@ def served(found: Source, folder: Path) -> Replayer:
     return Replayer(settings, loaded.router, loaded.dataplane)
 
 
-def unwrapped(answer: Any) -> Any:
-    """What MLflow answers as rows of a frame with one column, which nobody named."""
+def unwrapped(answer: Any, body: Any) -> Any:
+    """What MLflow answers as rows of a frame with one column, which nobody named; or by column where rows were asked."""
+    if isinstance(answer, dict) and "instances" in body:
+        return [dict(zip(answer, row, strict=True)) for row in zip(*answer.values(), strict=True)]
     if isinstance(answer, list) and all(isinstance(row, dict) and set(row) == {"0"} for row in answer):
         return [row["0"] for row in answer]
     return answer
@@ -82,12 +84,36 @@ def test_all_are_known(saved):
 @pytest.mark.parametrize("name", ROUTED)
 def test_the_model_inside_answers_what_mlflow_answers(saved, tmp_path, name):
     folder, answered = saved
-    body, status, expected = answered[name]
-    assert status == 200
     found = source(folder / name)
     assert found.runtime.name == "mlflow"
     assert [carried for carried, _ in found.runtime.carries] == [ROUTED[name]]
     assert [item for item in found.reading.findings if item.severity == "danger"] == []
-    response = served(found, tmp_path).post("/invocations", json.dumps(body).encode())
-    assert response.status == 200, response.body
-    assert differs(json.loads(response.body)["predictions"], unwrapped(expected["predictions"]), tolerance=1e-6) == ""
+    server = served(found, tmp_path)
+    for body, status, expected in answered[name]:
+        response = server.post("/invocations", json.dumps(body).encode())
+        assert response.status == status, (body, response.body, expected)
+        if status == 200:
+            answer = json.loads(response.body)["predictions"]
+            assert differs(answer, unwrapped(expected["predictions"], body), tolerance=1e-6) == ""
+    (example,) = find_examples(folder / name, None, ())
+    together = server.post("/predict", json.dumps(example.request).encode())
+    alone = [server.post("/predict", json.dumps([row]).encode()) for row in example.request]
+    assert (together.status, {response.status for response in alone}) == (200, {200})
+    rows = [json.loads(response.body)[0] for response in alone]
+    assert differs(json.loads(together.body), rows, tolerance=1e-6) == ""
+
+
+def test_code_that_was_pickled_is_named(saved):
+    (finding,) = source(saved[0] / "pickled-code").reading.findings
+    assert (finding.severity, finding.what) == ("danger", "code that was pickled with the model")
+    assert finding.where.startswith("python_model.pkl; ")
+
+
+def test_code_in_a_file_is_taken(saved):
+    found = source(saved[0] / "code")
+    assert (found.reading.findings, found.runtime.carries) == ((), ())
+    assert [(spec.name, spec.datatype) for spec in found.reading.signature.inputs] == [
+        ("size", "FP64"),
+        ("age", "FP64"),
+        ("floor", "INT64"),
+    ]

@@ -1,7 +1,7 @@
 """Runs in MLflow's environment, with the frameworks of the tests' own behind it: saves a folder of each flavor, and asks
 MLflow's scoring app about each.
 
-usage: mlflow_folders.py SITE_PACKAGES FOLDER   > {"name": [body, status, answer], ...}
+usage: mlflow_folders.py SITE_PACKAGES FOLDER   > {"name": [[body, status, answer], ...], ...}
 """
 
 # ruff: noqa: E402  # the frameworks have to be found first
@@ -78,7 +78,7 @@ class Folders:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.bodies: dict[str, Any] = {}
+        self.bodies: dict[str, list[Any]] = {}
 
     def save(self, name: str, flavor: Any, model: Any, taken: Any, answered: Any, **more: Any) -> None:
         """Signature and example are those of what it was tried with."""
@@ -91,9 +91,11 @@ class Folders:
         else:
             call(model, **arguments, pip_requirements=requirements())
         if isinstance(example, pd.DataFrame):
-            self.bodies[name] = {"dataframe_split": json.loads(example.to_json(orient="split", index=False))}
+            split = json.loads(example.to_json(orient="split", index=False))
+            lacking = [[None, *split["data"][0][1:]], *split["data"][1:]]
+            self.bodies[name] = [{"dataframe_split": split}, {"dataframe_split": {**split, "data": lacking}}]
         else:
-            self.bodies[name] = {"inputs": example.tolist()}
+            self.bodies[name] = [{"inputs": example.tolist()}, {"instances": example.tolist()}]
 
 
 def requirements() -> list[str]:
@@ -106,7 +108,6 @@ def make(folders: Folders) -> None:
     save = folders.save
     two = LogisticRegression().fit(FRAME, TWO)
     save("sklearn", mlflow.sklearn, two, FRAME, two.predict(FRAME))
-    save("sklearn-pickle", mlflow.sklearn, two, FRAME, two.predict(FRAME), serialization_format="cloudpickle")
     chances = two.predict_proba(FRAME)
     save("sklearn-probabilities", mlflow.sklearn, two, FRAME, chances, pyfunc_predict_fn="predict_proba")
     unnamed = LogisticRegression().fit(MATRIX, TWO)
@@ -141,12 +142,13 @@ def make(folders: Folders) -> None:
 
 
 async def answers(folders: Folders) -> dict[str, list[Any]]:
-    found = {}
-    for name, body in folders.bodies.items():
+    found: dict[str, list[Any]] = {}
+    for name, bodies in folders.bodies.items():
         app = scoring_server.init(mlflow.pyfunc.load_model(str(folders.folder / name)))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mlflow") as client:
-            answer = await client.post("/invocations", json=body)
-        found[name] = [body, answer.status_code, answer.json()]
+            answered = [await client.post("/invocations", json=body) for body in bodies]
+        pairs = zip(bodies, answered, strict=True)
+        found[name] = [[body, answer.status_code, answer.json()] for body, answer in pairs]
     return found
 
 

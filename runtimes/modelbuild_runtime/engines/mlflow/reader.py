@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from modelbuild.artifact import Artifact, part_of
-from modelbuild.errors import ArtifactError, MbuildError, UnsupportedModelError
+from modelbuild.errors import ArtifactError, UnknownFormatError, UnsupportedModelError
 from modelbuild.formats import archive
 from modelbuild.formats.detect import detect
 from modelbuild.formats.evidence import Evidence
@@ -33,6 +33,9 @@ PICKLED = ("sklearn", "statsmodels")
 """Runtimes whose artifacts are bound to the Python that wrote them."""
 
 
+TENSORS = ("onnx", "keras", "tensorflow")
+"""Runtimes all of whose outputs MLflow answers."""
+
 REGRESSIONS = {
     *("OLS", "WLS", "GLS", "GLSAR", "GLM", "RLM", "QuantReg"),
     *("Logit", "Probit", "Poisson", "NegativeBinomial", "GeneralizedPoisson"),
@@ -40,6 +43,11 @@ REGRESSIONS = {
 """Models of statsmodels whose answer is one number a row. Of several classes MLflow answers a frame; of a time series
 it wants to know the dates.
 """
+
+
+FROM_A_FILE = "saved from a file (python_model='model.py') it could be read"
+OF_CLOUDPICKLE = ("cloudpickle.", "builtins.type", "types.", "a call of something that is made while loading")
+"""What is in every pickle of code."""
 
 
 class Found(NamedTuple):
@@ -99,7 +107,7 @@ def _found(artifact: Artifact, model: MlModel) -> Found | None:
             try:
                 runtime = detect(part, runtimes)
                 reading = read_with(runtime, part)
-            except MbuildError:
+            except (UnknownFormatError, UnsupportedModelError):
                 continue  # MLflow may know how to load it
             if not (reading.prepare or reading.companions or reading.folder or runtime.handler_predicts):
                 return Found(flavor, path, runtime, reading)
@@ -167,7 +175,7 @@ def _inside(model: MlModel, found: Found, lines: tuple[str, ...]) -> Inside | No
 
 def _answer(found: Found, model: MlModel) -> str:
     """Which output of the runtime MLflow's python_function answers: "first", "probabilities", "booster" (a booster's
-    own answer: the probability of the second class, or of each) or "all"; "" for none of them.
+    own answer: the probability of the second class, or of each) or "all"; "" where it answers something else.
     """
     name = found.runtime.name
     kind = text(found.flavor.get("model_class")) or text(found.flavor.get("model_type"))
@@ -181,7 +189,9 @@ def _answer(found: Found, model: MlModel) -> str:
         return "first" if kind in {"CatBoostClassifier", "CatBoostRegressor"} else ""
     if name == "statsmodels":
         return "first" if found.reading.metadata.get("model") in REGRESSIONS else ""
-    return "all"
+    if text(found.flavor.get("signature_def_key")) not in {"", found.reading.options.get("signature")}:
+        return ""
+    return "all" if name in TENSORS else ""
 
 
 def _fits(declared: tuple[TensorSpec, ...], schema: Schema, inner: Signature) -> bool:
@@ -226,7 +236,9 @@ def _requirements(artifact: Artifact) -> Iterator[str]:
 
 
 def _findings(artifact: Artifact) -> Iterator[Finding]:
-    """Every pickle in the folder: a python_function may load any of them."""
+    """Every pickle in the folder: a python_function may load any of them. One that cloudpickle wrote by value holds the
+    code of functions and classes, which cannot be judged by the names that it calls to make them.
+    """
     policy = PicklePolicy()
     for runtime in builtin_runtimes():
         policy |= runtime.pickle
@@ -234,7 +246,11 @@ def _findings(artifact: Artifact) -> Iterator[Finding]:
         part = part_of(artifact, file.path)
         evidence = Evidence(part)
         if evidence.pickle:
-            for finding in judge(evidence.pickle, policy):
+            findings = judge(evidence.pickle, policy)
+            if "cloudpickle" in evidence.pickle.modules:
+                yield Finding("danger", "code that was pickled with the model", f"{file.path}; {FROM_A_FILE}")
+                findings = tuple(item for item in findings if not item.what.startswith(OF_CLOUDPICKLE))
+            for finding in findings:
                 yield replace(finding, where=f"{file.path}, {finding.where}")
         elif evidence.head.startswith(archive.MAGIC) and any(name.endswith("/data.pkl") for name in evidence.members):
             yield Finding("danger", "a pickled PyTorch object", f"{file.path}: what it calls is not known")
