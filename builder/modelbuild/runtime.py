@@ -46,8 +46,9 @@ class Reading:
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
     it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
     ``model_version`` are what the folders around it say of the model itself. ``handler`` is the file in the artifact
-    that is its handler, where the user gives no other. ``prepare`` is why it must be converted before it can be served,
-    empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
+    that is its handler, where the user gives no other. ``python`` is a specifier of the Pythons that can load it, empty
+    for all. ``prepare`` is why it must be converted before it can be served, empty where it need not. ``options`` go to
+    the server's engine, ``metadata`` is for people. ``inside`` is what another runtime makes of the model in it.
     """
 
     format: str
@@ -59,10 +60,22 @@ class Reading:
     name: str = ""
     model_version: str = ""
     handler: str = ""
+    python: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    inside: Inside | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A model in an envelope, and the runtime that takes it: ``reading`` is the whole as that runtime serves it, with
+    the envelope's engine around its own.
+    """
+
+    runtime: str
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ class Runtime:
     """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
     requirements of a distribution, by its name, where that is less than its metadata says; ``index`` is the package
     index that alone has the right wheels of a distribution, by its name. ``handler_predicts`` where nothing but a
-    handler can run the model.
+    handler can run the model. ``carries`` are further engines, by name, that its own one calls.
     """
 
     name: str
@@ -109,6 +122,7 @@ class Runtime:
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     handler_predicts: bool = False
     folder: Path = field(default=Path(), compare=False, repr=False)
+    carries: tuple[tuple[str, Path], ...] = field(default=(), compare=False, repr=False)
 
 
 def load_runtime(folder: Path) -> Runtime:
@@ -134,6 +148,13 @@ def builtin_runtimes() -> tuple[Runtime, ...]:
         raise UsageError(f"The package {SERVER_PACKAGE} is not installed.", hint="Install modelbuild again.")
     engines = Path(next(iter(spec.submodule_search_locations))) / "engines"
     return tuple(load_runtime(path.parent) for path in sorted(engines.glob("*/runtime.toml")))
+
+
+def around(envelope: Runtime, inside: Runtime) -> Runtime:
+    """The runtime of a model in an envelope: all that the model's own needs, with the envelope's engine around it."""
+    return dataclasses.replace(
+        inside, name=envelope.name, folder=envelope.folder, carries=((inside.name, inside.folder),)
+    )
 
 
 def read(runtime: Runtime, artifact: Artifact) -> Reading:

@@ -17,7 +17,7 @@ from modelbuild.formats.detect import detect
 from modelbuild.handlers.handler import Handler, module_of, read_handler
 from modelbuild.host import Host
 from modelbuild.prepare import prepare
-from modelbuild.runtime import Finding, Reading, Runtime, builtin_runtimes, load_runtime, read
+from modelbuild.runtime import Finding, Reading, Runtime, around, builtin_runtimes, load_runtime, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,9 @@ def read_source(model: Path, options: Options, host: Host) -> Source:
     artifact = read_artifact(model, cache=host.cache)
     runtime = choose_runtime(options.runtime, artifact)
     reading = read(runtime, artifact)
+    if reading.inside and not options.runtime:
+        inside = next(item for item in builtin_runtimes() if item.name == reading.inside.runtime)
+        runtime, reading = around(runtime, inside), reading.inside.reading
     if reading.folder:
         artifact = folder_in(artifact, reading.folder)
     if reading.companions:
