@@ -46,7 +46,9 @@ class Reading:
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
     it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
     ``model_version`` are what the folders around it say of the model itself. ``prepare`` is why it must be converted
-    before it can be served, empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
+    before it can be served, empty where it need not. ``unused`` are files of the artifact's folder that the engine does
+    not read, such as the same weights for other frameworks: they stay out of the image. ``options`` go to the server's
+    engine, ``metadata`` is for people.
     """
 
     format: str
@@ -59,6 +61,7 @@ class Reading:
     model_version: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
+    unused: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
 

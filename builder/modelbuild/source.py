@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions
+from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions, without
 from modelbuild.config import Options, suggestion
 from modelbuild.dependencies.index import Index
 from modelbuild.errors import UnsafeArtifactError, UsageError
@@ -74,6 +74,8 @@ def read_source(model: Path, options: Options, host: Host) -> Source:
     reading = read(runtime, artifact)
     if reading.folder:
         artifact = folder_in(artifact, reading.folder)
+    if reading.unused:
+        artifact = without(artifact, reading.unused)
     if reading.companions:
         artifact = with_companions(artifact, reading.companions)
     handler = read_handler(options.handler, data=options.data) if options.handler else None
