@@ -157,7 +157,7 @@ def _lock(source: Source, options: Options, host: Host, base: BaseImage, progres
         wanted,
         python=base.python,
         platform=options.platform,
-        index=index_of(options),
+        index=index_of(options, source.runtime, host),
         cache=host.cache,
         refresh=options.refresh,
         libc=base.libc,
@@ -176,7 +176,8 @@ def _trees(
     """``called`` is the model's name, and its version."""
     runtime, reading = source.runtime, source.reading
     name, version = called
-    yield fetch(locked, cache=host.cache, index=index_of(options), without=runtime.unneeded)
+    index = index_of(options, runtime, host)
+    yield fetch(locked, cache=host.cache, index=index, without=runtime.unneeded)
     yield server_tree(runtime.folder, name=runtime.name, python=locked.python, cache=host.cache)
     yield from model_trees(source.artifact)
     if source.handler:

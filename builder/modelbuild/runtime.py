@@ -77,7 +77,8 @@ class PythonFor:
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
-    requirements of a distribution, by its name, where that is less than its metadata says.
+    requirements of a distribution, by its name, where that is less than its metadata says; ``index`` is the package
+    index that alone has the right wheels of a distribution, by its name.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Runtime:
     max_size_mb: int = 0
     python_for: tuple[PythonFor, ...] = ()
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    index: Mapping[str, str] = field(default_factory=dict)
     prepare_requirements: tuple[str, ...] = ()
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -187,6 +189,7 @@ _PLAIN: Mapping[str, type] = {
     "environment": dict,
     "python_for": list,
     "requires": dict,
+    "index": dict,
     "prepare": dict,
     "pickle": dict,
     "unneeded": dict,
@@ -263,6 +266,9 @@ def _check(runtime: Runtime, where: str) -> None:
             Requirement(text)
     except (InvalidSpecifier, InvalidRequirement) as error:
         raise UsageError(f"{where}: {error}") from error
+    for name, value in runtime.index.items():
+        if not isinstance(value, str) or not value.startswith(("https://", "http://")):
+            raise UsageError(f"{where}: the index of {name!r} must be a URL, not {value!r}.")
     for name, value in runtime.environment.items():
         if not isinstance(value, str):
             raise UsageError(f"{where}: the environment's {name!r} must be a text, not {value!r}.")

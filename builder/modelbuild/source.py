@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions, without
 from modelbuild.config import Options, suggestion
+from modelbuild.dependencies import pip_settings
 from modelbuild.dependencies.index import Index
+from modelbuild.dependencies.places import places
 from modelbuild.errors import UnsafeArtifactError, UsageError
 from modelbuild.formats.detect import detect
 from modelbuild.handlers.handler import Handler, read_handler
@@ -117,14 +120,17 @@ def _names(findings: list[Finding]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def index_of(options: Options) -> Index:
-    """Where packages come from."""
-    return Index(options.index_url, options.extra_index_url, options.find_links, options.ca_file)
+def index_of(options: Options, runtime: Runtime, host: Host) -> Index:
+    """Where packages come from. What one runtime says of a distribution's index holds for the handlers of all."""
+    links = tuple(dict.fromkeys((*options.find_links, *pip_settings.find_links(host.environment))))
+    indexes = dict(chain.from_iterable(item.index.items() for item in (*builtin_runtimes(), runtime)))
+    return Index(options.index_url, options.extra_index_url, links, options.ca_file, places=places(indexes, links))
 
 
 def prepared(source: Source, options: Options, host: Host) -> Source:
     """The source, its artifact converted where its runtime cannot run it as it is."""
     if not source.reading.prepare:
         return source
-    artifact = prepare(source.runtime, source.artifact, source.reading, cache=host.cache, index=index_of(options))
+    index = index_of(options, source.runtime, host)
+    artifact = prepare(source.runtime, source.artifact, source.reading, cache=host.cache, index=index)
     return replace(source, artifact=artifact, reading=read(source.runtime, artifact))
