@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 from pathlib import Path
 from time import monotonic
+from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Union, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from modelbuild_runtime.engines import Engine, EngineOptions, Predicted, Writing
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.fixed_rows import FixedRows, Predict, fixed_size, freed, rows_are_apart
 from modelbuild_runtime.handler.entry import open_rows
-from modelbuild_runtime.handler.functions import Context, Model, functions_pipeline
+from modelbuild_runtime.handler.functions import Context, Model, functions_pipeline, only_builds
 from modelbuild_runtime.handler.module import import_handler, lend_to_main
 from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
 from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
@@ -138,12 +139,16 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1) -> Pipeline:
         LoadError: one of them cannot be loaded; the message says which and why.
     """
     if manifest.handler is None:
-        engine = load_engine(manifest, root, threads, examples=True)
-        kind = WritingPipeline if hasattr(engine, "stream") else ModelPipeline
-        pipeline = kind(engine, complete(engine.signature(), manifest.signature))
-        pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
-        return pipeline
+        return _alone(manifest, root, threads)
     return _handled(manifest, manifest.handler, root, threads)
+
+
+def _alone(manifest: Manifest, root: Path, threads: int, handler: Optional[ModuleType] = None) -> ModelPipeline:
+    engine = load_engine(manifest, root, threads, examples=True, handler=handler)
+    kind = WritingPipeline if hasattr(engine, "stream") else ModelPipeline
+    pipeline = kind(engine, complete(engine.signature(), manifest.signature))
+    pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
+    return pipeline
 
 
 def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> Pipeline:
@@ -157,26 +162,31 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> 
     lend_to_main(module)
 
     def open_model() -> Model:
-        return _model(manifest, root, threads, examples=not hasattr(module, "preprocess"))
+        return _model(manifest, root, threads, module)
 
     if handler.style == "sagemaker":
         return sagemaker_pipeline(module, manifest, root, open_model)
     if handler.style != "functions":
         raise LoadError(f"there is no style of handler called {handler.style!r}")
+    if only_builds(module):
+        return _alone(manifest, root, threads, module)
     model = manifest.model
     context = Context(root / model.path, folder, model.name, model.version, threads, manifest.runtime.options)
     return functions_pipeline(module, context, open_model, manifest.signature)
 
 
-def _model(manifest: Manifest, root: Path, threads: int, *, examples: bool) -> Model:
-    engine = load_engine(manifest, root, threads, examples=examples)
+def _model(manifest: Manifest, root: Path, threads: int, handler: ModuleType) -> Model:
+    examples = not hasattr(handler, "preprocess")
+    engine = load_engine(manifest, root, threads, examples=examples, handler=handler)
     signature = complete(engine.signature(), manifest.signature)
     return Model(engine.model, signature, engine.predict, row_counted(engine, signature))
 
 
-def load_engine(manifest: Manifest, root: Path, threads: int, *, examples: bool = False) -> Engine:
+def load_engine(
+    manifest: Manifest, root: Path, threads: int, *, examples: bool = False, handler: Optional[ModuleType] = None
+) -> Engine:
     """Import the one engine that is needed, and let it load the artifact. ``examples`` where those of the manifest show
-    what the model itself takes.
+    what the model itself takes; ``handler`` has the code of models that come without.
 
     Raises:
         LoadError: no such engine, or the artifact is missing or refused.
@@ -192,7 +202,8 @@ def load_engine(manifest: Manifest, root: Path, threads: int, *, examples: bool 
             raise
         raise LoadError(f"there is no runtime {manifest.runtime.name!r} in this server") from error
     shown = tuple(example.request for example in manifest.examples) if examples else ()
-    engine: Engine = module.load(path, EngineOptions(threads, manifest.signature, manifest.runtime.options, shown))
+    options = EngineOptions(threads, manifest.signature, manifest.runtime.options, shown, handler)
+    engine: Engine = module.load(path, options)
     return engine
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Tuple, Union
 
 import msgspec
@@ -15,13 +15,15 @@ from modelbuild_runtime.signature import Signature
 class EngineOptions(msgspec.Struct, frozen=True):
     """``threads`` is the number of cores that one prediction may use; ``signature`` is what the builder read
     (empty where the artifact does not say); ``options`` are the runtime's own, from the manifest. ``examples`` are
-    bodies for POST /predict that reach the model as they are.
+    bodies for POST /predict that reach the model as they are. ``handler`` is the user's module, for formats that leave
+    the code of a model to it.
     """
 
     threads: int = 1
     signature: Signature = Signature()
     options: Dict[str, Any] = {}
     examples: Tuple[Any, ...] = ()
+    handler: Optional[ModuleType] = None
 
 
 Predicted = Union[Dict[str, np.ndarray], List[Any]]

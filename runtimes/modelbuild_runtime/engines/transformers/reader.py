@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from packaging.version import InvalidVersion, Version
 from modelbuild.artifact import Artifact, File, folder_in
 from modelbuild.errors import ArtifactError, UnsupportedModelError
 from modelbuild.formats import archive
-from modelbuild.formats.safetensors import SafetensorsError, read_header
+from modelbuild.formats.safetensors import read_header
+from modelbuild.pickles.machine import OUTSIDE
 from modelbuild.pickles.scan import judge, scan_bytes
 from modelbuild.runtime import Finding, Reading, load_runtime
 from modelbuild.signature import Signature, TensorSpec
@@ -222,8 +224,8 @@ def _check_weights(model: Artifact, file: File) -> None:
         return
     try:
         read_header(file.source)
-    except SafetensorsError as error:
-        raise ArtifactError(f"{file.path} in {model.name} is corrupt or truncated: {error}.", hint=AGAIN) from error
+    except ArtifactError as error:
+        raise ArtifactError(f"The weights of {model.name} are corrupt: {error.message}", hint=AGAIN) from error
 
 
 def _unused(artifact: Artifact, weights: tuple[File, ...]) -> Iterator[str]:
@@ -272,10 +274,10 @@ def _pickled(weights: tuple[File, ...]) -> Iterator[Finding]:
             for name in opened.namelist():
                 if fnmatchcase(name, "*/data.pkl"):
                     found = scan_bytes(archive.read_member(opened, name, MAX_PICKLE))
-                    yield from (
-                        Finding(item.severity, item.what, f"{item.where} of {file.path}")
-                        for item in judge(found, policy)
-                    )
+                    # The tensors are the objects from outside.
+                    plain = replace(found, oddities=tuple(item for item in found.oddities if item[1] != OUTSIDE))
+                    for item in judge(plain, policy):
+                        yield Finding(item.severity, item.what, f"{item.where} of {file.path}")
 
 
 def _remarks(task: str, options: Table) -> Iterator[Finding]:
