@@ -75,6 +75,8 @@ def read(artifact: Artifact) -> Reading:
         raise UnsupportedModelError(f"{artifact.name} is a file.", hint=f"Give the folder that {CONFIG} is in.")
     _refuse_pointers(artifact)
     paths = {file.path for file in artifact.files}
+    if CONFIG not in paths and "adapter_config.json" in paths:
+        raise _adapter(artifact)
     options = _sentence_transformer(artifact) if MODULES in paths else {}
     model = folder_in(artifact, options["folder"]) if options.get("folder") else artifact
     config = _table(model, CONFIG)
@@ -108,7 +110,8 @@ def _task(model: Artifact, config: Table) -> str:
     for end, task in TASKS.items():
         if architecture.endswith(end):
             speaks = task != "text2text-generation" or config.get("model_type") in TEXT_TO_TEXT
-            if speaks and not (task == "embedding" and "vision_config" in config):
+            encodes = "vision_config" not in config and config.get("is_encoder_decoder") is not True
+            if speaks and (task != "embedding" or encodes):
                 return task
             break
     served = ", ".join(sorted(set(TASKS.values())))
@@ -198,11 +201,15 @@ def _weights(model: Artifact) -> tuple[File, ...]:
             _check_weights(model, file)
         return files
     if _has(model, "adapter_model.*"):
-        raise UnsupportedModelError(
-            f"{model.name} is an adapter without the model that it adapts.",
-            hint="Merge the two and save the whole: model.merge_and_unload().save_pretrained(FOLDER).",
-        )
+        raise _adapter(model)
     raise ArtifactError(f"{model.name} has neither {SAFE} nor {PICKLED}.", hint=AGAIN)
+
+
+def _adapter(model: Artifact) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{model.name} is an adapter without the model that it adapts.",
+        hint="Merge the two and save the whole: model.merge_and_unload().save_pretrained(FOLDER).",
+    )
 
 
 def _shards(model: Artifact, name: str, index: Any) -> tuple[File, ...]:
