@@ -23,7 +23,7 @@ from modelbuild_runtime.engines import Sample
 
 ROOT = Path(__file__).parents[1]
 SERVER = ROOT / "runtimes" / "modelbuild_runtime"
-TOOLS = ("hypothesis", "pytest")
+TOOLS = ("hypothesis", "pillow", "pytest")
 MAKE = """
 import importlib, json, sys
 from pathlib import Path

@@ -118,6 +118,13 @@ def part_of(artifact: Artifact, path: str) -> Artifact:
     return Artifact(alone.path, (alone,), is_folder=False, digest=digest_of((alone,)), source=file.source)
 
 
+def without(artifact: Artifact, paths: Iterable[str]) -> Artifact:
+    """The artifact but for some of its files."""
+    left_out = frozenset(paths)
+    files = tuple(file for file in artifact.files if file.path not in left_out)
+    return dataclasses.replace(artifact, files=files, digest=digest_of(files))
+
+
 def companion(folder: Path, name: str, owner: str) -> Path:
     """Where the file ``name`` lies that ``owner`` says belongs to it.
 

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions
+from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions, without
 from modelbuild.config import Options, suggestion
 from modelbuild.dependencies import pip_settings
 from modelbuild.dependencies.index import Index
@@ -82,6 +82,8 @@ def read_source(model: Path, options: Options, host: Host) -> Source:
         runtime, reading = around(runtime, inside), reading.inside.reading
     if reading.folder:
         artifact = folder_in(artifact, reading.folder)
+    if reading.unused:
+        artifact = without(artifact, reading.unused)
     if reading.companions:
         artifact = with_companions(artifact, reading.companions)
     handler = _handler(model, reading, options)

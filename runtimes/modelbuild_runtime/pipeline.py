@@ -10,12 +10,12 @@ import importlib.util
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Union, cast
 
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.engines import Engine, EngineOptions
+from modelbuild_runtime.engines import Engine, EngineOptions, Predicted, WritingEngine
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.fixed_rows import FixedRows, Predict, fixed_size, freed, rows_are_apart
 from modelbuild_runtime.handler.entry import open_rows
@@ -25,6 +25,7 @@ from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
 from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
 from modelbuild_runtime.manifest import Handler, Manifest
 from modelbuild_runtime.metrics.marks import Marks
+from modelbuild_runtime.request import Parts
 from modelbuild_runtime.signature import Signature, TensorSpec
 from modelbuild_runtime.tensor import NUMPY
 
@@ -73,14 +74,21 @@ class ModelPipeline:
     guessed = False
 
     def __init__(self, engine: Engine, signature: Signature) -> None:
-        self._predict: Predict = engine.predict
+        self._predict: Callable[[Mapping[str, np.ndarray]], Predicted] = engine.predict
         self.marks = Marks()
         batched = row_counted(engine, signature)
         size = 0 if batched else fixed_size(signature)
-        if size and rows_are_apart(engine.predict, signature, size):
+        fixed = cast("Predict", engine.predict)  # what is made for so many rows answers arrays
+        if size and rows_are_apart(fixed, signature, size):
             signature, batched = freed(signature), True
-            self._predict = FixedRows(engine.predict, size)
-        self.contract = Contract(signature.inputs, signature.outputs, open=not signature.inputs, batched=batched)
+            self._predict = FixedRows(fixed, size)
+        self.contract = Contract(
+            signature.inputs,
+            signature.outputs,
+            open=not signature.inputs,
+            batched=batched,
+            example=getattr(engine, "example", {}),
+        )
         self.batchable = batched
         self.one_at_a_time = size == 1
 
@@ -93,14 +101,39 @@ class ModelPipeline:
     def run(
         self,
         inputs: Mapping[str, np.ndarray],
-        parameters: Optional[Mapping[str, Any]] = None,  # noqa: ARG002  # a model takes none
-    ) -> Dict[str, np.ndarray]:
+        parameters: Optional[Mapping[str, Any]] = None,
+    ) -> Predicted:
         if self.contract.batched and any(array.shape[:1] == (0,) for array in inputs.values()):
             return empty(self.contract)
         self.marks.began = monotonic()
-        outputs = self._predict(inputs)
+        outputs = self._run(inputs, parameters)
         self.marks.ended = monotonic()
         return outputs
+
+    def _run(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        _parameters: Optional[Mapping[str, Any]],  # most models take none
+    ) -> Predicted:
+        return self._predict(inputs)
+
+
+class WritingPipeline(ModelPipeline):
+    """A model that makes its answers piece by piece: whoever asks for parts gets them as they are made."""
+
+    streams = True
+
+    def __init__(self, engine: Any, signature: Signature) -> None:
+        super().__init__(engine, signature)
+        self._writing: WritingEngine = engine
+
+    def stream(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]] = None) -> Parts:
+        """The answer to one row."""
+        self.marks.began = monotonic()
+        return Parts(self._writing.stream(inputs, parameters))
+
+    def _run(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]]) -> Predicted:
+        return self._writing.predict(inputs, parameters)
 
 
 def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen = lambda engine: engine) -> Pipeline:
@@ -115,7 +148,8 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen =
 
 
 def _alone(engine: Engine, manifest: Manifest) -> ModelPipeline:
-    pipeline = ModelPipeline(engine, complete(engine.signature(), manifest.signature))
+    kind = WritingPipeline if hasattr(engine, "stream") else ModelPipeline
+    pipeline = kind(engine, complete(engine.signature(), manifest.signature))
     pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
     return pipeline
 

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.engines import Engine
+from modelbuild_runtime.engines import Engine, Predicted
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.signature import Signature, TensorSpec
 from modelbuild_runtime.tensor import NUMPY
@@ -37,9 +37,11 @@ class RoutedEngine:
     def signature(self) -> Signature:
         return Signature(self._inputs, self._outputs or self._engine.signature().outputs, columns=self._columns)
 
-    def predict(self, inputs: Arrays) -> Dict[str, np.ndarray]:
+    def predict(self, inputs: Arrays) -> Predicted:
         outputs = self._engine.predict(self._given(inputs))
-        return {self._outputs[0].name: self._pick(outputs)} if self._outputs else outputs
+        if isinstance(outputs, list) or not self._outputs:  # of objects, or with the names that MLflow has as well
+            return outputs
+        return {self._outputs[0].name: self._pick(outputs)}
 
 
 # What goes in.
