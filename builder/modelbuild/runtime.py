@@ -8,12 +8,15 @@ import dataclasses
 import difflib
 import hashlib
 import importlib.util
+import inspect
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -98,11 +101,20 @@ class Quicker:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """A choice that the artifact leaves to the user. ``kind`` is "int" or "text"."""
+
+    kind: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
     requirements of a distribution, by its name, where that is less than its metadata says; ``index`` is the package
     index that alone has the right wheels of a distribution, by its name. ``handler_predicts`` where nothing but a
-    handler can run the model. ``carries`` are further engines, by name, that its own one calls.
+    handler can run the model. ``options`` are what ``--runtime-option`` may set. ``carries`` are further engines, by
+    name, that its own one calls.
     """
 
     name: str
@@ -124,6 +136,7 @@ class Runtime:
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     handler_predicts: bool = False
+    options: Mapping[str, Setting] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False, repr=False)
     carries: tuple[tuple[str, Path], ...] = field(default=(), compare=False, repr=False)
 
@@ -160,8 +173,9 @@ def around(envelope: Runtime, inside: Runtime) -> Runtime:
     )
 
 
-def read(runtime: Runtime, artifact: Artifact) -> Reading:
-    """What the runtime's reader finds in the artifact.
+def read(runtime: Runtime, artifact: Artifact, chosen: Mapping[str, Any] = MappingProxyType({})) -> Reading:
+    """What the runtime's reader finds in the artifact. ``chosen`` are options that the user has set; a reader whose
+    answer depends on one takes them as its second argument.
 
     Raises:
         ArtifactError: it is truncated or corrupt.
@@ -171,10 +185,33 @@ def read(runtime: Runtime, artifact: Artifact) -> Reading:
     path = runtime.folder / "reader.py"
     if not path.is_file():
         return Reading(runtime.title)
-    reading = _function(path, "read")(artifact)
+    function = _function(path, "read")
+    takes_choices = len(inspect.signature(function).parameters) > 1
+    reading = function(artifact, chosen) if takes_choices else function(artifact)
     if not isinstance(reading, Reading):
         raise UsageError(f"{path}: read() returned a {type(reading).__name__}, not a Reading.")
     return reading
+
+
+def chosen_options(runtime: Runtime, given: Mapping[str, str]) -> dict[str, Any]:
+    """The options of a runtime that the user has set, as values.
+
+    Raises:
+        UsageError: the runtime has no such option, or the value is none for it.
+    """
+    result: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in runtime.options:
+            known = "; ".join(f"{key}: {setting.help}" for key, setting in runtime.options.items())
+            raise UsageError(
+                f"The runtime {runtime.name!r} has no option {name!r}.",
+                hint=f"It has these: {known}" if known else "It has none.",
+            )
+        setting = runtime.options[name]
+        if setting.kind == "int" and not re.fullmatch(r"[0-9]{1,6}", value):
+            raise UsageError(f"--runtime-option {name} cannot be {value!r}.", hint=f"A whole number. {setting.help}")
+        result[name] = int(value) if setting.kind == "int" else value
+    return result
 
 
 def supported_python(runtime: Runtime, version: str) -> str:
@@ -229,9 +266,10 @@ _PLAIN: Mapping[str, type] = {
     "optimise": dict,
     "pickle": dict,
     "unneeded": dict,
+    "options": dict,
     "detect": list,
 }
-_PARSED = frozenset({"detect", "optimise", "prepare", "pickle", "python_for", "requires", "unneeded"})
+_PARSED = frozenset({"detect", "optimise", "options", "prepare", "pickle", "python_for", "requires", "unneeded"})
 _NEEDED = ("name", "title", "summary", "detect")
 
 
@@ -258,6 +296,7 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
         unneeded={
             name: _texts(paths, f"{where}: [unneeded] {name}") for name, paths in table.get("unneeded", {}).items()
         },
+        options={name: _setting(row, f"{where}: [options] {name}") for name, row in table.get("options", {}).items()},
         folder=folder,
     )
     _check(runtime, where)
@@ -291,6 +330,12 @@ def _quicker(table: Mapping[str, Any], where: str) -> Quicker:
     if not isinstance(name, str):
         raise UsageError(f"{where}: [optimise] runtime must be a text, not {name!r}.")
     return Quicker(name, _texts(table.get("requirements", []), f"{where}: [optimise] requirements"))
+
+
+def _setting(row: object, where: str) -> Setting:
+    if not isinstance(row, dict) or set(row) != {"kind", "help"} or row["kind"] not in ("int", "text"):
+        raise UsageError(f"{where} has a 'kind', \"int\" or \"text\", and a 'help', not {row!r}.")
+    return Setting(row["kind"], str(row["help"]))
 
 
 def _python_for(row: object, where: str) -> PythonFor:
