@@ -10,21 +10,21 @@ import pytest
 
 from e2e.command import Mbuild
 from e2e.servers import ask, running
+from environments import make_sample
 from modelbuild_runtime.engines.fasttext.sample import make as make_fasttext
 from modelbuild_runtime.process.differences import differs
-from runtime.fasttexts import CBOW, NEGATIVE, SUBWORDS, written
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 Image = Callable[..., str]
 
-NEIGHBOURS = """
-import numpy as np
+NESTED = """
+import json
 
 
-def predict(model, inputs):
-    texts = [text.decode() if isinstance(text, bytes) else text for text in inputs["text"]]
-    return {"nearest": np.array([model.get_nearest_neighbors(text, k=1)[0][1] for text in texts], object)}
+def postprocess(outputs):
+    places = zip(outputs["label"], outputs["ents"])
+    return [{"label": label, "cities": [found["text"] for found in json.loads(ents)]} for label, ents in places]
 """
 
 
@@ -42,13 +42,16 @@ def test_fasttext(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> 
         assert b"Traceback" not in container.logs()
 
 
-def test_vectors_of_fasttext_in_a_handler(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> None:
-    from fasttext.FastText import _FastText
-
-    model = written(tmp_path, kind=CBOW, loss=NEGATIVE, **SUBWORDS)
-    (tmp_path / "handler.py").write_text(NEIGHBOURS)
-    packaged = mbuild("package", model, "-H", tmp_path / "handler.py", "-t", image(), "--json").json
-    with running(client, packaged["reference"]) as (_, address):
-        status, answer = ask(address, "/predict", [{"text": "été"}])
-    (nearest,) = _FastText(str(model)).get_nearest_neighbors("été", k=1)
-    assert (status, answer) == (200, [{"nearest": nearest[1]}])
+def test_spacy_with_a_handler_that_answers_json(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> None:
+    """What is read of it without spaCy is what spaCy says."""
+    sample = make_sample("spacy", tmp_path)
+    (tmp_path / "handler.py").write_text(NESTED)
+    packaged = mbuild("package", sample.path, "-H", tmp_path / "handler.py", "-t", image(), "--json").json
+    labels = client.images.get(packaged["reference"]).labels
+    assert "spacy==3." in labels["mbuild.requirements"]
+    with running(client, packaged["reference"]) as (container, address):
+        rows = [{"label": "far", "cities": cities} for cities in (["Lyon", "Paris"], [], ["Paris"])]
+        assert ask(address, "/predict", sample.request) == (200, rows)
+        assert [ask(address, "/predict", row) for row in sample.request] == [(200, row) for row in rows]
+        assert ask(address, "/predict", {"text": ""}) == (200, {"label": "", "cities": []})
+        assert b"Traceback" not in container.logs()
