@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import shutil
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from builder.mlflow_folder import PYFUNC, SKLEARN, folder_of
 from builder.samples import classifier, pickled
 from builder.test_keras_reader import functional, layer, saved
 from modelbuild.config import Options
@@ -28,39 +28,8 @@ from modelbuild.planning.trees import server_tree
 from modelbuild.signature import TensorSpec
 from modelbuild.source import Source, read_source, require_safe
 
-PYFUNC = """\
-  python_function:
-    env:
-      conda: conda.yaml
-      virtualenv: python_env.yaml
-    loader_module: mlflow.sklearn
-    model_path: model.pkl
-    predict_fn: predict
-    python_version: 3.11.7
-"""
-SKLEARN = """\
-  sklearn:
-    code: null
-    pickled_model: model.pkl
-    serialization_format: cloudpickle
-    sklearn_version: 1.9.1
-"""
-
-
 ALIASES = "a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [{f'*a{i},' * 9}]\n" for i in range(12)) + "flavors: *a12\n"
 """Nine to the power of twelve items, if anybody counted them."""
-
-
-def folder_of(root: Path, flavors: str = PYFUNC + SKLEARN, inputs: Any = None, **files: str | bytes) -> Path:
-    """A folder ``m``. A dot in a file's name is written as two underscores."""
-    folder = root / "m"
-    folder.mkdir()
-    signature = f"signature:\n  inputs: '{json.dumps(inputs)}'\n" if inputs is not None else ""
-    (folder / "MLmodel").write_text(f"flavors:\n{flavors}mlflow_version: 3.17.2\n{signature}")
-    for name, content in {"model__pkl": pickled(), "requirements__txt": "mlflow==3.17.2\n", **files}.items():
-        path = folder / name.replace("__", ".")
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return folder
 
 
 def source(folder: Path, **options: Any) -> Source:
