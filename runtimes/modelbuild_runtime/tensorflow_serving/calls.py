@@ -119,7 +119,7 @@ class Predictions:
         return _answered(answer)
 
     def _parsed(self, kind: Any, http: HttpRequest) -> Any:
-        return parse(kind, http.body, self._service.max_elements)
+        return parse(kind, http.body, self._service.settings.max_elements)
 
     def _check(self, message: Any) -> None:
         version = version_of(message)
