@@ -6,7 +6,6 @@ it names the field and the value, never a file, a line of code or a traceback.
 
 from __future__ import annotations
 
-
 LONGEST = 4096
 """Characters of a message, and of a field: a client may have called a column whatever it likes."""
 

@@ -104,7 +104,9 @@ class Settings:
         0, "Most bytes that large bodies may take together; 0 is a quarter of the memory limit, 512 MiB at most."
     )
     max_elements: int = _setting(
-        4_000_000, "Most values in a text body or a message of gRPC; each costs far more memory than its bytes.", least=1
+        4_000_000,
+        "Most values in a text body or a message of gRPC; each costs far more memory than its bytes.",
+        least=1,
     )
     max_head: int = _setting(32 << 10, "Largest request line and header fields, in bytes.", least=256)
     max_batch_size: int = _setting(1024, "Most rows of waiting requests that run as one batch; 1 joins none.", least=1)
@@ -148,6 +150,11 @@ class Settings:
     log_format: str = _setting("text", "One line of text or one JSON object a message.", choices=("text", "json"))
     access_log: bool = _setting(False, "Log a line for each request.")
     page: bool = _setting(True, "Answer browsers at / with a page to try the model.")
+
+    @property
+    def keyed(self) -> bool:
+        """Clients must bear a key."""
+        return bool(self.api_keys or self.api_keys_file)
 
 
 def variables() -> Dict[str, str]:

@@ -83,7 +83,7 @@ def of_http2(data: bytes) -> None:
     peer.connection.connection_lost(None)
     assert peer.app.held == 0
     assert peer.app.in_flight == 0
-    assert not peer.connection.streams
+    assert not peer.connection.session.streams
 
 
 def of_calls(data: bytes) -> None:

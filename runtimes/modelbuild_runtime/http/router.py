@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, Unauthorized
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Task
 from modelbuild_runtime.request import Request, Response
@@ -138,6 +139,26 @@ class Router:
                 if match:
                     return node, {name: unquote(value) for name, value in match.groupdict().items()}
         return None, {}
+
+
+def choose(match: Match, http: HttpRequest, *, opened: bool) -> Bound:
+    """The first route whose condition holds; ``opened`` are the routes if they are those of all protocols.
+
+    Raises:
+        ServerError: there is none, or whoever asks may not.
+    """
+    if match.refusal:
+        raise Unauthorized(match.refusal)
+    for bound in match.routes:
+        if bound.route.when is None or bound.route.when(http):
+            return bound
+    if not opened:
+        raise NotReady("the model is still being loaded", retry_after=1)
+    if match.routes:
+        raise NotFound(f"no protocol on {match.path} understands this request")
+    if match.allowed:
+        raise MethodNotAllowed(f"{http.method} is not possible on {match.path}; use {', '.join(match.allowed)}")
+    raise NotFound(f"there is no {match.path}")
 
 
 def _bind(route: Route, protocol: Protocol) -> Bound:

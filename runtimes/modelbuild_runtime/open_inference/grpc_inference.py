@@ -39,9 +39,9 @@ class GrpcInference:
 
     def decode(self, http: HttpRequest) -> Request:
         """A ModelInferRequest."""
-        message = parse(_messages.ModelInferRequest, http.body, self._service.max_elements)
+        message = parse(_messages.ModelInferRequest, http.body, self._service.settings.max_elements)
         self._answers.check(message.model_name, message.model_version)
-        tensors = grpc_request.tensors(message, self._service.model_name, self._service.max_elements)
+        tensors = grpc_request.tensors(message, self._service.model_name, self._service.settings.max_elements)
         if self._service.takes_raw:
             return Request(Raw(_fields(tensors), ""), id=message.id or http.id, headers=http.headers, wire=("", None))
         return make_request(
@@ -85,7 +85,7 @@ class GrpcInference:
         except ServerError as error:
             yield stream_error(http, error).body
             return
-        message = parse(_messages.ModelInferRequest, http.body, self._service.max_elements)
+        message = parse(_messages.ModelInferRequest, http.body, self._service.settings.max_elements)
         if message.parameters[ASKS_FOR_FINAL].bool_param:
             final = self._response(request, Response(0, {}))
             final.parameters[FINAL].bool_param = True

@@ -26,7 +26,7 @@ class Inference:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._limits = Limits(service.max_body, service.max_elements)
+        self._limits = Limits(service.settings.max_body, service.settings.max_elements)
         self.writer = InferWriter(service.contract, service.model_name, service.model_version)
 
     def decode(self, http: HttpRequest) -> Request:

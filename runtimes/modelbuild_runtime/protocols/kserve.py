@@ -112,7 +112,7 @@ class _Predictions:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._limits = Limits(service.max_body, service.max_elements)
+        self._limits = Limits(service.settings.max_body, service.settings.max_elements)
         self._reader = BodyReader(service.contract, (media_type.JSON,), raw=service.takes_raw)
         self._writer = AnswerWriter(service.contract, named=False)
 

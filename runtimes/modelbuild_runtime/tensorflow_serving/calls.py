@@ -50,7 +50,7 @@ class Predictions:
             self._check_names(message.inputs.keys())
         asked = tuple(message.output_filter)
         self._check_filter(asked)
-        tensors, most = {}, self._service.max_body
+        tensors, most = {}, self._service.settings.max_body
         for name, proto in message.inputs.items():
             tensors[name] = tensor_proto.read(name, proto, most)
             most -= np.asarray(tensors[name].data).nbytes
@@ -119,7 +119,7 @@ class Predictions:
         return _answered(answer)
 
     def _parsed(self, kind: Any, http: HttpRequest) -> Any:
-        return parse(kind, http.body, self._service.max_elements)
+        return parse(kind, http.body, self._service.settings.max_elements)
 
     def _check(self, message: Any) -> None:
         version = version_of(message)

@@ -32,7 +32,7 @@ class Calls:
     def __init__(self, service: Service, check: Check) -> None:
         self._service = service
         self._check = check
-        self._limits = Limits(service.max_body, service.max_elements)
+        self._limits = Limits(service.settings.max_body, service.settings.max_elements)
         self._names = {spec.name for spec in service.contract.inputs}
         single = only_input(service.contract)
         self._takes_bytes = single is not None and single.datatype == "BYTES"

@@ -74,15 +74,16 @@ def test_large_answers_are_packed_beside_the_loop():
     assert client.transport.written == b""
 
 
-def test_an_error_is_packed_for_whom_the_queue_has_given_up():
+def test_an_error_is_packed_for_whom_the_queue_has_given_up(monkeypatch):
     """Who is late is no longer waited for by the queue, and waits for the answer that says so."""
+    monkeypatch.setattr("modelbuild_runtime.process.app.SLOW", 300)
     client = Client(hold=True)
     waiting = []
     client.send(request(b"[[1,2,3]]", b"Accept-Encoding: gzip"), request())
     client.app.beside = waiting.append
     late, other = client.queue.jobs
     late.cancelled = True
-    late.fail(DeadlineExceeded("late " * 20_000))
+    late.fail(DeadlineExceeded("late " * 100))
     client.queue.answer(1)
     assert client.transport.written == b"", "answers stay in order"
     waiting[0]()()
