@@ -19,13 +19,11 @@ from typing import Any
 
 import pytest
 
-from modelbuild.dependencies.pip_settings import find_links
-from modelbuild.dependencies.places import placed, places, project
 from modelbuild_runtime.engines import Sample
 
 ROOT = Path(__file__).parents[1]
 SERVER = ROOT / "runtimes" / "modelbuild_runtime"
-TOOLS = ("hypothesis", "pytest")
+TOOLS = ("hypothesis", "pillow", "pytest")
 MAKE = """
 import importlib, json, sys
 from pathlib import Path
@@ -89,6 +87,9 @@ def make_sample(name: str, folder: Path) -> Sample:
 
 def _install(python: Path, home: Path, wanted: list[str], indexes: dict[str, str]) -> None:
     """As mbuild does it: what has a place of its own comes from there."""
+    from modelbuild.dependencies.pip_settings import find_links  # this module runs in those environments, too
+    from modelbuild.dependencies.places import placed, places, project
+
     links = find_links(os.environ)
     known = places(indexes, links)
     further = [part for link in links for part in ("--find-links", link)]

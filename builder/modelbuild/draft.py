@@ -187,7 +187,9 @@ def _trees(
     runtime = source.runtime
     index = index_of(options, runtime, host)
     yield fetch(locked, cache=host.cache, index=index, without=runtime.unneeded)
-    yield server_tree(runtime.folder, name=runtime.name, python=locked.python, cache=host.cache)
+    yield server_tree(
+        runtime.folder, name=runtime.name, python=locked.python, cache=host.cache, carries=runtime.carries
+    )
     yield from model_trees(source.artifact)
     if source.handler:
         yield handler_tree(source.handler)

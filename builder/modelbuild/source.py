@@ -7,8 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions
-from modelbuild.config import Options, suggestion
+from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions, without
+from modelbuild.config import Options, pairs, suggestion
 from modelbuild.dependencies import pip_settings
 from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.places import places
@@ -17,7 +17,7 @@ from modelbuild.formats.detect import detect
 from modelbuild.handlers.handler import Handler, module_of, read_handler
 from modelbuild.host import Host
 from modelbuild.prepare import prepare
-from modelbuild.runtime import Finding, Reading, Runtime, builtin_runtimes, load_runtime, read
+from modelbuild.runtime import Finding, Reading, Runtime, around, builtin_runtimes, chosen_options, load_runtime, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,30 @@ def read_source(model: Path, options: Options, host: Host) -> Source:
         model = module_of(model)
     artifact = read_artifact(model, cache=host.cache)
     runtime = choose_runtime(options.runtime, artifact)
-    reading = read(runtime, artifact)
+    reading = read(runtime, artifact, pairs(options.runtime_option, "--runtime-option"))
+    if reading.inside and not options.runtime:
+        inside = next(item for item in builtin_runtimes() if item.name == reading.inside.runtime)
+        runtime, reading = around(runtime, inside), reading.inside.reading
+    reading = _with_choices(runtime, reading, options)
     if reading.folder:
         artifact = folder_in(artifact, reading.folder)
+    if reading.unused:
+        artifact = without(artifact, reading.unused)
     if reading.companions:
         artifact = with_companions(artifact, reading.companions)
     handler = _handler(model, reading, options)
     if runtime.handler_predicts:
         _require_prediction(artifact, runtime, handler)
     return Source(artifact, runtime, reading, handler)
+
+
+def _with_choices(runtime: Runtime, reading: Reading, options: Options) -> Reading:
+    """The user's options beside those that the reader found. An engine in another's has them among its own."""
+    chosen = chosen_options(runtime, pairs(options.runtime_option, "--runtime-option"))
+    own = reading.options
+    if runtime.carries:
+        return replace(reading, options={**own, "options": {**own["options"], **chosen}})
+    return replace(reading, options={**own, **chosen})
 
 
 def _handler(model: Path, reading: Reading, options: Options) -> Handler | None:
@@ -155,4 +170,5 @@ def prepared(source: Source, options: Options, host: Host) -> Source:
         return source
     index = index_of(options, source.runtime, host)
     artifact = prepare(source.runtime, source.artifact, source.reading, cache=host.cache, index=index)
-    return replace(source, artifact=artifact, reading=read(source.runtime, artifact))
+    reading = read(source.runtime, artifact, pairs(options.runtime_option, "--runtime-option"))
+    return replace(source, artifact=artifact, reading=_with_choices(source.runtime, reading, options))

@@ -60,7 +60,8 @@ class Inference:
 
     def request(self, http: HttpRequest, question: InferRequest, raw: Optional[memoryview] = None) -> Request:
         """The neutral request of one that was read; ``raw`` are the bytes after it."""
-        payload = Columns(infer_request.tensors(question.inputs, raw, self._service.model_name))
+        name, most = self._service.model_name, self._limits.elements
+        payload = Columns(infer_request.tensors(question.inputs, raw, name, most))
         return make_request(http, payload, question.id, question.parameters, question.outputs)
 
 

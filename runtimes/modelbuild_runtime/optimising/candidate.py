@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Protocol, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Protocol, Sequence, Tuple
 
 from modelbuild_runtime.engines import Engine
+from modelbuild_runtime.signature import TensorSpec
 
 
 class Candidate(NamedTuple):
@@ -19,10 +20,10 @@ class Candidate(NamedTuple):
 
 class Candidates(Protocol):
     """``candidates`` of an ``optimise.py``: the best first. ``engine`` is this runtime's, with the model loaded from
-    ``path``.
+    ``path`` with the ``options`` of the manifest.
     """
 
-    def __call__(self, engine: Engine, path: Path) -> Iterator[Candidate]: ...
+    def __call__(self, engine: Engine, path: Path, options: Mapping[str, Any]) -> Iterator[Candidate]: ...
 
 
 class CannotConvert(Exception):  # noqa: N818  # named as ``make`` says it
@@ -32,6 +33,18 @@ class CannotConvert(Exception):  # noqa: N818  # named as ``make`` says it
 def side_by_side(graph_input: str, columns: Sequence[str], datatype: str) -> Dict[str, Any]:
     """A graph's input: the contract's inputs as columns of one array of a datatype, (rows, columns)."""
     return {"name": graph_input, "inputs": list(columns), "datatype": datatype, "stacked": True}
+
+
+def columns_of_numbers(specs: Sequence[TensorSpec]) -> Tuple[List[str], int]:
+    """The inputs' names, and how many columns they are together.
+
+    Raises:
+        CannotConvert: one of them takes categories or texts.
+    """
+    for spec in specs:
+        if spec.labels or spec.datatype == "BYTES":
+            raise CannotConvert(f"the input {spec.name!r} takes categories or texts")
+    return [spec.name for spec in specs], sum(spec.shape[1] if len(spec.shape) > 1 else 1 for spec in specs)
 
 
 def as_it_is(graph_input: str, name: str, datatype: str) -> Dict[str, Any]:

@@ -54,8 +54,9 @@ def hold_trial(manifest: Manifest, root: Path, folder: Path, *, target: str, tol
             "the examples never reach the model as the server calls it", "The handler calls it by itself: leave it so."
         )
     module = importlib.import_module(f"modelbuild_runtime.engines.{manifest.runtime.name}.optimise")
+    offered = (original.engine, root / manifest.model.path, manifest.runtime.options)
     tried: List[Dict[str, Any]] = []
-    for number, candidate in enumerate(module.candidates(original.engine, root / manifest.model.path)):
+    for number, candidate in enumerate(module.candidates(*offered)):
         report, served = _tried(candidate, folder / f"{number}.onnx", original, manifest, root, target, tolerance)
         tried.append(report)
         if not report["reason"]:

@@ -27,7 +27,8 @@ def read(exchange: Exchange, bound: Bound, head: Head, limits: Limits, timeout: 
     if head.content_encoding is not None:
         http.body = inflate(http.body, head.content_encoding, limits)
     if bound.predicts:
-        admit(http.body, head.content_type, limits)
+        if not bound.counts:
+            admit(http.body, head.content_type, limits)
         exchange.request = request = bound.decode(http)
         if head.patience:
             request.deadline = deadline(received, head.patience, request.deadline)

@@ -38,7 +38,7 @@ _TYPES = {
 _OF_TEXT = ("TfidfVectorizer", "CountVectorizer")
 
 
-def candidates(engine: Any, path: Path) -> Iterator[Candidate]:  # noqa: ARG001  # the engine holds all of it
+def candidates(engine: Any, path: Path, options: Mapping[str, Any]) -> Iterator[Candidate]:  # noqa: ARG001
     """One graph for each way of computing with numbers."""
     model = estimator.unwrap(engine.model)
     narrowing = hasattr(model, "steps") and is_of_trees(_last(model))
