@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modelbuild_runtime.http.connection import Connection
     from modelbuild_runtime.http.pump import Pump
     from modelbuild_runtime.http.router import Bound
-    from modelbuild_runtime.http.routes import Served
+    from modelbuild_runtime.http.served import Served
     from modelbuild_runtime.process.app import Application
     from modelbuild_runtime.protocols import Protocol
 

@@ -23,7 +23,8 @@ from modelbuild_runtime.http.limits import SMALL, Limits
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.patience import deadline
 from modelbuild_runtime.http.router import Bound, Router, choose
-from modelbuild_runtime.http.routes import Routes, Served
+from modelbuild_runtime.http.routes import Routes
+from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import access
 from modelbuild_runtime.process.closed import nothing_served
