@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from modelbuild_runtime.dataplane.fields import Field
-from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.errors import InvalidInput, PredictionFailed
+from modelbuild_runtime.tensor import DATATYPES
 
 Values = Union[List[Any], np.ndarray]
 
@@ -122,3 +123,21 @@ def _first_too_large(field: Field, values: List[Any]) -> int:
     limits: Any = np.iinfo(field.dtype) if field.dtype.kind in "iu" else np.finfo(np.float64)
     least, most = int(limits.min), int(limits.max)
     return next((i for i, value in enumerate(values) if isinstance(value, int) and not least <= value <= most), 0)
+
+
+def normal(name: str, array: np.ndarray) -> np.ndarray:
+    """The array in one of our datatypes.
+
+    Raises:
+        PredictionFailed: it holds what none of them can.
+    """
+    dtype = array.dtype
+    if dtype.kind in "OSU" or (dtype in DATATYPES and dtype.isnative):
+        return array
+    if dtype.kind in "Mm":
+        return array.astype(str)
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        return array.astype(np.float64)
+    if dtype.newbyteorder("=") in DATATYPES:
+        return array.astype(dtype.newbyteorder("="))
+    raise PredictionFailed(f"output {name!r} is of type {dtype}, which this protocol cannot send")

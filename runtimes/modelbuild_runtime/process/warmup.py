@@ -13,7 +13,7 @@ import numpy as np
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.pace import SLOW, Pace
-from modelbuild_runtime.pipeline import Pipeline
+from modelbuild_runtime.dataplane.pipeline import Pipeline
 from modelbuild_runtime.samples import sample_columns, sample_rows
 from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensor import DATATYPES
