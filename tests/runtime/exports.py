@@ -25,6 +25,7 @@ def export(
     effects: Sequence[str] = (),
     custom_calls: Sequence[str] = (),
     unique: bool = True,
+    program: bytes = PROGRAM,
 ) -> bytes:
     """Trees are nested dicts, tuples and lists whose leaves are texts, None, or a set with the name of a type.
     ``unique`` is how files since 2026 list the kinds of values.
@@ -38,7 +39,7 @@ def export(
         9: _list(builder, [builder.CreateString(name) for name in platforms]),
         11: _list(builder, [_table(builder, {0: builder.CreateString(name)}) for name in effects]),
         12: _list(builder, [_table(builder, {1: builder.CreateString(name)}, kind=1) for name in custom_calls]),
-        13: builder.CreateByteVector(PROGRAM),
+        13: builder.CreateByteVector(program),
     }
     if unique:
         slots[19] = _list(builder, [_value(builder, kind) for kind in kinds])

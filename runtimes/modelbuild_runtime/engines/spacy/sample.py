@@ -20,10 +20,10 @@ def make(folder: Path) -> Sample:
     small = {"@architectures": "spacy.TextCatBOW.v3", "exclusive_classes": True, "length": 64, "ngram_size": 1}
     classifier = nlp.add_pipe("textcat", config={"model": {**small, "no_output_layer": False}})
     for label in ("far", "near"):
-        classifier.add_label(label)  # type: ignore[attr-defined]  # a component is anything that is called
+        classifier.add_label(label)
     nlp.initialize()
     rules = nlp.add_pipe("entity_ruler")
-    rules.add_patterns([{"label": "CITY", "pattern": city} for city in CITIES])  # type: ignore[attr-defined]
+    rules.add_patterns([{"label": "CITY", "pattern": city} for city in CITIES])
     path = folder / "model"
     nlp.to_disk(path)
     return Sample(path, [{"text": text} for text in TEXTS], [_answer(text) for text in TEXTS])
