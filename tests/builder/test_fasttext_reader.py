@@ -19,10 +19,10 @@ RUNTIMES = builtin_runtimes()
 FASTTEXT = next(runtime for runtime in RUNTIMES if runtime.name == "fasttext")
 
 
-def reading(path: Path) -> Reading:
+def reading(path: Path, **chosen: int) -> Reading:
     artifact = read_artifact(path, cache=path.parent / "cache")
     assert detect(artifact, RUNTIMES).name == "fasttext"
-    return read(FASTTEXT, artifact)
+    return read(FASTTEXT, artifact, chosen)
 
 
 FILES = {
@@ -48,6 +48,18 @@ def test_the_reader_says_what_the_engine_says(kind, tmp_path):
             (s.name, s.datatype, s.shape, s.labels) for s in its
         ]
     assert ("quantized" in found.format) is ("quantized" in kind)
+
+
+@pytest.mark.parametrize("best", [2, 5])
+def test_so_many_labels_as_are_wanted(best, tmp_path):
+    path = written(tmp_path)
+    found = reading(path, k=best).signature.outputs
+    assert [(spec.name, spec.shape) for spec in found] == [
+        ("labels", (-1, min(best, 3))),
+        ("probabilities", (-1, min(best, 3))),
+    ]
+    its = load(path, EngineOptions(options={"k": best})).signature().outputs
+    assert [(spec.name, spec.shape) for spec in its] == [(spec.name, spec.shape) for spec in found]
 
 
 def test_what_is_told_of_it(tmp_path):

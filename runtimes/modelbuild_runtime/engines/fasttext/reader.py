@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from modelbuild.artifact import Artifact
@@ -18,7 +19,7 @@ LOSSES = {1: "hierarchical softmax", 2: "negative sampling", 3: "softmax", 4: "o
 SUPERVISED = 3
 LABEL = 1
 ALL_LABELS = 1000
-"""Up to so many labels, each row is answered with the probability of every one. The engine has the same number."""
+"""Up to so many labels, each row is answered with the probability of every one. The engine has the same numbers."""
 
 MOST = 10
 CENTROIDS = 256
@@ -70,8 +71,8 @@ class Cursor:
             raise ValueError(f"{self.at - len(self.buffer)} bytes are missing")
 
 
-def read(artifact: Artifact) -> Reading:
-    """Read a fastText file.
+def read(artifact: Artifact, chosen: Mapping[str, Any]) -> Reading:
+    """Read a fastText file. ``chosen`` may hold ``k``, the number of labels that are answered.
 
     Raises:
         ArtifactError: it is cut off or corrupt.
@@ -81,14 +82,14 @@ def read(artifact: Artifact) -> Reading:
         raise UnsupportedModelError(f"{artifact.name} is a folder.", hint="Give the .bin or .ftz file in it.")
     try:
         with mapped(artifact.source) as buffer:
-            return _reading(artifact, buffer)
+            return _reading(artifact, buffer, chosen.get("k", 0))
     except ValueError as error:
         raise ArtifactError(
             f"{artifact.name} is a corrupt or truncated fastText model: {error}.", hint="Copy it or save it again."
         ) from error
 
 
-def _reading(artifact: Artifact, buffer: Buffer) -> Reading:
+def _reading(artifact: Artifact, buffer: Buffer, best: int) -> Reading:
     (version,) = Cursor(buffer, 4).take("i")
     if version not in VERSIONS:
         raise UnsupportedModelError(
@@ -100,7 +101,7 @@ def _reading(artifact: Artifact, buffer: Buffer) -> Reading:
     quantized = _check_matrices(buffer, header, end)
     return Reading(
         format="fasttext (quantized)" if quantized else "fasttext",
-        signature=Signature((TensorSpec("text", "BYTES", (-1,)),), _outputs(header, labels)),
+        signature=Signature((TensorSpec("text", "BYTES", (-1,)),), _outputs(header, labels, best)),
         # fastText itself reads what is cut off until the memory is full: the engine looks at the size first.
         options={"bytes": len(buffer)},
         metadata=_metadata(header),
@@ -173,11 +174,12 @@ def _skip_quantizer(cursor: Cursor) -> None:
     cursor.skip(4 * CENTROIDS * dimension)
 
 
-def _outputs(header: Header, labels: tuple[str, ...]) -> tuple[TensorSpec, ...]:
+def _outputs(header: Header, labels: tuple[str, ...], best: int) -> tuple[TensorSpec, ...]:
     if header.model != SUPERVISED:
         return (TensorSpec("vector", "FP32", (-1, header.dimension)),)
-    if len(labels) > ALL_LABELS:
-        return (TensorSpec("labels", "BYTES", (-1, MOST)), TensorSpec("probabilities", "FP32", (-1, MOST)))
+    if best or len(labels) > ALL_LABELS:
+        best = min(best or MOST, len(labels))
+        return (TensorSpec("labels", "BYTES", (-1, best)), TensorSpec("probabilities", "FP32", (-1, best)))
     return (
         TensorSpec("label", "BYTES", (-1,), labels=labels),
         TensorSpec("probabilities", "FP32", (-1, len(labels)), labels=labels),

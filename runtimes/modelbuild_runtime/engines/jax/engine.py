@@ -53,13 +53,13 @@ class JaxEngine:
 
 
 def load(path: Path, options: EngineOptions) -> JaxEngine:
-    """Read an exported function.
+    """Read an exported function. ``options.options`` may hold ``threads``.
 
     Raises:
         LoadError: JAX refuses the file, or the function takes what cannot be sent.
     """
     # How many threads one prediction takes is decided when JAX is first used.
-    os.environ.setdefault("NPROC", str(max(1, options.threads)))
+    os.environ.setdefault("NPROC", str(int(options.options.get("threads", 0)) or max(1, options.threads)))
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     import jax
     from jax import export
