@@ -39,3 +39,6 @@ def test_jax(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> None:
         status, answer = ask(address, "/predict", {"features": [1.0], "offset": 0.5})
         assert (status, answer["field"]) == (400, "features")
         assert b"Traceback" not in container.logs()
+    with running(client, packaged["reference"], environment={"MBUILD_WORKERS": "2"}) as (_, address):
+        for _ in range(4):  # a size that none has compiled: where one was forked, it would wait for ever
+            assert ask(address, "/predict", sample.request[:1] * 70)[0] == 200

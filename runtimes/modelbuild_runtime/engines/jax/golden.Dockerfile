@@ -11,6 +11,7 @@ COPY handler/ /
 COPY manifest/ /
 
 ENV HOME="/tmp" \
+    MBUILD_PRELOAD="false" \
     PYTHONDONTWRITEBYTECODE="1" \
     PYTHONPATH="/opt/mbuild/deps:/opt/mbuild/server" \
     PYTHONSAFEPATH="1" \
