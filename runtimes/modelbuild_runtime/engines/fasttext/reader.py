@@ -34,6 +34,7 @@ class Header(NamedTuple):
     ngrams: int
     loss: int
     model: int
+    buckets: int
     shortest: int
     longest: int
     entries: int
@@ -110,14 +111,23 @@ def _reading(artifact: Artifact, buffer: Buffer, best: int) -> Reading:
 
 def _header(buffer: Buffer) -> Header:
     cursor = Cursor(buffer, 8)
-    dimension, _, _, _, _, ngrams, loss, model, _, shortest, longest, _ = cursor.take("12i")
+    dimension, _, _, _, _, ngrams, loss, model, buckets, shortest, longest, _ = cursor.take("12i")
     cursor.skip(8)
     entries, words, labels, _, pruned = cursor.take("3iqq")
-    if model not in MODELS or dimension <= 0 or min(words, labels) < 0 or words + labels != entries:
+    if (
+        model not in MODELS
+        or loss not in LOSSES
+        or dimension <= 0
+        or buckets < 0
+        or min(words, labels) < 0
+        or words + labels != entries
+    ):
         raise ValueError(f"its header counts {words} words and {labels} labels of {entries}")
+    if not buckets and (ngrams > 1 or max(shortest, longest) > 0):
+        raise ValueError("it cuts words into parts, and has no vectors for them")
     if model == SUPERVISED and not labels:
         raise ValueError("it is a classifier without labels")
-    return Header(dimension, ngrams, loss, model, shortest, longest, entries, labels, pruned, cursor.at)
+    return Header(dimension, ngrams, loss, model, buckets, shortest, longest, entries, labels, pruned, cursor.at)
 
 
 def _dictionary(buffer: Buffer, header: Header) -> tuple[tuple[str, ...], int]:
@@ -133,7 +143,12 @@ def _dictionary(buffer: Buffer, header: Header) -> tuple[tuple[str, ...], int]:
             labels.append(match[1].decode("utf-8", "replace"))
     if len(labels) != header.labels:
         raise ValueError(f"its dictionary has {len(labels)} labels, and its header {header.labels}")
-    return tuple(labels), place + 8 * max(header.pruned, 0)
+    cursor = Cursor(buffer, place)
+    cursor.skip(8 * max(header.pruned, 0))
+    pruned = struct.iter_unpack("<ii", buffer[place : cursor.at])
+    if any(not 0 <= row < header.pruned for _, row in pruned):
+        raise ValueError("its dictionary refers to vectors that it has not")
+    return tuple(labels), cursor.at
 
 
 def _check_matrices(buffer: Buffer, header: Header, start: int) -> bool:
@@ -143,35 +158,47 @@ def _check_matrices(buffer: Buffer, header: Header, start: int) -> bool:
         ValueError: the vectors of words or of outputs are not all there.
     """
     cursor = Cursor(buffer, start)
+    words = header.entries - header.labels
     (quantized,) = cursor.take("?")
-    columns = _skip_matrix(cursor, quantized=quantized)
+    inputs = _skip_matrix(cursor, header.dimension, quantized=quantized)
     (outputs_too,) = cursor.take("?")
-    outputs = _skip_matrix(cursor, quantized=quantized and outputs_too)
-    if {columns, outputs} != {header.dimension}:
-        raise ValueError(f"its vectors have {columns} and {outputs} numbers, and its header says {header.dimension}")
+    outputs = _skip_matrix(cursor, header.dimension, quantized=quantized and outputs_too)
+    # fastText does not check either, and would read whatever lies behind.
+    wanted = words + (header.pruned if header.pruned >= 0 else header.buckets), header.labels or words
+    if inputs < wanted[0] or outputs < wanted[1]:
+        raise ValueError(f"it has {inputs} and {outputs} vectors, and needs {wanted[0]} and {wanted[1]}")
     if cursor.at != len(buffer):
         raise ValueError(f"{len(buffer) - cursor.at} bytes follow its end")
     return bool(quantized)
 
 
-def _skip_matrix(cursor: Cursor, *, quantized: bool) -> int:
-    """The number of columns."""
+def _skip_matrix(cursor: Cursor, dimension: int, *, quantized: bool) -> int:
+    """The number of rows."""
+    (normed,) = cursor.take("?") if quantized else (False,)
+    rows, columns = cursor.take("qq")
+    if columns != dimension or rows < 0:
+        raise ValueError(f"it has {rows} vectors of {columns} numbers, and its header says {dimension}")
     if not quantized:
-        rows, columns = cursor.take("qq")
         cursor.skip(4 * rows * columns)
-        return int(columns)
-    normed, rows, columns, codes = cursor.take("?qqi")
+        return int(rows)
+    (codes,) = cursor.take("i")
     cursor.skip(codes)
-    _skip_quantizer(cursor)
+    parts = _skip_quantizer(cursor, dimension)
+    if codes != rows * parts:
+        raise ValueError(f"it has {codes} codes for {rows} vectors in {parts} parts")
     if normed:
         cursor.skip(rows)
-        _skip_quantizer(cursor)
-    return int(columns)
+        _skip_quantizer(cursor, 1)
+    return int(rows)
 
 
-def _skip_quantizer(cursor: Cursor) -> None:
-    dimension, _, _, _ = cursor.take("4i")
+def _skip_quantizer(cursor: Cursor, wanted: int) -> int:
+    """The number of parts that a vector was cut into."""
+    dimension, parts, size, last = cursor.take("4i")
+    if dimension != wanted or parts < 1 or (parts - 1) * size + last != dimension or not 0 < last <= size:
+        raise ValueError(f"it cuts vectors of {dimension} numbers into {parts} parts of {size} and {last}")
     cursor.skip(4 * CENTROIDS * dimension)
+    return int(parts)
 
 
 def _outputs(header: Header, labels: tuple[str, ...], best: int) -> tuple[TensorSpec, ...]:
