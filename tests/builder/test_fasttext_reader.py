@@ -88,7 +88,16 @@ def test_a_version_that_is_not_known(tmp_path):
 
 @pytest.mark.parametrize(
     "at, to",
-    [(36, b"\x09"), (8, b"\xff\xff\xff\xff"), (68, b"\x07"), (64, b"\xff\xff\xff\x7f"), (28, b"\x02"), (40, b"\x05")],
+    [
+        (36, b"\x09"),
+        (8, b"\xff\xff\xff\xff"),
+        (68, b"\x07"),
+        (64, b"\xff\xff\xff\x7f"),
+        (28, b"\x02"),
+        (40, b"\x05"),
+        (48, b"\x03"),
+        (51, b"\xff"),
+    ],
 )
 def test_numbers_that_cannot_be(at, to, tmp_path):
     with pytest.raises(ArtifactError, match="is a corrupt or truncated fastText model"):

@@ -123,7 +123,7 @@ def _header(buffer: Buffer) -> Header:
         or words + labels != entries
     ):
         raise ValueError(f"its header counts {words} words and {labels} labels of {entries}")
-    if not buckets and (ngrams > 1 or max(shortest, longest) > 0):
+    if not buckets and (ngrams > 1 or longest):
         raise ValueError("it cuts words into parts, and has no vectors for them")
     if model == SUPERVISED and not labels:
         raise ValueError("it is a classifier without labels")
