@@ -24,7 +24,7 @@ from modelbuild.planning.plan import BaseImage, Plan, Tree, in_layer_order
 from modelbuild.planning.trees import handler_tree, manifest_tree, model_trees, server_tree
 from modelbuild.progress import Progress
 from modelbuild.registry.reference import parse
-from modelbuild.source import Source, index_of, prepared, read_source, require_safe
+from modelbuild.source import Source, index_of, pages_of, prepared, read_source, require_safe
 from modelbuild.verification.examples import find_examples
 
 # Names that would hide routes of the server's protocols.
@@ -53,7 +53,8 @@ class Draft:
     def portable_context(self) -> Context:
         """The same, with a Dockerfile that installs the requirements by itself."""
         trees = tuple(tree for tree in self.trees if tree.name != "dependencies")
-        return Context(self.plan, render_portable(self.plan, self.lock), trees, self.lock)
+        pages = pages_of(self.lock.requirements, self.source.runtime)
+        return Context(self.plan, render_portable(self.plan, self.lock, pages), trees, self.lock)
 
 
 def make_draft(model: Path, options: Options, host: Host, progress: Progress, engine: BuildEngine | None) -> Draft:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -11,7 +12,7 @@ from modelbuild.artifact import Artifact, folder_in, read_artifact, with_compani
 from modelbuild.config import Options, suggestion
 from modelbuild.dependencies import pip_settings
 from modelbuild.dependencies.index import Index
-from modelbuild.dependencies.places import places
+from modelbuild.dependencies.places import placed, places
 from modelbuild.errors import UnsafeArtifactError, UsageError
 from modelbuild.formats.detect import detect
 from modelbuild.handlers.handler import Handler, read_handler
@@ -121,8 +122,18 @@ def _names(findings: list[Finding]) -> str:
 def index_of(options: Options, runtime: Runtime, host: Host) -> Index:
     """Where packages come from. What one runtime says of a distribution's index holds for the handlers of all."""
     links = tuple(dict.fromkeys((*options.find_links, *pip_settings.find_links(host.environment))))
-    indexes = dict(chain.from_iterable(item.index.items() for item in (*builtin_runtimes(), runtime)))
-    return Index(options.index_url, options.extra_index_url, links, options.ca_file, places=places(indexes, links))
+    known = places(_indexes(runtime), links)
+    return Index(options.index_url, options.extra_index_url, links, options.ca_file, places=known)
+
+
+def pages_of(requirements: Iterable[str], runtime: Runtime) -> tuple[str, ...]:
+    """The public pages of those among the requirements that are not on PyPI."""
+    public = places(_indexes(runtime), ())
+    return tuple(sorted({public[name] for name in placed(requirements, public)}))
+
+
+def _indexes(runtime: Runtime) -> dict[str, str]:
+    return dict(chain.from_iterable(item.index.items() for item in (*builtin_runtimes(), runtime)))
 
 
 def prepared(source: Source, options: Options, host: Host) -> Source:

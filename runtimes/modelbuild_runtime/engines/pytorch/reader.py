@@ -140,7 +140,8 @@ def _program(artifact: Artifact, opened: zipfile.ZipFile) -> Reading:
         "torch.export",
         _signature(artifact, found),
         _version(found.version),
-        requirements=("networkx", "sympy"),
+        # What torch.export imports; TorchScript and weights do without.
+        requirements=("filelock", "networkx", "sympy"),
         findings=findings,
         metadata={"written by": f"PyTorch {found.version}"} if found.version else {},
     )
