@@ -46,7 +46,8 @@ class Reading:
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
     it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
     ``model_version`` are what the folders around it say of the model itself. ``prepare`` is why it must be converted
-    before it can be served, empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
+    before it can be served, empty where it need not. ``needs`` is the function that a handler must have for it, empty
+    where it comes with its code. ``options`` go to the server's engine, ``metadata`` is for people.
     """
 
     format: str
@@ -59,6 +60,7 @@ class Reading:
     model_version: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
+    needs: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ from modelbuild.config import Options, suggestion
 from modelbuild.dependencies import pip_settings
 from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.places import placed, places
-from modelbuild.errors import UnsafeArtifactError, UsageError
+from modelbuild.errors import UnsafeArtifactError, UnsupportedModelError, UsageError
 from modelbuild.formats.detect import detect
 from modelbuild.handlers.handler import Handler, read_handler
 from modelbuild.host import Host
@@ -112,6 +112,24 @@ def require_safe(reading: Reading, *, allow_unsafe: bool) -> None:
             details="\n".join(f"{finding.what}  ({finding.where})" for finding in dangers),
             hint="If you know where it comes from and trust it, package it with --allow-unsafe.",
         )
+
+
+def require_code(source: Source) -> None:
+    """Refuse an artifact that leaves its code to a handler, where no handler has it. Those that load models by
+    themselves, in the ways of other servers or with ``load``, know what they do.
+
+    Raises:
+        UnsupportedModelError: there is no handler, or it lacks the function.
+    """
+    needs, handler = source.reading.needs, source.handler
+    if not needs:
+        return
+    if handler and (handler.style != "functions" or {needs, "load"} & set(handler.entry_points)):
+        return
+    raise UnsupportedModelError(
+        f"{source.artifact.name} holds {source.reading.format}, and not the code that they belong to.",
+        hint=f"Give a handler with a function {needs}(): see the page of the runtime {source.runtime.name}.",
+    )
 
 
 def _names(findings: list[Finding]) -> str:

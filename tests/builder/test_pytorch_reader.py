@@ -12,11 +12,13 @@ import pytest
 from builder.opcodes import call, name, text, whole
 from environments import make_sample
 from modelbuild.artifact import read_artifact
+from modelbuild.config import make_options
 from modelbuild.errors import ArtifactError, UnsafeArtifactError, UnsupportedModelError
 from modelbuild.formats.detect import detect
+from modelbuild.host import this_host
 from modelbuild.runtime import Reading, builtin_runtimes, read
 from modelbuild.signature import TensorSpec
-from modelbuild.source import require_safe
+from modelbuild.source import read_source, require_code, require_safe
 
 RUNTIMES = builtin_runtimes()
 PYTORCH = next(runtime for runtime in RUNTIMES if runtime.name == "pytorch")
@@ -192,7 +194,7 @@ def test_weights_and_whole_modules_are_told_apart(wrap, tmp_path):
     found = reading(path)
     assert found.format.startswith("weights (torch.save")
     assert (dangers(found), found.options) == ([], {})
-    assert "build_model()" in found.findings[0].where
+    assert found.needs == "build_model"
     path.write_bytes(wrap(MODULE))
     found = reading(path)
     assert found.format.startswith("pickled module (torch.save")
@@ -202,6 +204,29 @@ def test_weights_and_whole_modules_are_told_apart(wrap, tmp_path):
     assert dangers(reading(path)) == ["whatever its pickle says", "posix.system"]
     with pytest.raises(UnsafeArtifactError, match=r"would execute posix\.system, whatever"):
         require_safe(reading(path), allow_unsafe=False)
+
+
+HANDLERS = {
+    "def build_model():\n    pass\n": True,
+    "def load(context):\n    pass\n\n\ndef predict(model, inputs):\n    pass\n": True,
+    "def handle(data, context):\n    pass\n": True,
+    "def preprocess(inputs):\n    pass\n": False,
+    "": False,
+}
+
+
+@pytest.mark.parametrize("code", HANDLERS)
+def test_weights_need_a_handler_that_has_their_code(code, tmp_path):
+    (tmp_path / "m.pt").write_bytes(saved(WEIGHTS))
+    (tmp_path / "h.py").write_text(code)
+    handler = {"handler": tmp_path / "h.py"} if code else {}
+    source = read_source(tmp_path / "m.pt", make_options(handler), this_host({"MBUILD_CACHE": str(tmp_path / "cache")}))
+    if HANDLERS[code]:
+        require_code(source)
+        return
+    with pytest.raises(UnsupportedModelError, match=r"m\.pt holds weights .*, and not the code") as caught:
+        require_code(source)
+    assert "build_model()" in caught.value.hint
 
 
 def safetensors(folder: Path, header: Any, size: int = 24) -> Path:
