@@ -13,7 +13,7 @@ from builder.opcodes import call, name, text, whole
 from environments import make_sample
 from modelbuild.artifact import read_artifact
 from modelbuild.config import make_options
-from modelbuild.errors import ArtifactError, UnsafeArtifactError, UnsupportedModelError
+from modelbuild.errors import ArtifactError, HandlerError, UnsafeArtifactError, UnsupportedModelError
 from modelbuild.formats.detect import detect
 from modelbuild.host import this_host
 from modelbuild.runtime import Reading, builtin_runtimes, read
@@ -224,7 +224,7 @@ def test_weights_need_a_handler_that_has_their_code(code, tmp_path):
     if HANDLERS[code]:
         require_code(source)
         return
-    with pytest.raises(UnsupportedModelError, match=r"m\.pt holds weights .*, and not the code") as caught:
+    with pytest.raises(HandlerError, match=r"m\.pt holds weights .*, and not the code") as caught:
         require_code(source)
     assert "build_model()" in caught.value.hint
 

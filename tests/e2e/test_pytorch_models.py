@@ -99,7 +99,7 @@ def test_weights_for_the_handlers_module(
     folder, expected = written
     handler = tmp_path / "handler.py"
     handler.write_text(NET + "\n\ndef build_model():\n    return Net()\n")
-    outcome = mbuild.fails(13, "package", folder / "weights.pth", "-t", image())
+    outcome = mbuild.fails(14, "package", folder / "weights.pth", "-t", image())
     assert "weights.pth holds weights (torch.save), and not the code that they belong to" in outcome.message
     packaged = mbuild("package", folder / "weights.pth", "-H", handler, "-t", image(), "--json").json
     with running(client, packaged["reference"]) as (_, address):
