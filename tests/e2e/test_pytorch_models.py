@@ -107,7 +107,7 @@ def test_weights_for_the_handlers_module(
         assert (status, differs(answer, expected)) == (200, "")
 
 
-def test_a_pickled_module_by_torchserves_handler(
+def test_torchserves_handler_and_no_pickled_module_without_leave(
     mbuild: Mbuild, image: Image, client: Any, written: tuple[Path, list[Any]], tmp_path: Path
 ) -> None:
     folder, expected = written
@@ -115,7 +115,10 @@ def test_a_pickled_module_by_torchserves_handler(
     assert "Loading this pickled module (torch.save) would execute whatever its pickle says" in outcome.message
     handler = tmp_path / "handler.py"
     handler.write_text(SERVED)
-    packaged = mbuild("package", folder / "traced.pt", "-H", handler, "-t", image(), "--name", "irises", "--json").json
+    example = tmp_path / "example.json"
+    example.write_text(json.dumps({"request": {"measures": ROWS[0]}, "expected": expected[0]["label"]}))
+    given = ("-H", handler, "-e", example, "--name", "irises")
+    packaged = mbuild("package", folder / "traced.pt", *given, "-t", image(), "--json").json
     with running(client, packaged["reference"]) as (_, address):
         for row, known in zip(ROWS, expected, strict=True):
             assert ask(address, "/predictions/irises", {"measures": row}) == (200, known["label"])
