@@ -49,11 +49,12 @@ class Reading:
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
     it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
     ``model_version`` are what the folders around it say of the model itself. ``handler`` is the file in the artifact
-    that is its handler, where the user gives no other. ``python`` is a specifier of the Pythons that can load it, empty
-    for all. ``prepare`` is why it must be converted before it can be served, empty where it need not. ``unused`` are
-    files of the artifact's folder that the engine does not read, such as the same weights for other frameworks: they
-    stay out of the image. ``options`` go to the server's engine, ``metadata`` is for people. ``inside`` is what another
-    runtime makes of the model in it.
+    that is its handler, where the user gives no other; ``needs`` is the function that a handler must have for it, empty
+    where it comes with its code. ``python`` is a specifier of the Pythons that can load it, empty for all. ``prepare``
+    is why it must be converted before it can be served, empty where it need not. ``unused`` are files of the artifact's
+    folder that the engine does not read, such as the same weights for other frameworks: they stay out of the image.
+    ``options`` go to the server's engine, ``metadata`` is for people. ``inside`` is what another runtime makes of the
+    model in it.
     """
 
     format: str
@@ -68,6 +69,7 @@ class Reading:
     python: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
+    needs: str = ""
     unused: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
