@@ -38,4 +38,6 @@ def make(engine: Any, source: Path, options: Mapping[str, Any], path: Path) -> M
     known = {spec.name: spec.datatype for spec in signature.inputs}
     if not set(inputs) <= set(known) or not set(names) <= {item.name for item in graph.output}:
         raise CannotConvert(f"tf2onnx names the inputs {', '.join(inputs)}, which the signature does not")
-    return stand_in([as_it_is(name, name, known[name]) for name in inputs], names, names)
+    # What comes of no number is not defined, and another in each library: a clear word is better.
+    floats = {name: ["infinite", "missing"] for name in inputs if known[name].startswith("FP")}
+    return stand_in([as_it_is(name, name, known[name]) for name in inputs], names, names, floats)
