@@ -12,7 +12,8 @@ def bars(kinds: list[dict]) -> str:
     top = max(value for _, calls in values for value in calls.values())
     height = 60 + sum(len(calls) * BAR + GAP for _, calls in values)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
+        '<g font-size="12">',
         '<text x="10" y="20" font-size="14" font-weight="bold">CPU of one row in process, µs, logarithmic</text>',
     ]
     for place, (name, colour) in enumerate(COLOURS.items()):
@@ -27,4 +28,4 @@ def bars(kinds: list[dict]) -> str:
             parts.append(f'<text x="{LEFT + length + 6:.1f}" y="{y + BAR - 3}">{value:,.1f}</text>')
             y += BAR
         y += GAP
-    return "\n".join([*parts, "</svg>", ""])
+    return "\n".join([*parts, "</g>", "</svg>", ""])

@@ -3,9 +3,9 @@
     python benchmarks/engines/run.py [--seconds 1] [--kind NAME ...] [--no-peers]
 
 In process: microseconds of CPU of one prediction of 1 and of 32 rows, by the framework's own call, by the engine that
-mbuild packages, and by what ``--optimize`` keeps of it. Over HTTP: requests a second and CPU a request, of one row each,
-at 1 and 16 connections, in the peer's own protocol, which mbuild speaks too; servers on processor 0, the client on
-processor 1.
+mbuild packages, and by what ``--optimize`` keeps of it. Over HTTP: requests a second and CPU a request, of one row
+each, at 1 and 16 connections, in the peer's own protocol, which mbuild speaks too; servers on processor 0, the client
+on processor 1.
 Environments are made once, from PyPI, under ~/.cache/mbuild-benchmarks; then it takes less than five minutes.
 Writes results.json, results.md and results.svg beside this file, and prints the tables.
 """
