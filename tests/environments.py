@@ -23,13 +23,14 @@ from modelbuild_runtime.engines import Sample
 
 ROOT = Path(__file__).parents[1]
 SERVER = ROOT / "runtimes" / "modelbuild_runtime"
-TOOLS = ("hypothesis", "pytest")
+TOOLS = ("hypothesis", "pillow", "pytest")
 MAKE = """
 import importlib, json, sys
 from pathlib import Path
 sample = importlib.import_module(f"modelbuild_runtime.engines.{sys.argv[1]}.sample").make(Path(sys.argv[2]))
 made = {"path": str(sample.path), "request": sample.request, "expected": sample.expected}
-Path(sys.argv[2], "made.json").write_text(json.dumps({**made, "options": dict(sample.options)}))
+more = {"options": dict(sample.options), "handler": str(sample.handler or "")}
+Path(sys.argv[2], "made.json").write_text(json.dumps({**made, **more}))
 """
 
 
@@ -58,7 +59,7 @@ def python_of(name: str) -> Path:
     digest = hashlib.sha256(json.dumps([wanted, sys.version]).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(home))
-        _uv("pip", "install", "--quiet", "--python", str(python), *wanted)
+        _install(python, home, wanted, _declared(name).get("index", {}))
         stamp.write_text(digest)
     return python
 
@@ -80,12 +81,30 @@ def make_sample(name: str, folder: Path) -> Sample:
     file = folder / "made.json"
     made: dict[str, Any] = json.loads(file.read_text())
     file.unlink()
-    return Sample(Path(made["path"]), made["request"], made["expected"], made["options"])
+    handler = Path(made["handler"]) if made["handler"] else None
+    return Sample(Path(made["path"]), made["request"], made["expected"], made["options"], handler)
+
+
+def _install(python: Path, home: Path, wanted: list[str], indexes: dict[str, str]) -> None:
+    """As mbuild does it: what has a place of its own comes from there."""
+    from modelbuild.dependencies.pip_settings import find_links  # this module runs in those environments, too
+    from modelbuild.dependencies.places import placed, places, project
+
+    links = find_links(os.environ)
+    known = places(indexes, links)
+    further = [part for link in links for part in ("--find-links", link)]
+    if names := placed(wanted, known):
+        (home / "pyproject.toml").write_text(project(names, known), encoding="utf-8")
+        further += ["-r", str(home / "pyproject.toml")]
+    _uv("pip", "install", "--quiet", "--python", str(python), *further, *wanted)
+
+
+def _declared(name: str) -> dict[str, Any]:
+    return tomllib.loads((SERVER / "engines" / name / "runtime.toml").read_text(encoding="utf-8"))
 
 
 def _requirements(name: str) -> list[str]:
-    declared = tomllib.loads((SERVER / "engines" / name / "runtime.toml").read_text(encoding="utf-8"))
-    return list(declared.get("requirements", ()))
+    return list(_declared(name).get("requirements", ()))
 
 
 def _server_requirements() -> list[str]:

@@ -82,6 +82,7 @@ def _settle(model: Path | None, config: Path | None, flags: dict[str, Any]) -> t
     else:
         file = read_config(path)
         settled, options = model or file.model, make_options(file.options, given)
+    settled = settled or options.handler  # alone, it is the model
     if settled is None:
         raise UsageError("No model was given.", hint=f"mbuild {_command()} MODEL, or the key 'model' in {FILE_NAME}.")
     return settled, options

@@ -55,6 +55,9 @@ class Options:
     runtime: str = option(
         "", "Do not detect the format: use this runtime, by name or by folder.", group=CONTENTS, metavar="NAME|FOLDER"
     )
+    runtime_option: tuple[str, ...] = option(
+        (), "Set an option of the runtime: see mbuild runtimes. Repeatable.", group=CONTENTS, metavar="NAME=VALUE"
+    )
     allow_unsafe: bool = option(
         False, "Package a pickle although loading it may execute more than its framework needs.", group=CONTENTS
     )

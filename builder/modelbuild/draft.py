@@ -167,7 +167,7 @@ def _lock(source: Source, options: Options, host: Host, base: BaseImage, progres
         wanted,
         python=base.python,
         platform=options.platform,
-        index=index_of(options),
+        index=index_of(options, source.runtime, host),
         cache=host.cache,
         refresh=options.refresh,
         libc=base.libc,
@@ -185,8 +185,11 @@ def _trees(
 ) -> Iterable[Tree]:
     """``called`` is the model's name, and its version."""
     runtime = source.runtime
-    yield fetch(locked, cache=host.cache, index=index_of(options), without=runtime.unneeded)
-    yield server_tree(runtime.folder, name=runtime.name, python=locked.python, cache=host.cache)
+    index = index_of(options, runtime, host)
+    yield fetch(locked, cache=host.cache, index=index, without=runtime.unneeded)
+    yield server_tree(
+        runtime.folder, name=runtime.name, python=locked.python, cache=host.cache, carries=runtime.carries
+    )
     yield from model_trees(source.artifact)
     if source.handler:
         yield handler_tree(source.handler)

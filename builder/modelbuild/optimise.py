@@ -149,15 +149,16 @@ def _dependencies(trial: Trial, target: Runtime, options: Options, host: Host) -
     wanted = requirements_for(
         source.runtime, source.reading, source.handler, (*server_requirements(), *further), options.requirement
     )
+    index = index_of(options, source.runtime, host)
     locked = lock(
         wanted,
         python=trial.python,
         platform=options.platform,
-        index=index_of(options),
+        index=index,
         cache=host.cache,
         refresh=options.refresh,
     )
-    return fetch(locked, cache=host.cache, index=index_of(options))
+    return fetch(locked, cache=host.cache, index=index)
 
 
 def _code(runtime: Runtime) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from modelbuild.artifact import Artifact, read_artifact
 from modelbuild.dependencies.index import Index
-from modelbuild.dependencies.resolver import failure, run_uv
+from modelbuild.dependencies.places import placed
+from modelbuild.dependencies.resolver import PLACED, failure, run_uv
 from modelbuild.errors import NoSpaceError, UnsupportedModelError, UsageError
 from modelbuild.planning.plan import Tree
 from modelbuild.planning.tree_cache import TreeCache
@@ -83,7 +84,9 @@ def _packages(runtime: Runtime, trees: TreeCache, python: str, index: Index) -> 
 
 def _install(runtime: Runtime, site: Path, index: Index) -> tuple[str, ...]:
     arguments = ["pip", "install", "--python", sys.executable, "--target", str(site), "--only-binary", ":all:"]
-    outcome = run_uv([*arguments, "--link-mode", "copy", *runtime.prepare_requirements], index)
+    names = placed(runtime.prepare_requirements, index.places)
+    arguments += ["--link-mode", "copy", *(["-r", PLACED] if names else []), *runtime.prepare_requirements]
+    outcome = run_uv(arguments, index, placed=names)
     if outcome.status:
         raise failure(outcome.errors, f"the conversion for {runtime.title} on this machine")
     return ()

@@ -8,12 +8,15 @@ import dataclasses
 import difflib
 import hashlib
 import importlib.util
+import inspect
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -45,8 +48,12 @@ class Reading:
 
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
     it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
-    ``model_version`` are what the folders around it say of the model itself. ``prepare`` is why it must be converted
-    before it can be served, empty where it need not. ``options`` go to the server's engine, ``metadata`` is for people.
+    ``model_version`` are what the folders around it say of the model itself. ``handler`` is the file in the artifact
+    that is its handler, where the user gives no other. ``python`` is a specifier of the Pythons that can load it, empty
+    for all. ``prepare`` is why it must be converted before it can be served, empty where it need not. ``unused`` are
+    files of the artifact's folder that the engine does not read, such as the same weights for other frameworks: they
+    stay out of the image. ``options`` go to the server's engine, ``metadata`` is for people. ``inside`` is what another
+    runtime makes of the model in it.
     """
 
     format: str
@@ -57,10 +64,24 @@ class Reading:
     folder: str = ""
     name: str = ""
     model_version: str = ""
+    handler: str = ""
+    python: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
+    unused: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    inside: Inside | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A model in an envelope, and the runtime that takes it: ``reading`` is the whole as that runtime serves it, with
+    the envelope's engine around its own.
+    """
+
+    runtime: str
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +101,20 @@ class Quicker:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """A choice that the artifact leaves to the user. ``kind`` is "int" or "text"."""
+
+    kind: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
-    requirements of a distribution, by its name, where that is less than its metadata says.
+    requirements of a distribution, by its name, where that is less than its metadata says; ``index`` is the package
+    index that alone has the right wheels of a distribution, by its name. ``handler_predicts`` where nothing but a
+    handler can run the model. ``options`` are what ``--runtime-option`` may set. ``carries`` are further engines, by
+    name, that its own one calls.
     """
 
     name: str
@@ -98,11 +130,15 @@ class Runtime:
     max_size_mb: int = 0
     python_for: tuple[PythonFor, ...] = ()
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    index: Mapping[str, str] = field(default_factory=dict)
     prepare_requirements: tuple[str, ...] = ()
     optimise: Quicker = field(default_factory=Quicker)
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    handler_predicts: bool = False
+    options: Mapping[str, Setting] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False, repr=False)
+    carries: tuple[tuple[str, Path], ...] = field(default=(), compare=False, repr=False)
 
 
 def load_runtime(folder: Path) -> Runtime:
@@ -130,8 +166,16 @@ def builtin_runtimes() -> tuple[Runtime, ...]:
     return tuple(load_runtime(path.parent) for path in sorted(engines.glob("*/runtime.toml")))
 
 
-def read(runtime: Runtime, artifact: Artifact) -> Reading:
-    """What the runtime's reader finds in the artifact.
+def around(envelope: Runtime, inside: Runtime) -> Runtime:
+    """The runtime of a model in an envelope: all that the model's own needs, with the envelope's engine around it."""
+    return dataclasses.replace(
+        inside, name=envelope.name, folder=envelope.folder, carries=((inside.name, inside.folder),)
+    )
+
+
+def read(runtime: Runtime, artifact: Artifact, chosen: Mapping[str, Any] = MappingProxyType({})) -> Reading:
+    """What the runtime's reader finds in the artifact. ``chosen`` are options that the user has set; a reader whose
+    answer depends on one takes them as its second argument.
 
     Raises:
         ArtifactError: it is truncated or corrupt.
@@ -141,10 +185,33 @@ def read(runtime: Runtime, artifact: Artifact) -> Reading:
     path = runtime.folder / "reader.py"
     if not path.is_file():
         return Reading(runtime.title)
-    reading = _function(path, "read")(artifact)
+    function = _function(path, "read")
+    takes_choices = len(inspect.signature(function).parameters) > 1
+    reading = function(artifact, chosen) if takes_choices else function(artifact)
     if not isinstance(reading, Reading):
         raise UsageError(f"{path}: read() returned a {type(reading).__name__}, not a Reading.")
     return reading
+
+
+def chosen_options(runtime: Runtime, given: Mapping[str, str]) -> dict[str, Any]:
+    """The options of a runtime that the user has set, as values.
+
+    Raises:
+        UsageError: the runtime has no such option, or the value is none for it.
+    """
+    result: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in runtime.options:
+            known = "; ".join(f"{key}: {setting.help}" for key, setting in runtime.options.items())
+            raise UsageError(
+                f"The runtime {runtime.name!r} has no option {name!r}.",
+                hint=f"It has these: {known}" if known else "It has none.",
+            )
+        setting = runtime.options[name]
+        if setting.kind == "int" and not re.fullmatch(r"[0-9]{1,6}", value):
+            raise UsageError(f"--runtime-option {name} cannot be {value!r}.", hint=f"A whole number. {setting.help}")
+        result[name] = int(value) if setting.kind == "int" else value
+    return result
 
 
 def supported_python(runtime: Runtime, version: str) -> str:
@@ -188,18 +255,21 @@ _PLAIN: Mapping[str, type] = {
     "package": str,
     "pin": str,
     "max_size_mb": int,
+    "handler_predicts": bool,
     "requirements": list,
     "system_packages": list,
     "environment": dict,
     "python_for": list,
     "requires": dict,
+    "index": dict,
     "prepare": dict,
     "optimise": dict,
     "pickle": dict,
     "unneeded": dict,
+    "options": dict,
     "detect": list,
 }
-_PARSED = frozenset({"detect", "optimise", "prepare", "pickle", "python_for", "requires", "unneeded"})
+_PARSED = frozenset({"detect", "optimise", "options", "prepare", "pickle", "python_for", "requires", "unneeded"})
 _NEEDED = ("name", "title", "summary", "detect")
 
 
@@ -226,6 +296,7 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
         unneeded={
             name: _texts(paths, f"{where}: [unneeded] {name}") for name, paths in table.get("unneeded", {}).items()
         },
+        options={name: _setting(row, f"{where}: [options] {name}") for name, row in table.get("options", {}).items()},
         folder=folder,
     )
     _check(runtime, where)
@@ -261,6 +332,12 @@ def _quicker(table: Mapping[str, Any], where: str) -> Quicker:
     return Quicker(name, _texts(table.get("requirements", []), f"{where}: [optimise] requirements"))
 
 
+def _setting(row: object, where: str) -> Setting:
+    if not isinstance(row, dict) or set(row) != {"kind", "help"} or row["kind"] not in ("int", "text"):
+        raise UsageError(f"{where} has a 'kind', \"int\" or \"text\", and a 'help', not {row!r}.")
+    return Setting(row["kind"], str(row["help"]))
+
+
 def _python_for(row: object, where: str) -> PythonFor:
     if not isinstance(row, dict) or set(row) != {item.name for item in dataclasses.fields(PythonFor)}:
         raise UsageError(f"{where}: each [[python_for]] has 'version' and 'python', not {row!r}.")
@@ -280,6 +357,9 @@ def _check(runtime: Runtime, where: str) -> None:
             Requirement(text)
     except (InvalidSpecifier, InvalidRequirement) as error:
         raise UsageError(f"{where}: {error}") from error
+    for name, value in runtime.index.items():
+        if not isinstance(value, str) or not value.startswith(("https://", "http://")):
+            raise UsageError(f"{where}: the index of {name!r} must be a URL, not {value!r}.")
     for name, value in runtime.environment.items():
         if not isinstance(value, str):
             raise UsageError(f"{where}: the environment's {name!r} must be a text, not {value!r}.")

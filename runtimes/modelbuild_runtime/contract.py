@@ -15,6 +15,7 @@ class Contract(msgspec.Struct, frozen=True):
     ``inputs`` are the fields of one record seen as columns (leading -1 is the number of rows), or the model's own
     tensors. ``open`` is true where the names are not known (a handler that takes anything). ``batched`` is true where
     the leading axis counts rows. ``record`` is the JSON Schema of one row, empty where rows are not records.
+    ``example`` is a row that the model takes, by name, where none can be made up from datatypes.
     """
 
     inputs: Tuple[TensorSpec, ...] = ()
@@ -22,3 +23,4 @@ class Contract(msgspec.Struct, frozen=True):
     open: bool = False
     batched: bool = True
     record: Dict[str, Any] = {}
+    example: Dict[str, Any] = {}

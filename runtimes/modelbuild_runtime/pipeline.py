@@ -9,21 +9,23 @@ import importlib
 import importlib.util
 from pathlib import Path
 from time import monotonic
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Union
+from types import ModuleType
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Union, cast
 
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.engines import Engine, EngineOptions
+from modelbuild_runtime.engines import Engine, EngineOptions, Predicted, WritingEngine
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.fixed_rows import FixedRows, Predict, fixed_size, freed, rows_are_apart
 from modelbuild_runtime.handler.entry import open_rows
-from modelbuild_runtime.handler.functions import Context, Model, functions_pipeline
+from modelbuild_runtime.handler.functions import Context, Model, functions_pipeline, only_builds
 from modelbuild_runtime.handler.module import import_handler, lend_to_main
 from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
 from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
 from modelbuild_runtime.manifest import Handler, Manifest
 from modelbuild_runtime.metrics.marks import Marks
+from modelbuild_runtime.request import Parts
 from modelbuild_runtime.signature import Signature, TensorSpec
 from modelbuild_runtime.tensor import NUMPY
 
@@ -72,14 +74,21 @@ class ModelPipeline:
     guessed = False
 
     def __init__(self, engine: Engine, signature: Signature) -> None:
-        self._predict: Predict = engine.predict
+        self._predict: Callable[[Mapping[str, np.ndarray]], Predicted] = engine.predict
         self.marks = Marks()
         batched = row_counted(engine, signature)
         size = 0 if batched else fixed_size(signature)
-        if size and rows_are_apart(engine.predict, signature, size):
+        fixed = cast("Predict", engine.predict)  # what is made for so many rows answers arrays
+        if size and rows_are_apart(fixed, signature, size):
             signature, batched = freed(signature), True
-            self._predict = FixedRows(engine.predict, size)
-        self.contract = Contract(signature.inputs, signature.outputs, open=not signature.inputs, batched=batched)
+            self._predict = FixedRows(fixed, size)
+        self.contract = Contract(
+            signature.inputs,
+            signature.outputs,
+            open=not signature.inputs,
+            batched=batched,
+            example=getattr(engine, "example", {}),
+        )
         self.batchable = batched
         self.one_at_a_time = size == 1
 
@@ -92,14 +101,39 @@ class ModelPipeline:
     def run(
         self,
         inputs: Mapping[str, np.ndarray],
-        parameters: Optional[Mapping[str, Any]] = None,  # noqa: ARG002  # a model takes none
-    ) -> Dict[str, np.ndarray]:
+        parameters: Optional[Mapping[str, Any]] = None,
+    ) -> Predicted:
         if self.contract.batched and any(array.shape[:1] == (0,) for array in inputs.values()):
             return empty(self.contract)
         self.marks.began = monotonic()
-        outputs = self._predict(inputs)
+        outputs = self._run(inputs, parameters)
         self.marks.ended = monotonic()
         return outputs
+
+    def _run(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        _parameters: Optional[Mapping[str, Any]],  # most models take none
+    ) -> Predicted:
+        return self._predict(inputs)
+
+
+class WritingPipeline(ModelPipeline):
+    """A model that makes its answers piece by piece: whoever asks for parts gets them as they are made."""
+
+    streams = True
+
+    def __init__(self, engine: Any, signature: Signature) -> None:
+        super().__init__(engine, signature)
+        self._writing: WritingEngine = engine
+
+    def stream(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]] = None) -> Parts:
+        """The answer to one row."""
+        self.marks.began = monotonic()
+        return Parts(self._writing.stream(inputs, parameters))
+
+    def _run(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]]) -> Predicted:
+        return self._writing.predict(inputs, parameters)
 
 
 def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen = lambda engine: engine) -> Pipeline:
@@ -109,11 +143,15 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen =
         LoadError: one of them cannot be loaded; the message says which and why.
     """
     if manifest.handler is None:
-        engine = seen(load_engine(manifest, root, threads, examples=True))
-        pipeline = ModelPipeline(engine, complete(engine.signature(), manifest.signature))
-        pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
-        return pipeline
+        return _alone(seen(load_engine(manifest, root, threads, examples=True)), manifest)
     return _handled(manifest, manifest.handler, root, threads, seen)
+
+
+def _alone(engine: Engine, manifest: Manifest) -> ModelPipeline:
+    kind = WritingPipeline if hasattr(engine, "stream") else ModelPipeline
+    pipeline = kind(engine, complete(engine.signature(), manifest.signature))
+    pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
+    return pipeline
 
 
 def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, seen: Seen) -> Pipeline:
@@ -127,12 +165,15 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, see
     lend_to_main(module)
 
     def open_model() -> Model:
-        return _model(seen(load_engine(manifest, root, threads, examples=not hasattr(module, "preprocess"))), manifest)
+        examples = not hasattr(module, "preprocess")
+        return _model(seen(load_engine(manifest, root, threads, examples=examples, handler=module)), manifest)
 
     if handler.style == "sagemaker":
         return sagemaker_pipeline(module, manifest, root, open_model)
     if handler.style != "functions":
         raise LoadError(f"there is no style of handler called {handler.style!r}")
+    if only_builds(module):
+        return _alone(seen(load_engine(manifest, root, threads, examples=True, handler=module)), manifest)
     model = manifest.model
     context = Context(root / model.path, folder, model.name, model.version, threads, manifest.runtime.options)
     return functions_pipeline(module, context, open_model, manifest.signature)
@@ -143,9 +184,11 @@ def _model(engine: Engine, manifest: Manifest) -> Model:
     return Model(engine.model, signature, engine.predict, row_counted(engine, signature))
 
 
-def load_engine(manifest: Manifest, root: Path, threads: int, *, examples: bool = False) -> Engine:
+def load_engine(
+    manifest: Manifest, root: Path, threads: int, *, examples: bool = False, handler: Optional[ModuleType] = None
+) -> Engine:
     """Import the one engine that is needed, and let it load the artifact. ``examples`` where those of the manifest show
-    what the model itself takes.
+    what the model itself takes; ``handler`` has the code of models that come without.
 
     Raises:
         LoadError: no such engine, or the artifact is missing or refused.
@@ -161,7 +204,8 @@ def load_engine(manifest: Manifest, root: Path, threads: int, *, examples: bool 
             raise
         raise LoadError(f"there is no runtime {manifest.runtime.name!r} in this server") from error
     shown = tuple(example.request for example in manifest.examples) if examples else ()
-    engine: Engine = module.load(path, EngineOptions(threads, manifest.signature, manifest.runtime.options, shown))
+    options = EngineOptions(threads, manifest.signature, manifest.runtime.options, shown, handler)
+    engine: Engine = module.load(path, options)
     return engine
 
 

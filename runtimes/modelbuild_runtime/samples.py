@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Any, Dict, List, Mapping
 
@@ -34,14 +35,14 @@ def sample_rows(contract: Contract, count: int = 1, free: int = FREE) -> List[An
     if contract.record:
         row = _value(contract.record, contract.record.get("$defs", {}), free)
     else:
-        row = {name: array.tolist()[0] for name, array in sample_columns(contract, 1, free).items()}
+        row = {name: _said(array.tolist()[0]) for name, array in sample_columns(contract, 1, free).items()}
     return [row] * count
 
 
 def sample_columns(contract: Contract, count: int = 1, free: int = FREE) -> Dict[str, np.ndarray]:
     """So many rows as arrays by name; whole tensors of the required inputs where rows are not counted."""
     return {
-        spec.name: _array(spec, _shape(spec, count, free, batched=contract.batched))
+        spec.name: _array(spec, _shape(spec, count, free, batched=contract.batched), contract.example.get(spec.name))
         for spec in contract.inputs
         if contract.batched or not spec.optional
     }
@@ -64,12 +65,19 @@ def _shape(spec: TensorSpec, count: int, free: int, *, batched: bool) -> List[in
     return [count, *filled] if batched else filled
 
 
-def _array(spec: TensorSpec, shape: List[int]) -> np.ndarray:
+def _said(value: Any) -> Any:
+    """A value as JSON has it."""
+    return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+
+def _array(spec: TensorSpec, shape: List[int], example: Any = None) -> np.ndarray:
     value: Any = {"B": True, "F": 0.5}.get(spec.datatype[0], 1)
     if spec.datatype == "BYTES":
         value = "1"  # text, and a number for models that read one from it
     if spec.labels:
         value = spec.labels[0]
+    if example is not None:
+        value = example
     return np.full(shape, value, NUMPY[spec.datatype])
 
 

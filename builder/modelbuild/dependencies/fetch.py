@@ -15,6 +15,7 @@ from modelbuild.dependencies.bytecode import compile_bytecode
 from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.dependencies.lock import Lock, describe, target_arguments
+from modelbuild.dependencies.places import absolute, placed
 from modelbuild.dependencies.resolver import failure, run_uv
 from modelbuild.dependencies.unneeded import UNNEEDED, unneeded
 from modelbuild.errors import RequirementError
@@ -64,11 +65,13 @@ def _install(root: Path, lock: Lock, index: Index, bytecode: bool, without: Patt
 def _run_install(root: Path, site: Path, lock: Lock, index: Index) -> None:
     text = root / "requirements.lock"
     text.write_text(lock.text, encoding="utf-8")
+    places = sorted({absolute(index.places[name]) for name in placed(lock.requirements, index.places)})
     arguments = [
         *("pip", "install", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
         *(part for name in lock.from_source for part in ("--no-binary", name)),
         # Copies: this tree's times and modes are its own, and uv's cache is not ours to change.
         *("--link-mode", "copy", *target_arguments(lock)),
+        *(part for link in places for part in ("--find-links", link)),
         *("--target", str(site), "-r", str(text)),
     ]
     outcome = run_uv(arguments, index)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from modelbuild.dependencies.places import Places
 from modelbuild.errors import UsageError
 
 _USER_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
@@ -42,7 +43,8 @@ _BUNDLES = (
 class Index:
     """Package indexes, as the user named them. An empty ``index_url`` is PyPI, or what uv's configuration says.
 
-    ``find_links`` are folders or pages of wheels. With ``offline`` nothing but them and uv's cache is asked.
+    ``find_links`` are folders or pages of wheels. With ``offline`` nothing but them and uv's cache is asked. ``places``
+    has the distributions that come from one place only.
     """
 
     index_url: str = ""
@@ -50,6 +52,7 @@ class Index:
     find_links: tuple[str, ...] = ()
     ca_file: Path | None = None
     offline: bool = False
+    places: Places = field(default_factory=dict)
 
 
 def redact(text: str) -> str:
@@ -117,7 +120,8 @@ def identity(index: Index, environment: Mapping[str, str]) -> list[str]:
     """What of the index can change a resolution, without secrets: part of a lock's key."""
     settings = [f"{name}={redact(environment[name])}" for name in _UV_VARIABLES if name in environment]
     urls = [public_url(url) for url in (index.index_url, *index.extra_index_url)]
-    return [*urls, *(_links_identity(link) for link in index.find_links), *settings]
+    own = [f"{name}={_links_identity(place)}" for name, place in sorted(index.places.items())]
+    return [*urls, *(_links_identity(link) for link in index.find_links), *own, *settings]
 
 
 def _links_identity(link: str) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from modelbuild.dependencies.index import Index, identity, redact
 from modelbuild.dependencies.interpreter import find_interpreter
-from modelbuild.dependencies.resolver import failure, run_uv, without_wheels
+from modelbuild.dependencies.places import placed
+from modelbuild.dependencies.resolver import PLACED, failure, run_uv, without_wheels
 from modelbuild.errors import RequirementError
 
 FRESH_SECONDS = 24 * 60 * 60
@@ -111,14 +112,22 @@ def lock(
 def resolve(
     requirements: Sequence[str], target: Lock, index: Index, requires: Mapping[str, Sequence[str]] | None = None
 ) -> Lock:
-    """Ask uv. What has no wheel at all is allowed from source, one package after another."""
+    """Ask uv. What has no wheel at all is allowed from source, one package after another. What turns out to be
+    needed, and has a place of its own, is asked for there.
+    """
     from_source: tuple[str, ...] = ()
+    names = placed(requirements, index.places)
     while True:
         allowed = [part for name in from_source for part in ("--no-binary", name)]
-        arguments = [*_compile_arguments(target), *allowed, "-"]
-        outcome = run_uv(arguments, index, text="\n".join(requirements) + "\n", settings=_metadata(requires or {}))
+        arguments = [*_compile_arguments(target), *allowed, "-", *([PLACED] if names else [])]
+        text, settings = "\n".join(requirements) + "\n", _metadata(requires or {})
+        outcome = run_uv(arguments, index, text=text, settings=settings, placed=names)
         if outcome.status == 0:
-            return Lock(plain(outcome.output), target.python, target.platform, target.wheels, from_source)
+            resolved = Lock(plain(outcome.output), target.python, target.platform, target.wheels, from_source)
+            if (found := placed(resolved.requirements, index.places)) <= names:
+                return resolved
+            names |= found
+            continue
         needed = [name for name in without_wheels(outcome.errors) if name not in from_source]
         if not needed:
             raise failure(outcome.errors, describe(target))

@@ -6,14 +6,18 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import uv
 
 from modelbuild.dependencies.index import Index, redact, trusted, uv_environment
+from modelbuild.dependencies.places import absolute, project
 from modelbuild.errors import MbuildError, NoSpaceError, RequirementError
+
+PLACED = "placed/pyproject.toml"
+"""A further input for uv, beside the requirements: which distributions come from one place only."""
 
 _NOISE = ("warning: The requested Python version", "warning: A managed Python download", "Resolved ")
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)` because building from source is disabled")
@@ -105,6 +109,11 @@ CAUSES = (
         "Decide with --requirement NAME==VERSION, or change the handler's.",
     ),
     Cause(
+        r"only (\S+) (?:is|are) available",
+        "Only {0} is where it is looked for",
+        "Ask for that version with --requirement, or give a folder with the wheel that is needed with --find-links.",
+    ),
+    Cause(
         r"No solution found",
         "The requirements contradict each other",
         "Override one of them with --requirement NAME==VERSION, or change the handler's.",
@@ -112,19 +121,24 @@ CAUSES = (
 )
 
 
-def run_uv(arguments: Sequence[str], index: Index, *, text: str = "", settings: str = "") -> Outcome:
+def run_uv(
+    arguments: Sequence[str], index: Index, *, text: str = "", settings: str = "", placed: Collection[str] = ()
+) -> Outcome:
     """Run uv with ``text`` as its standard input, in a folder of its own, so that it discovers no project. ``settings``
-    are those of a project, as TOML: they come on top of the user's.
+    are those of a project, as TOML: they come on top of the user's. ``placed`` are the names for the input ``PLACED``.
 
     Raises:
         UsageError: the index's CA file cannot be used.
     """
-    links = [part for link in index.find_links for part in ("--find-links", _absolute(link))]
+    links = [part for link in index.find_links for part in ("--find-links", absolute(link))]
     environment = uv_environment(index, os.environ)
     certificates = trusted(index, os.environ)
     with tempfile.TemporaryDirectory(prefix="mbuild-uv-") as folder:
         if settings:
             Path(folder, "uv.toml").write_text(settings, encoding="utf-8")
+        if placed:
+            Path(folder, PLACED).parent.mkdir()
+            Path(folder, PLACED).write_text(project(placed, index.places), encoding="utf-8")
         if certificates:
             bundle = Path(folder, "certificates.pem")
             bundle.write_text(certificates, encoding="utf-8")
@@ -141,10 +155,6 @@ def run_uv(arguments: Sequence[str], index: Index, *, text: str = "", settings: 
             check=False,
         )
     return Outcome(process.returncode, process.stdout, useful(process.stderr))
-
-
-def _absolute(link: str) -> str:
-    return link if "://" in link else str(Path(link).absolute())
 
 
 def useful(errors: str) -> str:

@@ -23,6 +23,7 @@ FUNCTIONS: Mapping[str, Arity] = {
     "postprocess": Arity(1, 2, "postprocess(outputs) or postprocess(outputs, inputs)"),
     "explain": Arity(2, 2, "explain(model, inputs)"),
     "load": Arity(0, 1, "load(context)"),
+    "build_model": Arity(0, 0, "build_model()"),
 }
 SAGEMAKER: Mapping[str, Arity] = {
     "model_fn": Arity(1, 2, "model_fn(model_dir)"),
@@ -35,8 +36,7 @@ HANDLE = Arity(2, 2, "handle(data, context)")
 BASES = frozenset(
     {"BaseHandler", "VisionHandler", "TextHandler", "ImageClassifier", "ImageSegmenter", "ObjectDetector"}
 )
-BASES_TEXT = frozenset({"TextClassifier", "MultiModalHandler", "DALIHandler", "ABC_Handler"})
-SERVED = ("preprocess", "predict", "postprocess")
+SERVED = ("preprocess", "predict", "postprocess", "build_model")
 MAY_YIELD = frozenset({"predict", "transform_fn", "output_fn"})
 """Functions that may be generators: their answers are sent in parts."""
 

@@ -36,6 +36,9 @@ PIECE = 1 << 20
 PLAIN_KEYS = (str, bytes, int, float, type(None))
 
 
+OUTSIDE = "an object from outside of the file"
+"""How it is noted that a pickle leaves an object to whoever loads it. PyTorch's files have their tensors so."""
+
 _IMPORTERS = ("numpy.core._ufunc_reconstruct", "numpy._core._ufunc_reconstruct")
 """Functions that import a name: their arguments count as the name's."""
 
@@ -204,7 +207,7 @@ class Machine:
 
     def persistent(self, _identity: object) -> object:
         """A reference to an object outside of the pickle."""
-        self.odd("an object from outside of the file")
+        self.odd(OUTSIDE)
         return Made(Global("", ""))
 
     def extension(self, width: int) -> object:

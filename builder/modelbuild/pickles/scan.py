@@ -94,12 +94,14 @@ def _compression(path: Path) -> str:
         return compression(file.read(8))
 
 
-def scan_bytes(data: bytes) -> PickleScan:
-    """The same for a pickle inside another."""
+def scan_bytes(data: bytes, *, count: int = 1) -> PickleScan:
+    """The same for a pickle inside another file, or for ``count`` of them one behind the other."""
     trace = Trace()
     problem = ""
+    stream = io.BytesIO(data)
     try:
-        Machine(io.BytesIO(data), trace, budget=FREE_STEPS).run()
+        for _ in range(count):
+            Machine(stream, trace, budget=FREE_STEPS + STEPS_A_BYTE * len(data)).run()
     except PickleError as error:
         problem = str(error)
     return PickleScan(

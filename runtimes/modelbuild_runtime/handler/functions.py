@@ -118,6 +118,12 @@ class FunctionsPipeline:
         return explained(found, count)
 
 
+def only_builds(module: ModuleType) -> bool:
+    """Whether the handler has nothing but the code of the model, which its engine calls."""
+    stages = ("load", "preprocess", "predict", "postprocess", "explain")
+    return hasattr(module, "build_model") and not any(hasattr(module, name) for name in stages)
+
+
 def functions_pipeline(
     module: ModuleType, context: Context, open_model: Callable[[], Model], declared: Signature
 ) -> Union[FunctionsPipeline, StreamingPipeline]:

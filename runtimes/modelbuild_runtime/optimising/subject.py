@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple
 import msgspec
 import numpy as np
 
-from modelbuild_runtime.engines import Engine
+from modelbuild_runtime.engines import Engine, Predicted
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.manifest import Manifest
 from modelbuild_runtime.pipeline import complete, load_engine
@@ -40,7 +40,7 @@ class Witness:
     def signature(self) -> Signature:
         return self.engine.signature()
 
-    def predict(self, inputs: Any) -> Arrays:
+    def predict(self, inputs: Any) -> Predicted:
         given = inputs if isinstance(inputs, Mapping) else {str(name): inputs[name].to_numpy() for name in inputs}
         self.asked.append({name: np.array(array) for name, array in given.items()})
         return self.engine.predict(inputs)

@@ -1,0 +1,1 @@
+"""PyTorch: TorchScript, torch.export programs, and weights for a class that the handler has."""
