@@ -5,11 +5,12 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 HERE = Path(__file__).parent
 PORT = 18471
@@ -98,29 +99,28 @@ def process(command: list, environment: dict[str, str], ready: str) -> Iterator[
     """A server on processor 0, once it is ready; ended with the block."""
     # As it looks to the child alone: its PATH finds the command.
     found = ["taskset", "-c", "0", *map(str, command)]
-    child = subprocess.Popen(
-        found, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-    )
-    try:
-        wait_until_ready(child, ready)
-        yield child.pid
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
+    with tempfile.TemporaryFile() as log:  # a pipe that nobody reads would stop it
+        child = subprocess.Popen(found, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
-            child.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        child.stderr.close()
+            wait_until_ready(child, ready, log)
+            yield child.pid
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGTERM)
+            try:
+                child.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
 
 
-def wait_until_ready(child: subprocess.Popen, path: str) -> None:
-    for _ in range(600):
+def wait_until_ready(child: subprocess.Popen, path: str, log: IO[bytes]) -> None:
+    for _ in range(1200):
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=2):
             return
         if child.poll() is not None:
-            raise RuntimeError(child.stderr.read().decode(errors="replace")[-2000:])
+            log.seek(0)
+            raise RuntimeError(log.read().decode(errors="replace")[-2000:])
         time.sleep(0.1)
     raise RuntimeError("it did not become ready")
 
