@@ -113,7 +113,8 @@ class Finder:
         return Signature((TensorSpec("text", "BYTES", (-1,)),), (TensorSpec("found", "BYTES", (-1,)),))
 
     def predict(self, inputs: Any) -> list[Any]:
-        return [{"found": [{"letter": letter} for letter in text]} for text in inputs["text"]]
+        nearly = 1 + 1e-7 * len(inputs["text"])  # computed with others, numbers differ in their last digits
+        return [{"found": [{"letter": letter, "score": nearly} for letter in text]} for text in inputs["text"]]
 
 
 def test_an_engine_that_answers_rows() -> None:
@@ -123,7 +124,5 @@ def test_an_engine_that_answers_rows() -> None:
     assert pipe.batchable
     assert pipe.contract.outputs == finder.signature().outputs
 
-    assert asked(pipe, [{"text": "ab"}, {"text": ""}]).rows == [
-        {"found": [{"letter": "a"}, {"letter": "b"}]},
-        {"found": []},
-    ]
+    rows = asked(pipe, [{"text": "ab"}, {"text": ""}]).rows
+    assert [[item["letter"] for item in row["found"]] for row in rows] == [["a", "b"], []]
