@@ -29,7 +29,8 @@ import importlib, json, sys
 from pathlib import Path
 sample = importlib.import_module(f"modelbuild_runtime.engines.{sys.argv[1]}.sample").make(Path(sys.argv[2]))
 made = {"path": str(sample.path), "request": sample.request, "expected": sample.expected}
-Path(sys.argv[2], "made.json").write_text(json.dumps({**made, "options": dict(sample.options)}))
+more = {"options": dict(sample.options), "handler": str(sample.handler or "")}
+Path(sys.argv[2], "made.json").write_text(json.dumps({**made, **more}))
 """
 
 
@@ -80,7 +81,8 @@ def make_sample(name: str, folder: Path) -> Sample:
     file = folder / "made.json"
     made: dict[str, Any] = json.loads(file.read_text())
     file.unlink()
-    return Sample(Path(made["path"]), made["request"], made["expected"], made["options"])
+    handler = Path(made["handler"]) if made["handler"] else None
+    return Sample(Path(made["path"]), made["request"], made["expected"], made["options"], handler)
 
 
 def _install(python: Path, home: Path, wanted: list[str], indexes: dict[str, str]) -> None:

@@ -105,6 +105,19 @@ def folder_in(artifact: Artifact, path: str) -> Artifact:
     return Artifact(name, files, is_folder=True, digest=digest_of(files), source=artifact.source / path)
 
 
+def part_of(artifact: Artifact, path: str) -> Artifact:
+    """The artifact that a file or a folder in a folder is.
+
+    Raises:
+        ArtifactError: there is neither.
+    """
+    file = next((file for file in artifact.files if file.path == path), None)
+    if file is None:
+        return folder_in(artifact, path)
+    alone = dataclasses.replace(file, path=PurePosixPath(path).name)
+    return Artifact(alone.path, (alone,), is_folder=False, digest=digest_of((alone,)), source=file.source)
+
+
 def without(artifact: Artifact, paths: Iterable[str]) -> Artifact:
     """The artifact but for some of its files."""
     left_out = frozenset(paths)

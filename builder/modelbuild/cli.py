@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ def _settle(model: Path | None, config: Path | None, flags: dict[str, Any]) -> t
     else:
         file = read_config(path)
         settled, options = model or file.model, make_options(file.options, given)
+    settled = settled or options.handler  # alone, it is the model
     if settled is None:
         raise UsageError("No model was given.", hint=f"mbuild {_command()} MODEL, or the key 'model' in {FILE_NAME}.")
     return settled, options
@@ -178,7 +179,7 @@ def render(
 @click.option("--host", "address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("-p", "--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port to listen on.")
 @click.option("--no-reload", is_flag=True, help="Do not start anew when the handler or the model changes.")
-@with_options("push", "no_cache", "pull", "engine", "base", "platform", "tag", "no_verify")
+@with_options("push", "no_cache", "pull", "engine", "base", "platform", "tag", "no_verify", "optimize")
 @common
 def serve(
     model: Path | None, config: Path | None, address: str, port: int, no_reload: bool, verbose: bool, **flags: Any
@@ -187,6 +188,8 @@ def serve(
     flags.pop("as_json")
     terminal, host = _start(verbose)
     path, options = _settle(model, config, flags)
+    # Whoever edits wants to see a change at once: a trial takes its time.
+    options = replace(options, optimize=False)
     sys.exit(serve_model(path, options, host, terminal, address=address, port=port, reload=not no_reload))
 
 

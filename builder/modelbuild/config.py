@@ -55,8 +55,16 @@ class Options:
     runtime: str = option(
         "", "Do not detect the format: use this runtime, by name or by folder.", group=CONTENTS, metavar="NAME|FOLDER"
     )
+    runtime_option: tuple[str, ...] = option(
+        (), "Set an option of the runtime: see mbuild runtimes. Repeatable.", group=CONTENTS, metavar="NAME=VALUE"
+    )
     allow_unsafe: bool = option(
         False, "Package a pickle although loading it may execute more than its framework needs.", group=CONTENTS
+    )
+    optimize: bool = option(
+        False,
+        "Convert the model to a quicker form, where it answers the examples the same; loads it on this machine.",
+        group=CONTENTS,
     )
     env: tuple[str, ...] = option(
         (), "Set an environment variable in the image. Repeatable.", group=CONTENTS, metavar="K=V"

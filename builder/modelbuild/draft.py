@@ -15,9 +15,11 @@ from modelbuild.dependencies.requirements import less_required, requirements_for
 from modelbuild.engines import BuildEngine
 from modelbuild.errors import BaseImageError, UsageError
 from modelbuild.host import Host
+from modelbuild.optimisation import Optimisation
+from modelbuild.optimise import Trial, optimised, require_possible
 from modelbuild.planning.context import Context
 from modelbuild.planning.dockerfile import render, render_portable
-from modelbuild.planning.labels import make_labels
+from modelbuild.planning.labels import make_labels, optimised_labels
 from modelbuild.planning.make import make_plan
 from modelbuild.planning.manifest import Example, make_manifest
 from modelbuild.planning.plan import BaseImage, Plan, Tree, in_layer_order
@@ -43,6 +45,7 @@ class Draft:
     lock: Lock
     trees: tuple[Tree, ...]
     examples: tuple[Example, ...]
+    optimisation: Optimisation | None = None
 
     @property
     def context(self) -> Context:
@@ -68,7 +71,14 @@ def make_draft(model: Path, options: Options, host: Host, progress: Progress, en
     name = model_name(options, source.reading.name or source.artifact.name)
     model_version = options.model_version or source.reading.model_version or "1"
     examples = find_examples(model, options.handler, options.example)
+    if options.optimize:
+        require_possible(source, options, len(examples))
     base = find_base(source, options, host, progress, engine)
+    optimisation = None
+    if options.optimize:
+        progress.step("Optimising", f"{source.artifact.name} is loaded here, converted, compared and measured")
+        trial = Trial(source, _manifest(source, (name, model_version), examples), base.python)
+        source, optimisation = optimised(trial, options, host)
     locked = _lock(source, options, host, base, progress)
     progress.step("Fetching", f"{len(locked.requirements)} packages")
     trees = in_layer_order(_trees(source, options, host, (name, model_version), examples, locked))
@@ -86,10 +96,10 @@ def make_draft(model: Path, options: Options, host: Host, progress: Progress, en
         runtime=source.runtime,
         lock=locked,
         trees=trees,
-        labels={**labels, **pairs(options.label, "--label")},
+        labels={**labels, **optimised_labels(optimisation), **pairs(options.label, "--label")},
         environment=environment(options),
     )
-    return Draft(source, plan, locked, trees, examples)
+    return Draft(source, plan, locked, trees, examples, optimisation)
 
 
 def model_name(options: Options, default: str) -> str:
@@ -174,23 +184,28 @@ def _trees(
     locked: Lock,
 ) -> Iterable[Tree]:
     """``called`` is the model's name, and its version."""
-    runtime, reading = source.runtime, source.reading
-    name, version = called
+    runtime = source.runtime
     index = index_of(options, runtime, host)
     yield fetch(locked, cache=host.cache, index=index, without=runtime.unneeded)
-    yield server_tree(runtime.folder, name=runtime.name, python=locked.python, cache=host.cache)
+    yield server_tree(
+        runtime.folder, name=runtime.name, python=locked.python, cache=host.cache, carries=runtime.carries
+    )
     yield from model_trees(source.artifact)
     if source.handler:
         yield handler_tree(source.handler)
-    manifest = make_manifest(
+    yield manifest_tree(_manifest(source, called, examples), cache=host.cache)
+
+
+def _manifest(source: Source, called: tuple[str, str], examples: tuple[Example, ...]) -> bytes:
+    name, version = called
+    return make_manifest(
         name=name,
         version=version,
         artifact=source.artifact,
-        runtime=runtime.name,
-        framework_version=reading.version,
-        options=reading.options,
-        signature=reading.signature,
+        runtime=source.runtime.name,
+        framework_version=source.reading.version,
+        options=source.reading.options,
+        signature=source.reading.signature,
         handler=source.handler,
         examples=examples,
     )
-    yield manifest_tree(manifest, cache=host.cache)

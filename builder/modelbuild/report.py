@@ -59,6 +59,8 @@ def show_packaged(packaged: Packaged, terminal: Terminal) -> None:
     rows = [[layer.name, size_text(layer.size), "cache" if layer.cached else "built"] for layer in image.layers]
     terminal.table(["layer", "size", "from"], [*rows, ["total", size_text(image.size), ""]], right=[1])
     terminal.note(packaged.verification.summary if packaged.verification else "not verified: --no-verify")
+    for line in packaged.draft.optimisation.lines if packaged.draft.optimisation else ():
+        terminal.note(line)
     for finding in packaged.draft.source.reading.findings:
         if finding.severity != "info":
             terminal.note(f"{finding.severity}: {finding.what}  ({finding.where})")

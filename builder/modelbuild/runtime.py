@@ -8,12 +8,15 @@ import dataclasses
 import difflib
 import hashlib
 import importlib.util
+import inspect
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -45,10 +48,12 @@ class Reading:
 
     ``version`` is that of the framework which wrote it, empty where it does not say. ``companions`` are files beside
     it that belong to it. ``folder`` is where in the artifact the model is, empty where it is all of it; ``name`` and
-    ``model_version`` are what the folders around it say of the model itself. ``prepare`` is why it must be converted
-    before it can be served, empty where it need not. ``unused`` are files of the artifact's folder that the engine does
-    not read, such as the same weights for other frameworks: they stay out of the image. ``options`` go to the server's
-    engine, ``metadata`` is for people.
+    ``model_version`` are what the folders around it say of the model itself. ``handler`` is the file in the artifact
+    that is its handler, where the user gives no other. ``python`` is a specifier of the Pythons that can load it, empty
+    for all. ``prepare`` is why it must be converted before it can be served, empty where it need not. ``unused`` are
+    files of the artifact's folder that the engine does not read, such as the same weights for other frameworks: they
+    stay out of the image. ``options`` go to the server's engine, ``metadata`` is for people. ``inside`` is what another
+    runtime makes of the model in it.
     """
 
     format: str
@@ -59,11 +64,24 @@ class Reading:
     folder: str = ""
     name: str = ""
     model_version: str = ""
+    handler: str = ""
+    python: str = ""
     findings: tuple[Finding, ...] = ()
     prepare: str = ""
     unused: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    inside: Inside | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A model in an envelope, and the runtime that takes it: ``reading`` is the whole as that runtime serves it, with
+    the envelope's engine around its own.
+    """
+
+    runtime: str
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +93,28 @@ class PythonFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Quicker:
+    """The runtime that runs what ``optimise.py`` makes of a model, and what making it requires."""
+
+    runtime: str = ""
+    requirements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A choice that the artifact leaves to the user. ``kind`` is "int" or "text"."""
+
+    kind: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """Support for one framework, as its ``runtime.toml`` declares it. ``requires`` is what the engine needs of the
     requirements of a distribution, by its name, where that is less than its metadata says; ``index`` is the package
-    index that alone has the right wheels of a distribution, by its name.
+    index that alone has the right wheels of a distribution, by its name. ``handler_predicts`` where nothing but a
+    handler can run the model. ``options`` are what ``--runtime-option`` may set. ``carries`` are further engines, by
+    name, that its own one calls.
     """
 
     name: str
@@ -96,9 +132,13 @@ class Runtime:
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index: Mapping[str, str] = field(default_factory=dict)
     prepare_requirements: tuple[str, ...] = ()
+    optimise: Quicker = field(default_factory=Quicker)
     pickle: PicklePolicy = field(default_factory=PicklePolicy)
     unneeded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    handler_predicts: bool = False
+    options: Mapping[str, Setting] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False, repr=False)
+    carries: tuple[tuple[str, Path], ...] = field(default=(), compare=False, repr=False)
 
 
 def load_runtime(folder: Path) -> Runtime:
@@ -126,8 +166,16 @@ def builtin_runtimes() -> tuple[Runtime, ...]:
     return tuple(load_runtime(path.parent) for path in sorted(engines.glob("*/runtime.toml")))
 
 
-def read(runtime: Runtime, artifact: Artifact) -> Reading:
-    """What the runtime's reader finds in the artifact.
+def around(envelope: Runtime, inside: Runtime) -> Runtime:
+    """The runtime of a model in an envelope: all that the model's own needs, with the envelope's engine around it."""
+    return dataclasses.replace(
+        inside, name=envelope.name, folder=envelope.folder, carries=((inside.name, inside.folder),)
+    )
+
+
+def read(runtime: Runtime, artifact: Artifact, chosen: Mapping[str, Any] = MappingProxyType({})) -> Reading:
+    """What the runtime's reader finds in the artifact. ``chosen`` are options that the user has set; a reader whose
+    answer depends on one takes them as its second argument.
 
     Raises:
         ArtifactError: it is truncated or corrupt.
@@ -137,10 +185,33 @@ def read(runtime: Runtime, artifact: Artifact) -> Reading:
     path = runtime.folder / "reader.py"
     if not path.is_file():
         return Reading(runtime.title)
-    reading = _function(path, "read")(artifact)
+    function = _function(path, "read")
+    takes_choices = len(inspect.signature(function).parameters) > 1
+    reading = function(artifact, chosen) if takes_choices else function(artifact)
     if not isinstance(reading, Reading):
         raise UsageError(f"{path}: read() returned a {type(reading).__name__}, not a Reading.")
     return reading
+
+
+def chosen_options(runtime: Runtime, given: Mapping[str, str]) -> dict[str, Any]:
+    """The options of a runtime that the user has set, as values.
+
+    Raises:
+        UsageError: the runtime has no such option, or the value is none for it.
+    """
+    result: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in runtime.options:
+            known = "; ".join(f"{key}: {setting.help}" for key, setting in runtime.options.items())
+            raise UsageError(
+                f"The runtime {runtime.name!r} has no option {name!r}.",
+                hint=f"It has these: {known}" if known else "It has none.",
+            )
+        setting = runtime.options[name]
+        if setting.kind == "int" and not re.fullmatch(r"[0-9]{1,6}", value):
+            raise UsageError(f"--runtime-option {name} cannot be {value!r}.", hint=f"A whole number. {setting.help}")
+        result[name] = int(value) if setting.kind == "int" else value
+    return result
 
 
 def supported_python(runtime: Runtime, version: str) -> str:
@@ -184,6 +255,7 @@ _PLAIN: Mapping[str, type] = {
     "package": str,
     "pin": str,
     "max_size_mb": int,
+    "handler_predicts": bool,
     "requirements": list,
     "system_packages": list,
     "environment": dict,
@@ -191,11 +263,13 @@ _PLAIN: Mapping[str, type] = {
     "requires": dict,
     "index": dict,
     "prepare": dict,
+    "optimise": dict,
     "pickle": dict,
     "unneeded": dict,
+    "options": dict,
     "detect": list,
 }
-_PARSED = frozenset({"detect", "prepare", "pickle", "python_for", "requires", "unneeded"})
+_PARSED = frozenset({"detect", "optimise", "options", "prepare", "pickle", "python_for", "requires", "unneeded"})
 _NEEDED = ("name", "title", "summary", "detect")
 
 
@@ -217,10 +291,12 @@ def _parse(table: Mapping[str, Any], folder: Path, where: str) -> Runtime:
             key: _texts(value, f"{where}: [requires] {key!r}") for key, value in table.get("requires", {}).items()
         },
         prepare_requirements=_texts(prepare.get("requirements", []), f"{where}: [prepare] requirements"),
+        optimise=_quicker(table.get("optimise", {}), where),
         pickle=parse_policy(table.get("pickle", {}), where),
         unneeded={
             name: _texts(paths, f"{where}: [unneeded] {name}") for name, paths in table.get("unneeded", {}).items()
         },
+        options={name: _setting(row, f"{where}: [options] {name}") for name, row in table.get("options", {}).items()},
         folder=folder,
     )
     _check(runtime, where)
@@ -248,6 +324,20 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _quicker(table: Mapping[str, Any], where: str) -> Quicker:
+    _only(table, ("runtime", "requirements"), f"{where}: [optimise]")
+    name = table.get("runtime", "")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}: [optimise] runtime must be a text, not {name!r}.")
+    return Quicker(name, _texts(table.get("requirements", []), f"{where}: [optimise] requirements"))
+
+
+def _setting(row: object, where: str) -> Setting:
+    if not isinstance(row, dict) or set(row) != {"kind", "help"} or row["kind"] not in ("int", "text"):
+        raise UsageError(f"{where} has a 'kind', \"int\" or \"text\", and a 'help', not {row!r}.")
+    return Setting(row["kind"], str(row["help"]))
+
+
 def _python_for(row: object, where: str) -> PythonFor:
     if not isinstance(row, dict) or set(row) != {item.name for item in dataclasses.fields(PythonFor)}:
         raise UsageError(f"{where}: each [[python_for]] has 'version' and 'python', not {row!r}.")
@@ -262,7 +352,8 @@ def _check(runtime: Runtime, where: str) -> None:
     try:
         for text in (runtime.python, *(part for row in runtime.python_for for part in (row.version, row.python))):
             SpecifierSet(text)
-        for text in (*runtime.requirements, *runtime.prepare_requirements, *chain(*runtime.requires.values())):
+        needed = (*runtime.requirements, *runtime.prepare_requirements, *runtime.optimise.requirements)
+        for text in (*needed, *chain(*runtime.requires.values())):
             Requirement(text)
     except (InvalidSpecifier, InvalidRequirement) as error:
         raise UsageError(f"{where}: {error}") from error

@@ -16,24 +16,14 @@ from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.draft import Draft, make_draft
 from modelbuild.errors import MbuildError, RequirementError, UsageError
 from modelbuild.host import Host
-from modelbuild.planning.plan import Tree
 from modelbuild.planning.ports import GRPC, HTTP_NAMES
+from modelbuild.planning.trees import lay_out
 from modelbuild.terminal import Terminal
 
 POLL_SECONDS = 0.3
 
 Stamp = Mapping[Path, tuple[int, int]]
 """Files, with when each was changed last, and its size."""
-
-
-def lay_out(folder: Path, trees: Iterable[Tree]) -> Path:
-    """Link the trees into ``folder`` as they would lie in the image; returns the manifest's path."""
-    for tree in trees:
-        for file in tree.files:
-            target = folder / file.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(file.source.resolve())
-    return folder / "opt/mbuild/manifest.json"
 
 
 def server_environment(

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions, without
-from modelbuild.config import Options, suggestion
+from modelbuild.config import Options, pairs, suggestion
 from modelbuild.dependencies import pip_settings
 from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.places import places
-from modelbuild.errors import UnsafeArtifactError, UsageError
+from modelbuild.errors import HandlerError, UnsafeArtifactError, UsageError
 from modelbuild.formats.detect import detect
-from modelbuild.handlers.handler import Handler, read_handler
+from modelbuild.handlers.handler import Handler, module_of, read_handler
 from modelbuild.host import Host
 from modelbuild.prepare import prepare
-from modelbuild.runtime import Finding, Reading, Runtime, builtin_runtimes, load_runtime, read
+from modelbuild.runtime import Finding, Reading, Runtime, around, builtin_runtimes, chosen_options, load_runtime, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +72,56 @@ def read_source(model: Path, options: Options, host: Host) -> Source:
     Raises:
         MbuildError: one of its subclasses for each thing that can be wrong with them.
     """
+    if options.handler and options.handler == model:
+        model = module_of(model)
     artifact = read_artifact(model, cache=host.cache)
     runtime = choose_runtime(options.runtime, artifact)
-    reading = read(runtime, artifact)
+    reading = read(runtime, artifact, pairs(options.runtime_option, "--runtime-option"))
+    if reading.inside and not options.runtime:
+        inside = next(item for item in builtin_runtimes() if item.name == reading.inside.runtime)
+        runtime, reading = around(runtime, inside), reading.inside.reading
+    reading = _with_choices(runtime, reading, options)
     if reading.folder:
         artifact = folder_in(artifact, reading.folder)
     if reading.unused:
         artifact = without(artifact, reading.unused)
     if reading.companions:
         artifact = with_companions(artifact, reading.companions)
-    handler = read_handler(options.handler, data=options.data) if options.handler else None
-    if handler is None and options.data:
-        raise UsageError("--data was given without --handler.", hint="Data files belong to a handler.")
+    handler = _handler(model, reading, options)
+    if runtime.handler_predicts:
+        _require_prediction(artifact, runtime, handler)
     return Source(artifact, runtime, reading, handler)
+
+
+def _with_choices(runtime: Runtime, reading: Reading, options: Options) -> Reading:
+    """The user's options beside those that the reader found. An engine in another's has them among its own."""
+    chosen = chosen_options(runtime, pairs(options.runtime_option, "--runtime-option"))
+    own = reading.options
+    if runtime.carries:
+        return replace(reading, options={**own, "options": {**own["options"], **chosen}})
+    return replace(reading, options={**own, **chosen})
+
+
+def _handler(model: Path, reading: Reading, options: Options) -> Handler | None:
+    """The one that the user gave, or the one that the artifact brings."""
+    own = (model / reading.handler if model.is_dir() else model) if reading.handler else None
+    path = options.handler or own
+    if path is None and options.data:
+        raise UsageError("--data was given without --handler.", hint="Data files belong to a handler.")
+    return read_handler(path, data=options.data) if path else None
+
+
+def _require_prediction(artifact: Artifact, runtime: Runtime, handler: Handler | None) -> None:
+    if handler is None:
+        raise HandlerError(
+            f"The runtime {runtime.name!r} leaves {artifact.name} to a handler, and there is none.",
+            hint="Give one with --handler: load(context), which returns a model, and predict(model, inputs).",
+        )
+    if handler.style == "functions" and "predict" not in handler.entry_points:
+        raise HandlerError(
+            f"The handler {handler.module} has no predict, and nothing else predicts on {artifact.name}.",
+            hint="Define predict(model, inputs), and load(context) where it needs a model.",
+        )
 
 
 def choose_runtime(name: str, artifact: Artifact) -> Runtime:
@@ -133,4 +170,5 @@ def prepared(source: Source, options: Options, host: Host) -> Source:
         return source
     index = index_of(options, source.runtime, host)
     artifact = prepare(source.runtime, source.artifact, source.reading, cache=host.cache, index=index)
-    return replace(source, artifact=artifact, reading=read(source.runtime, artifact))
+    reading = read(source.runtime, artifact, pairs(options.runtime_option, "--runtime-option"))
+    return replace(source, artifact=artifact, reading=_with_choices(source.runtime, reading, options))

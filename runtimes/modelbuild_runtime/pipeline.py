@@ -33,6 +33,10 @@ Outputs = Union[Dict[str, np.ndarray], List[Any]]
 """Arrays by name, one leading entry a row; or one JSON-able item a row; or one raw answer an item."""
 
 
+Seen = Callable[[Engine], Engine]
+"""Is given the engine once it is loaded, and returns what is used in its place: it, or one that looks on."""
+
+
 class Pipeline(Protocol):
     """What the dataplane runs.
 
@@ -132,26 +136,25 @@ class WritingPipeline(ModelPipeline):
         return self._writing.predict(inputs, parameters)
 
 
-def load_pipeline(manifest: Manifest, root: Path, threads: int = 1) -> Pipeline:
+def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen = lambda engine: engine) -> Pipeline:
     """Load the model and the handler that the manifest names.
 
     Raises:
         LoadError: one of them cannot be loaded; the message says which and why.
     """
     if manifest.handler is None:
-        return _alone(manifest, root, threads)
-    return _handled(manifest, manifest.handler, root, threads)
+        return _alone(seen(load_engine(manifest, root, threads, examples=True)), manifest)
+    return _handled(manifest, manifest.handler, root, threads, seen)
 
 
-def _alone(manifest: Manifest, root: Path, threads: int, handler: Optional[ModuleType] = None) -> ModelPipeline:
-    engine = load_engine(manifest, root, threads, examples=True, handler=handler)
+def _alone(engine: Engine, manifest: Manifest) -> ModelPipeline:
     kind = WritingPipeline if hasattr(engine, "stream") else ModelPipeline
     pipeline = kind(engine, complete(engine.signature(), manifest.signature))
     pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
     return pipeline
 
 
-def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> Pipeline:
+def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, seen: Seen) -> Pipeline:
     """The model with its handler around it. Handlers may bring their own model: then the engine is not loaded."""
     folder = root / handler.path
     name, _, function = handler.module.partition(":")
@@ -162,22 +165,21 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int) -> 
     lend_to_main(module)
 
     def open_model() -> Model:
-        return _model(manifest, root, threads, module)
+        examples = not hasattr(module, "preprocess")
+        return _model(seen(load_engine(manifest, root, threads, examples=examples, handler=module)), manifest)
 
     if handler.style == "sagemaker":
         return sagemaker_pipeline(module, manifest, root, open_model)
     if handler.style != "functions":
         raise LoadError(f"there is no style of handler called {handler.style!r}")
     if only_builds(module):
-        return _alone(manifest, root, threads, module)
+        return _alone(seen(load_engine(manifest, root, threads, examples=True, handler=module)), manifest)
     model = manifest.model
     context = Context(root / model.path, folder, model.name, model.version, threads, manifest.runtime.options)
     return functions_pipeline(module, context, open_model, manifest.signature)
 
 
-def _model(manifest: Manifest, root: Path, threads: int, handler: ModuleType) -> Model:
-    examples = not hasattr(handler, "preprocess")
-    engine = load_engine(manifest, root, threads, examples=examples, handler=handler)
+def _model(engine: Engine, manifest: Manifest) -> Model:
     signature = complete(engine.signature(), manifest.signature)
     return Model(engine.model, signature, engine.predict, row_counted(engine, signature))
 

@@ -149,6 +149,11 @@ class Settings:
     access_log: bool = _setting(False, "Log a line for each request.")
     page: bool = _setting(True, "Answer browsers at / with a page to try the model.")
 
+    @property
+    def keyed(self) -> bool:
+        """Clients must bear a key."""
+        return bool(self.api_keys or self.api_keys_file)
+
 
 def variables() -> Dict[str, str]:
     """Name of the environment variable of each field."""

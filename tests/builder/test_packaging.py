@@ -60,7 +60,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     engine = Engine()
-    draft = SimpleNamespace(plan=SimpleNamespace(digest="p"), context="c", examples=())
+    draft = SimpleNamespace(plan=SimpleNamespace(digest="p"), context="c", examples=(), optimisation=None)
     monkeypatch.setattr(job, "choose", lambda *_: engine)
     monkeypatch.setattr(job, "make_draft", lambda *_: draft)
     monkeypatch.setattr(job, "verify", lambda *_, **__: VERIFICATION)

@@ -18,6 +18,7 @@ from modelbuild.formats.detect import detect
 from modelbuild.runtime import builtin_runtimes, read
 
 RUNTIMES = builtin_runtimes()
+SILENT = "an error that says nothing"
 TAKEN = {runtime.name for runtime in RUNTIMES}
 SAMPLES: dict[str, Callable[[], bytes]] = {
     "onnx": samples.onnx_classifier,
@@ -49,7 +50,7 @@ def look(data: bytes, folder: Path) -> str:
         runtime = detect(artifact, RUNTIMES)
         read(runtime, artifact)
     except MbuildError as error:
-        return type(error).__name__ if error.message else "an error that says nothing"
+        return type(error).__name__ if error.message else SILENT
     return runtime.name
 
 
@@ -74,13 +75,13 @@ def test_changed_anywhere(kind, changes, tmp_path):
     data = bytearray(SAMPLES[kind]())
     for place, byte in changes:
         data[place % len(data)] = byte
-    look(bytes(data), tmp_path)
+    assert look(bytes(data), tmp_path) != SILENT
 
 
 @given(data=st.binary(min_size=1, max_size=300))
 @ANYTHING
 def test_any_bytes(data, tmp_path):
-    look(data, tmp_path)
+    assert look(data, tmp_path) != SILENT
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)

@@ -8,8 +8,10 @@ import pytest
 from modelbuild.artifact import Artifact
 from modelbuild.errors import UsageError
 from modelbuild.runtime import (
+    Quicker,
     Reading,
     builtin_runtimes,
+    chosen_options,
     load_runtime,
     read,
     supported_python,
@@ -66,6 +68,9 @@ def test_every_key_is_read(write):
             x = ["numpy"]
             [prepare]
             requirements = ["x-tools"]
+            [optimise]
+            runtime = "onnx"
+            requirements = ["x-to-onnx"]
             [pickle]
             classes = ["x.*"]
             [unneeded]
@@ -80,6 +85,7 @@ def test_every_key_is_read(write):
     assert runtime.max_size_mb == 300
     assert runtime.requires == {"x": ("numpy",)}
     assert runtime.prepare_requirements == ("x-tools",)
+    assert runtime.optimise == Quicker("onnx", ("x-to-onnx",))
     assert runtime.pickle.classes == ("x.*",)
     assert runtime.unneeded == {"x": ("x/include",)}
 
@@ -103,10 +109,14 @@ def test_every_key_is_read(write):
         (MINIMAL + "environment = { A = 1 }\n" + RULE, "'A' must be a text", ""),
         (MINIMAL + '[[python_for]]\nversion = "1"\n' + RULE, "'version' and 'python'", ""),
         (MINIMAL + "[prepare]\nneeds = []\n" + RULE, "unknown key 'needs'", "requirements"),
+        (MINIMAL + "[optimise]\nto = 'onnx'\n" + RULE, "unknown key 'to'", "runtime"),
+        (MINIMAL + "[optimise]\nruntime = 1\n" + RULE, "[optimise] runtime must be a text", ""),
+        (MINIMAL + '[optimise]\nrequirements = ["o x"]\n' + RULE, "o x", ""),
         (MINIMAL + "[requires]\nx = 1\n" + RULE, "[requires] 'x' must be a list", ""),
         (MINIMAL + '[requires]\nx = ["n p"]\n' + RULE, "n p", ""),
         (MINIMAL + "[pickle]\nallow = []\n" + RULE, "unknown key 'allow'", "classes"),
         (MINIMAL + "[unneeded]\nx = 1\n" + RULE, "[unneeded] x must be a list of texts", ""),
+        (MINIMAL + '[options]\nn = { kind = "list", help = "N." }\n' + RULE, "[options] n has a 'kind'", ""),
         (MINIMAL + "max_size_mb = true\n" + RULE, "'max_size_mb' must be a int", ""),
         ("name = ", "cannot be read", ""),
     ],
@@ -148,6 +158,28 @@ def read(artifact):
 def test_readers_that_are_none(write, tmp_path, reader, message):
     with pytest.raises(UsageError, match=message):
         read(load_runtime(write(MINIMAL + RULE, reader)), artifact(tmp_path))
+
+
+CHOICES = '[options]\nthreads = { kind = "int", help = "Threads." }\npart = { kind = "text", help = "Which part." }\n'
+
+
+def test_options_are_values(write):
+    runtime = load_runtime(write(MINIMAL + CHOICES + RULE))
+    assert chosen_options(runtime, {"threads": "4", "part": "4"}) == {"threads": 4, "part": "4"}
+    with pytest.raises(UsageError, match="threads cannot be 'many'"):
+        chosen_options(runtime, {"threads": "many"})
+    with pytest.raises(UsageError, match="no option 'thread'") as caught:
+        chosen_options(runtime, {"thread": "4"})
+    assert "threads: Threads." in caught.value.hint
+    assert "part: Which part." in caught.value.hint
+
+
+def test_a_reader_may_depend_on_options(write, tmp_path):
+    reader = (
+        "from modelbuild.runtime import Reading\n\n\ndef read(artifact, chosen):\n    return Reading(chosen['part'])\n"
+    )
+    runtime = load_runtime(write(MINIMAL + CHOICES + RULE, reader))
+    assert read(runtime, artifact(tmp_path), {"part": "b"}) == Reading("b")
 
 
 def test_no_reader_is_no_facts(write, tmp_path):

@@ -157,10 +157,23 @@ def test_which_signature(case, tmp_path):
     assert of(saved_model(signatures), tmp_path).options["signature"] == chosen
 
 
+def test_the_user_chooses_a_signature(tmp_path):
+    both = {"a": signature({"x": ROWS}, {"y": ROWS}), "b": signature({"z": ROWS}, {"y": ROWS})}
+    path = folder(tmp_path / "m", saved_model(both))
+    options = Options(runtime_option=("signature=b", "threads=2"))
+    found = read_source(path, options, Host(tmp_path / "cache", "3.11", {})).reading
+    assert [spec.name for spec in found.signature.inputs] == ["z"]
+    assert found.options == {"signature": "b", "tags": ["serve"], "threads": 2}
+    with pytest.raises(UnsupportedModelError, match="no signature 'c'") as caught:
+        read(TENSORFLOW, read_artifact(path, cache=tmp_path / "cache"), {"signature": "c"})
+    assert caught.value.hint == "It has these: a, b."
+
+
 def test_several_signatures_or_none(tmp_path):
     both = {key: signature({"x": ROWS}, {"y": ROWS}) for key in ("a", "b")}
-    with pytest.raises(UnsupportedModelError, match="signatures a, b, and none is called 'serving_default'"):
+    with pytest.raises(UnsupportedModelError, match="signatures a, b, and none is called 'serving_default'") as caught:
         of(saved_model(both), tmp_path)
+    assert "--runtime-option signature=a" in caught.value.hint
     with pytest.raises(UnsupportedModelError, match="no signature") as caught:
         of(saved_model({}), tmp_path)
     assert "model.export" in caught.value.hint

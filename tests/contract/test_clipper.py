@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from contract.server import serving
-from contract.wires import Server, server
+from contract.wires import SETTINGS, Server, server
 from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, Overloaded, PredictionFailed
 from modelbuild_runtime.http.message import HttpRequest
 from modelbuild_runtime.protocols.clipper import LATE, protocol
@@ -20,10 +21,7 @@ TWO = b' {"input_batch": [[1, 2, 3, 4], [1, 2, 3, 4]]}'
 
 
 def service(**settings):
-    found = Server("iris").service
-    for name, value in settings.items():
-        setattr(found, name, value)
-    return found
+    return Server("iris", settings=replace(SETTINGS, **settings)).service
 
 
 def asked(body: bytes, name: str = "iris", received: float = 10.0) -> HttpRequest:

@@ -14,11 +14,11 @@ import pytest
 
 from environments import is_here, names
 from modelbuild_runtime.answers.json_answer import values
-from modelbuild_runtime.dataplane.batcher import Outcome
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.dataplane.job import Outcome
 from modelbuild_runtime.engines import Sample
 from modelbuild_runtime.errors import LoadError
-from modelbuild_runtime.manifest import Manifest, Model, Runtime
+from modelbuild_runtime.manifest import Handler, Manifest, Model, Runtime
 from modelbuild_runtime.pipeline import load_pipeline
 from modelbuild_runtime.process.differences import differs
 from modelbuild_runtime.process.warmup import learn, warm_up
@@ -49,11 +49,15 @@ class Served:
         module = importlib.import_module(f"modelbuild_runtime.engines.{name}.sample")
         self.sample: Sample = module.make(folder)
         path = self.sample.path.relative_to(folder)
-        self.manifest = Manifest(Model("sample", "1", str(path)), Runtime(name, options=dict(self.sample.options)))
+        handler = Handler(self.sample.handler.stem, ".") if self.sample.handler else None
+        runtime = Runtime(name, options=dict(self.sample.options))
+        self.manifest = Manifest(Model("sample", "1", str(path)), runtime, handler=handler)
         self.folder = folder
         self.pipeline = load_pipeline(self.manifest, folder)
         self.signature = self.pipeline.contract
         self.warm = warm_up(self.pipeline)
+        if handler:
+            self.signature = self.pipeline.contract  # what a handler answers is learnt
         self.dataplane = Dataplane(self.pipeline)
         request, expected = self.sample.request, self.sample.expected
         self.rows = request if isinstance(request, list) else [request]
@@ -142,6 +146,7 @@ def test_a_declared_signature_changes_nothing(served: Served, tmp_path: Path) ->
     manifest = msgspec.structs.replace(served.manifest, signature=declared)
 
     again = load_pipeline(manifest, served.folder)
+    warm_up(again)
 
     assert again.contract.inputs == served.signature.inputs
     assert again.contract.outputs == served.signature.outputs
@@ -155,7 +160,9 @@ def test_an_empty_batch_is_an_empty_answer(served: Served) -> None:
 
     answer = served.pipeline.run(empty)
 
-    assert isinstance(answer, dict)
+    if not isinstance(answer, dict):  # a handler's
+        assert answer == []
+        return
     assert {name: (len(array), array.ndim) for name, array in answer.items()} == {
         spec.name: (0, len(spec.shape)) for spec in served.signature.outputs
     }

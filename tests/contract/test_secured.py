@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidat
 
 from contract.clients.environment import HERE, python_of
 from contract.server import Address, serving
-from contract.wires import Answer, Server, server
-from modelbuild_runtime.openapi_down import to_2, to_30
+from contract.wires import SETTINGS, Answer, Server, server
+from modelbuild_runtime.openapi.older import to_2, to_30
 from modelbuild_runtime.process.listeners import HEALTH, router
-from modelbuild_runtime.security.keys import MISSING, Keys
+from modelbuild_runtime.security.keys import MISSING
 from runtime.security.authority import Authority
 
 KEY = "s3cret-key"
+KEYED = replace(SETTINGS, api_keys=KEY)
 WIRE = Path(__file__).parent / "wire"
 REQUESTS = sorted(path for path in WIRE.glob("*/iris.*.request"))
 INPUTS = [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]
@@ -52,7 +54,7 @@ PUBLIC = {
 
 @pytest.fixture(scope="module")
 def keyed() -> Server:
-    return Server("iris", keys=Keys([KEY]))
+    return Server("iris", settings=KEYED)
 
 
 def ask(keyed: Server, path: Path, **more: str) -> Answer:
@@ -69,7 +71,7 @@ def test_what_is_public_is_written_down():
 
 
 def test_the_route_that_vertex_asks_for_health_is_public():
-    asked = Server("iris", environment={"AIP_HEALTH_ROUTE": "/is/well"}, keys=Keys([KEY]))
+    asked = Server("iris", environment={"AIP_HEALTH_ROUTE": "/is/well"}, settings=KEYED)
     assert asked.ask("GET", "/is/well").status == 200
 
 

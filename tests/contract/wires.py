@@ -11,17 +11,24 @@ from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.handler.torchserve import TorchServePipeline
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.manifest import Example
-from modelbuild_runtime.openapi import document
+from modelbuild_runtime.openapi.document import document
 from modelbuild_runtime.pipeline import Pipeline
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.replay import Immediate
 from modelbuild_runtime.protocols import Models, Protocol, Statistics, Summary
-from modelbuild_runtime.security.keys import Keys
+from modelbuild_runtime.security.keys import api_keys
 from modelbuild_runtime.settings import Settings
 from runtime.wires import FakeTransport
 
+SETTINGS = Settings(
+    max_body=8 << 20,
+    max_elements=100_000,
+    max_batch_size=64,
+    default_output="-1",
+    apps="hello, pictures:bytes",
+)
 STATISTICS = Statistics(3, 1, 5, 2, 1700000000000, 3000, 1000, 30, 40, 50, 60)
 EXAMPLES = {
     "iris": {"x": [1, 2, 3, 4]},
@@ -35,10 +42,9 @@ EXAMPLES = {
 class Service:
     """What protocols are told of one of ``MODELS``."""
 
-    page = True
-    keys = False
-
-    def __init__(self, name: str, pipeline: Pipeline, *, ready: bool, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, pipeline: Pipeline, settings: Settings, environment: Mapping[str, str], *, ready: bool
+    ) -> None:
         self.model_name = name
         self.model_version = "1"
         self.platform = "onnx"
@@ -47,13 +53,9 @@ class Service:
         self.takes_raw = pipeline.wants == "raw"
         self.streams = getattr(pipeline, "streams", False)
         self.explains = getattr(pipeline, "explains", False)
-        self.max_body = 8 << 20
-        self.max_elements = 100_000
-        self.max_batch_size = 64
+        self.settings = settings
         self.environment = environment
         self.models: Models | None = None
-        self.default_output = "-1"
-        self.apps = "hello, pictures:bytes"
         self.protocols: list[Protocol] = []
         self._ready = ready
 
@@ -91,15 +93,14 @@ class Server:
         *,
         ready: bool = True,
         environment: Mapping[str, str] | None = None,
-        keys: Keys | None = None,
+        settings: Settings = SETTINGS,
     ) -> None:
         self.pipeline = pipeline = MODELS[name]()
-        self.service = Service(name, pipeline, ready=ready, environment=environment or {})
-        self.service.keys = keys is not None
+        self.service = Service(name, pipeline, settings, environment or {}, ready=ready)
         self.protocols = self.service.protocols = discover(self.service)
         dataplane = Dataplane(pipeline)
         routes = router(self.protocols)
-        self._app = Application(Settings(max_body=self.service.max_body), routes, keys)
+        self._app = Application(settings, routes, api_keys(settings))
         self._app.open(routes, dataplane, Immediate(dataplane))
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from modelbuild_runtime.dataplane.batcher import ALONE
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.dataplane.job import ALONE
 from modelbuild_runtime.fixed_rows import FixedRows, fixed_size, rows_are_apart
 from modelbuild_runtime.pipeline import ModelPipeline
 from modelbuild_runtime.process.warmup import warm_up

@@ -66,3 +66,16 @@ def test_bodies_of_very_many_values_are_refused_before_they_are_decoded():
     admit(many, b"application/json", Limits(elements=70_000))
     admit(b'"' + b"x" * 200_000 + b'"', b"application/json", LIMITS)
     admit(b"," * 200_000, b"application/octet-stream", LIMITS)
+
+
+def test_lines_may_end_in_either_way():
+    for end in (b"\n", b"\r"):
+        with pytest.raises(TooLarge):
+            admit((b"1" + end) * 60_000, b"text/csv", LIMITS)
+    admit(b"1\r\n" * 45_000, b"text/csv", LIMITS)
+
+
+@pytest.mark.parametrize("start", [b"[", b' \r\n\t{"a":[', b"\xef\xbb\xbf["])
+def test_json_is_counted_whatever_it_calls_itself(start):
+    with pytest.raises(TooLarge):
+        admit(start + b"1," * 60_000 + b"1]", b"application/octet-stream", LIMITS)

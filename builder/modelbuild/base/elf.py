@@ -9,7 +9,7 @@ from dataclasses import dataclass
 MACHINES = {62: "amd64", 183: "arm64"}
 
 _PT_LOAD, _PT_DYNAMIC = 1, 2
-_NEEDED, _STRTAB, _SONAME = 1, 5, 14
+_NEEDED, _STRTAB = 1, 5
 _VERDEF, _VERDEFNUM, _VERNEED, _VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 
 
@@ -18,7 +18,6 @@ class Elf:
     """``versions`` are the symbol versions wanted of each library needed; ``defines`` those offered."""
 
     architecture: str
-    soname: str = ""
     needed: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
     defines: tuple[str, ...] = ()
@@ -47,7 +46,6 @@ class _Reader:
         machine = struct.unpack_from("<H", self.data, 18)[0]
         return Elf(
             architecture=MACHINES.get(machine, f"machine {machine}"),
-            soname=self._string(self._one(_SONAME)) if self._one(_SONAME) else "",
             needed=tuple(self._string(value) for tag, value in self.dynamic if tag == _NEEDED),
             versions=tuple(self._versions_needed()),
             defines=tuple(self._versions_defined()),

@@ -60,6 +60,8 @@ def choose_python(
     demands = _demands(runtime, reading, handler, requirements)
     if requested:
         return _check(requested, demands)
+    if reading.python:  # the user may know better; the verification decides
+        demands = (*demands, Demand("what the model was saved with", reading.python, "Choose a --python to try it."))
     fitting = [python for python in PYTHONS if all(demand.fits(python) for demand in demands)]
     if not fitting:
         raise _disagreement(demands)

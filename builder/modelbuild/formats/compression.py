@@ -34,7 +34,7 @@ class Kind(NamedTuple):
 
     name: str
     magic: bytes
-    new: Callable[[], Any]
+    new: Callable[[], Decompressor]
 
 
 KINDS = (

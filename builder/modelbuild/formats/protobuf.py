@@ -7,7 +7,6 @@ file costs nothing to step over. What a field means is the caller's business.
 from __future__ import annotations
 
 import mmap
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,9 +122,3 @@ def integers(buffer: Buffer, item: WireField) -> Iterator[int]:
     while at < item.end:
         value, at = _varint(buffer, at, item.end)
         yield signed(value)
-
-
-def floats(buffer: Buffer, item: WireField) -> tuple[float, ...]:
-    """The values of a repeated float field, packed or not."""
-    count = (item.end - item.start) // 4
-    return struct.unpack(f"<{count}f", buffer[item.start : item.start + 4 * count])

@@ -52,15 +52,25 @@ def read_handler(path: Path, *, data: Sequence[Path] = ()) -> Handler:
         raise HandlerError(error.message, hint=error.hint) from error
 
 
+def module_of(path: Path) -> Path:
+    """The file of a handler: itself, or the module with entry points in a folder.
+
+    Raises:
+        HandlerError: it is not there, or there is none, or more than one.
+    """
+    settled = _settled(path)
+    if not settled.exists():
+        raise HandlerError(f"There is no handler {path}.", hint="Give a Python file, or a folder with one.")
+    return _module_in(settled) if settled.is_dir() else settled
+
+
 def _settled(path: Path) -> Path:
     """The path from the root; a link to a file keeps its own name, which is the module's."""
     return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
 
 
 def _read(path: Path, data: tuple[Path, ...]) -> Handler:
-    if not path.exists():
-        raise HandlerError(f"There is no handler {path}.", hint="Give a Python file, or a folder with one.")
-    module_path = _module_in(path) if path.is_dir() else path
+    module_path = module_of(path)
     _check_file(module_path)
     root = _root(module_path)
     name = _module_name(module_path, root)

@@ -36,7 +36,6 @@ HANDLE = Arity(2, 2, "handle(data, context)")
 BASES = frozenset(
     {"BaseHandler", "VisionHandler", "TextHandler", "ImageClassifier", "ImageSegmenter", "ObjectDetector"}
 )
-BASES_TEXT = frozenset({"TextClassifier", "MultiModalHandler", "DALIHandler", "ABC_Handler"})
 SERVED = ("preprocess", "predict", "postprocess", "build_model")
 MAY_YIELD = frozenset({"predict", "transform_fn", "output_fn"})
 """Functions that may be generators: their answers are sent in parts."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import modelbuild
 from modelbuild.artifact import Artifact
+from modelbuild.optimisation import Optimisation
 from modelbuild.planning.plan import BaseImage
 from modelbuild.runtime import Reading, Runtime
 from modelbuild.signature import Signature
@@ -55,6 +56,12 @@ def make_labels(
 
 def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def optimised_labels(optimisation: Optimisation | None) -> dict[str, str]:
+    """What came of ``--optimize``, where it was asked for."""
+    text = _json(optimisation.to_json()) if optimisation else ""
+    return {"mbuild.optimised": text} if text and len(text.encode()) <= MAX_LABEL else {}
 
 
 def learnt_labels(contract: Mapping[str, object] | None, *, verified: bool) -> dict[str, str]:

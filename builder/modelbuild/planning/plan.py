@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from modelbuild.artifact import File
@@ -130,11 +130,6 @@ class Plan:
             **{name: tuple(value[name]) for name in lists},
         }
         return Plan(**{**value, **parts})
-
-
-def with_labels(plan: Plan, labels: Mapping[str, str]) -> Plan:
-    """The plan with further labels; equal names are replaced."""
-    return replace(plan, labels=dict(sorted({**plan.labels, **labels}.items())))
 
 
 def layer_of(tree: Tree) -> Layer:

@@ -25,7 +25,12 @@ LARGE = 64 << 20
 # Engines stop at about 127 layers, the base's among them.
 MAX_LARGE_LAYERS = 48
 # Files of the server's package that only the builder and the tests read.
-_BUILDER_ONLY = ("reader.py", "prepare.py", "sample.py", "runtime.toml", "*.md", "golden*", "test_*", "tests")
+_BUILDER_ONLY = (
+    *("reader.py", "prepare.py", "optimise*.py", "sample.py", "runtime.toml"),
+    *("*.md", "golden*", "test_*", "tests"),
+)
+# Part of the server's package that runs where images are built, with the engines of two runtimes.
+_TRIAL = "optimising"
 _NEVER_SHIPPED = ("__pycache__", "*.pyc", "*.pyi", "py.typed", "requirements.txt", ".*")
 
 
@@ -37,8 +42,9 @@ def server_source() -> Path:
     return Path(found.origin).parent
 
 
-def server_tree(engine: Path, *, name: str, python: str, cache: Path) -> Tree:
-    """The server with one engine: the folder ``engine`` becomes ``modelbuild_runtime.engines.<name>``.
+def server_tree(engine: Path, *, name: str, python: str, cache: Path, carries: Iterable[tuple[str, Path]] = ()) -> Tree:
+    """The server with one engine: the folder ``engine`` becomes ``modelbuild_runtime.engines.<name>``; those that it
+    ``carries`` likewise.
 
     Raises:
         UsageError: the name cannot be a module's.
@@ -47,7 +53,7 @@ def server_tree(engine: Path, *, name: str, python: str, cache: Path) -> Tree:
         raise UsageError(
             f"A runtime cannot be called {name!r}.", hint="It becomes a module: letters, digits and _ only."
         )
-    sources = dict(_server_files(server_source(), engine, name))
+    sources = dict(_server_files(server_source(), ((name, engine), *carries)))
     inputs = [
         [(path, sha256_of(source)[1]) for path, source in sorted(sources.items())],
         python,
@@ -66,13 +72,14 @@ def server_tree(engine: Path, *, name: str, python: str, cache: Path) -> Tree:
     return TreeCache(cache).get("server", inputs, build)
 
 
-def _server_files(package: Path, engine: Path, name: str) -> Iterator[tuple[str, Path]]:
+def _server_files(package: Path, engines: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path]]:
     for path, source in _files(package, _NEVER_SHIPPED):
         parts = PurePosixPath(path).parts
-        if parts[0] != "engines" or len(parts) == 2:
+        if parts[0] != _TRIAL and (parts[0] != "engines" or len(parts) == 2):
             yield f"{SERVER_PACKAGE}/{path}", source
-    for path, source in _files(engine, (*_NEVER_SHIPPED, *_BUILDER_ONLY)):
-        yield f"{SERVER_PACKAGE}/engines/{name}/{path}", source
+    for name, engine in engines:
+        for path, source in _files(engine, (*_NEVER_SHIPPED, *_BUILDER_ONLY)):
+            yield f"{SERVER_PACKAGE}/engines/{name}/{path}", source
 
 
 def _files(folder: Path, skip: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -119,6 +126,16 @@ def manifest_tree(manifest: bytes, *, cache: Path) -> Tree:
         return ()
 
     return TreeCache(cache).get("manifest", [manifest.decode()], build)
+
+
+def lay_out(folder: Path, trees: Iterable[Tree]) -> Path:
+    """Link the trees into ``folder`` as they would lie in the image; returns the manifest's path."""
+    for tree in trees:
+        for file in tree.files:
+            target = folder / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(file.source.resolve())
+    return folder / ROOT / "manifest.json"
 
 
 def _moved(file: File, folder: str) -> File:

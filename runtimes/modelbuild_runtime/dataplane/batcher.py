@@ -11,62 +11,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import sys
-import threading
-from queue import SimpleQueue
+from functools import partial
 from time import monotonic
-from typing import Any, Callable, List, Optional, Protocol, Sequence, Tuple, Union
+from typing import Callable, List, Optional, Sequence, Tuple
 
+from modelbuild_runtime.beside import Beside, Then
 from modelbuild_runtime.dataplane.forecast import Forecast
+from modelbuild_runtime.dataplane.job import ALONE, Job, Observer, Outcome
 from modelbuild_runtime.dataplane.objective import Backlog, Objective, by_deadline
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, ServerError
-from modelbuild_runtime.request import Request, Response
+from modelbuild_runtime.request import Response
 
 logger = logging.getLogger(__name__)
-
-Outcome = Union[Response, ServerError]
-
-ALONE = object()
-"""The key of a job that is never joined with another."""
-
-_SWITCH = 0.001
-"""Seconds for which the thread may keep the interpreter to itself, while the loop has something to do."""
 
 _PATROL = 0.05
 """Most seconds between two looks at the deadlines of waiting and running jobs, while the thread is busy."""
 _LEAST_PATROL = 0.001
 _PATIENCE = 1.0
 """Seconds after which a job without a near deadline is as urgent as one that has it."""
-
-
-class Job(Protocol):
-    """What waits, since it was ``received``. ``inputs`` are as the dataplane prepared them: ``count`` rows, joined with
-    those of equal ``key``.
-    """
-
-    id: str
-    received: float
-    request: Request
-    inputs: Any
-    count: int
-    key: Any
-    deadline: float
-    queued: float
-    cancelled: bool
-    ran: Any  # the observer's
-
-    def again(self) -> Request: ...  # decoded anew, for a second run
-    def answer(self, response: Response) -> None: ...
-    def fail(self, error: ServerError) -> None: ...
-
-
-class Observer(Protocol):
-    """Told of each run: when it began, how long it took, and what was in it."""
-
-    def run(self, jobs: Sequence[Job], rows: int, began: float, seconds: float) -> None: ...
-    def answered(self, jobs: int, seconds: float) -> None: ...
-    def shed(self, reason: str) -> None: ...
 
 
 class Batcher:
@@ -104,8 +67,7 @@ class Batcher:
         self._patrol_at = 0.0
         self._patroller: Optional[asyncio.TimerHandle] = None
         self._scheduled = False
-        self._work: SimpleQueue[Optional[Tuple[Sequence[Job], int]]] = SimpleQueue()
-        self._thread: Optional[threading.Thread] = None
+        self._beside = Beside(loop, "predict")
 
     @property
     def waiting(self) -> int:
@@ -131,8 +93,8 @@ class Batcher:
         """What waits and runs is still answered; after that the thread ends."""
         if not self.idle:
             self._loop.call_later(_PATROL, self.close)
-        elif self._thread is not None:
-            self._work.put(None)
+        else:
+            self._beside.end()
 
     def admit(self) -> None:
         """Asked before a request is even decoded: would it be taken?
@@ -141,8 +103,7 @@ class Batcher:
             Overloaded: no.
         """
         if len(self._waiting) >= self._max_waiting:
-            self._observer.shed("queue")
-            raise Overloaded("too many requests are waiting; come back later", retry_after=self._retry_after())
+            raise self._full()
         if self._objective is not None:
             self._check_objective(1, self._slo, alone=self._alone)
 
@@ -153,8 +114,7 @@ class Batcher:
             Overloaded: too many wait already, or too many to answer this one in time.
         """
         if len(self._waiting) >= self._max_waiting:
-            self._observer.shed("queue")
-            raise Overloaded("too many requests are waiting; come back later", retry_after=self._retry_after())
+            raise self._full()
         if self._objective is not None:
             self._alone = job.key is ALONE
             left = self._slo - (monotonic() - job.received)
@@ -186,8 +146,7 @@ class Batcher:
     def _check_objective(self, count: int, left: float, *, alone: bool) -> None:
         backlog = Backlog(len(self._waiting), self._rows, self._began if self._running else 0.0, self._running_rows)
         if not self._objective.has_room(backlog, left, monotonic(), count, alone=alone):  # type: ignore[union-attr]
-            self._observer.shed("slo")
-            raise Overloaded("this request could not be answered in time; come back later", retry_after=1)
+            raise self._hopeless()
 
     def _schedule(self) -> None:
         if not self._running:
@@ -252,8 +211,7 @@ class Batcher:
         for job in late:
             self._expire(job)
         for job in waiting[: choice.hopeless]:
-            self._observer.shed("slo")
-            job.fail(Overloaded("this request could not be answered in time; come back later", retry_after=1))
+            job.fail(self._hopeless())
         return choice.rows
 
     def _finish(
@@ -274,26 +232,16 @@ class Batcher:
         self._observer.answered(len(jobs), monotonic() - began - seconds)
 
     def _hand_over(self, jobs: Sequence[Job], rows: int) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._labour, name="predict", daemon=True)
-            self._thread.start()
-            sys.setswitchinterval(_SWITCH)
         self._running = jobs
         self._running_rows = rows
         self._began = monotonic()
-        self._work.put((jobs, rows))
+        self._beside.do(partial(self._run_beside, jobs, rows))
         self._watch()
 
-    def _labour(self) -> None:
-        """The thread: run what is handed over, one after the other."""
-        while (work := self._work.get()) is not None:
-            jobs, rows = work
-            began = monotonic()
-            outcomes = self._outcomes(jobs)
-            try:
-                self._loop.call_soon_threadsafe(self._returned, jobs, rows, began, monotonic() - began, outcomes)
-            except RuntimeError:  # the loop was closed before the run ended
-                return
+    def _run_beside(self, jobs: Sequence[Job], rows: int) -> Then:
+        began = monotonic()
+        outcomes = self._outcomes(jobs)
+        return partial(self._returned, jobs, rows, began, monotonic() - began, outcomes)
 
     def _outcomes(self, jobs: Sequence[Job]) -> List[Outcome]:
         try:
@@ -348,6 +296,12 @@ class Batcher:
         self._observer.shed("deadline")
         job.fail(DeadlineExceeded("the deadline passed before the prediction was made"))
 
-    def _retry_after(self) -> int:
+    def _full(self) -> Overloaded:
+        self._observer.shed("queue")
         rows = self._rows
-        return max(1, math.ceil(self._pace.estimate(min(rows, self._max_rows)) * rows / self._max_rows))
+        seconds = self._pace.estimate(min(rows, self._max_rows)) * rows / self._max_rows
+        return Overloaded("too many requests are waiting; come back later", retry_after=max(1, math.ceil(seconds)))
+
+    def _hopeless(self) -> Overloaded:
+        self._observer.shed("slo")
+        return Overloaded("this request could not be answered in time; come back later", retry_after=1)

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, Protocol, Tuple
 import msgspec
 import numpy as np
 
-from modelbuild_runtime.dataplane.batcher import Job
+from modelbuild_runtime.dataplane.job import Job, Queue
 from modelbuild_runtime.dataplane.question import question
 from modelbuild_runtime.errors import DeadlineExceeded, ServerError
 from modelbuild_runtime.request import Request, Response
@@ -29,14 +29,6 @@ logger = logging.getLogger(__name__)
 _OVERHEAD = 400
 """Bytes of an entry beside its values."""
 _FEW = 64
-
-
-class Queue(Protocol):
-    """What is wrapped."""
-
-    def admit(self) -> None: ...
-    def submit(self, job: Job) -> None: ...
-    def resume(self, job: Job) -> None: ...
 
 
 class Cacheable(Job, Protocol):

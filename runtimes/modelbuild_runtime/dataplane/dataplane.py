@@ -11,9 +11,9 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 
 from modelbuild_runtime.dataplane.arrays import stack
-from modelbuild_runtime.dataplane.batcher import ALONE, Job, Outcome
 from modelbuild_runtime.dataplane.complaints import no_rows, quoted
 from modelbuild_runtime.dataplane.fields import fields_of
+from modelbuild_runtime.dataplane.job import ALONE, Job, Outcome
 from modelbuild_runtime.dataplane.open_inputs import join_open, open_columns, open_tensors
 from modelbuild_runtime.dataplane.parts import Step, started
 from modelbuild_runtime.dataplane.prepared import Prepared

@@ -6,12 +6,10 @@ have to wait for longer is turned away at once, so that those who are let in are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List, NamedTuple, Sequence
+from typing import List, NamedTuple, Sequence
 
 from modelbuild_runtime.dataplane.forecast import Forecast
-
-if TYPE_CHECKING:
-    from modelbuild_runtime.dataplane.batcher import Job
+from modelbuild_runtime.dataplane.job import Job
 
 _RUNS = 2
 _HARDLY_MORE = 1.2

@@ -72,10 +72,12 @@ class LoadEngine(Protocol):
 class Sample(NamedTuple):
     """What a runtime's ``sample.py`` makes for the tests: ``make(folder)`` writes a tiny artifact into the folder and
     says what it answers. ``request`` is a body for POST /predict, one object or a list of them; ``expected`` is the
-    answer as the framework itself computes it. ``options`` go to the manifest's ``runtime.options``.
+    answer as the framework itself computes it. ``options`` go to the manifest's ``runtime.options``; ``handler`` is the
+    file of the handler that belongs to it.
     """
 
     path: Path
     request: Any
     expected: Any
     options: Mapping[str, Any] = MappingProxyType({})
+    handler: Optional[Path] = None

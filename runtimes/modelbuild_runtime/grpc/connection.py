@@ -1,5 +1,4 @@
-"""One client's connection over HTTP/2 with prior knowledge: calls come out of its frames, and what keeps clients apart
-from each other: windows, limits, and patience that ends.
+"""One client's connection over HTTP/2 with prior knowledge: its socket, and patience with who is slow, silent or wrong.
 
 Source: RFC 9113.
 """
@@ -8,32 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, List, Optional
 
 from modelbuild_runtime.grpc import frames
-from modelbuild_runtime.grpc.call import Call, Calls
-from modelbuild_runtime.grpc.frame_reader import LARGEST_FRAME, FrameReader
-from modelbuild_runtime.grpc.frames import StreamViolation, Violation
-from modelbuild_runtime.grpc.header_block import check_trailers, status
-from modelbuild_runtime.grpc.holding import Holding
-from modelbuild_runtime.grpc.outgoing import Outgoing
-from modelbuild_runtime.grpc.stream import FIRST_CREDIT, Stream
+from modelbuild_runtime.grpc.frame_reader import FrameReader
+from modelbuild_runtime.grpc.frames import Violation
+from modelbuild_runtime.grpc.session import Session
 from modelbuild_runtime.http.exchange import Exchange
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.routes import Routes
     from modelbuild_runtime.process.app import Application
 
-_CREDIT = 1 << 24
-"""Bytes that a client may send on all streams together before it is told to go on."""
-_MOST_STREAMS = 1024
-_MOST_WRITTEN = 1 << 18
-"""Bytes of the largest frame that is written, whatever the client takes."""
-_PATIENCE = 1000
-"""Frames that ask for nothing and cost something: so many are borne."""
-_FORGIVEN = 500
-"""How many of them are forgotten a second."""
-_MOST_CUT = 256
 _QUIET = 60.0
 """Seconds without a frame, while calls are open, after which the client is asked whether it is there."""
 _LEAST_RATE = 1024.0
@@ -47,70 +32,33 @@ _NOT_HTTP2 = (
 
 
 class Connection(asyncio.Protocol):
-    """``window``, ``largest_frame`` and ``first_window`` are what the client lets us send: in all, at once, and on a
-    new stream. ``blocked`` are the streams that wait for it to let us go on.
-    """
+    """The frames that come are handed to the ``session``, which writes those that go."""
 
-    __slots__ = (
-        "_calls",
-        "_credit",
-        "_cut",
-        "_last",
-        "_leaving",
-        "_lingering",
-        "_patience",
-        "_pinged",
-        "_reader",
-        "_since",
-        "_told",
-        "_transport",
-        "app",
-        "blocked",
-        "first_window",
-        "holding",
-        "largest_frame",
-        "streams",
-        "window",
-        "write",
-        "write_paused",
-    )
+    __slots__ = ("_app", "_lingering", "_pinged", "_reader", "_since", "_transport", "session")
 
     def __init__(self, app: Application, routes: Routes) -> None:
-        self.app = app
-        self.holding = Holding(app)
-        self.streams: Dict[int, Stream] = {}
-        self.blocked: Dict[int, Outgoing] = {}
-        self.window = self.first_window = frames.DEFAULT_WINDOW
-        self.largest_frame = frames.DEFAULT_FRAME
-        self.write: Callable[[Union[bytes, memoryview]], None]
-        self.write_paused = False
+        self.session = Session(app, routes, self._close)
+        self._app = app
         self._transport: asyncio.Transport
-        self._reader = FrameReader(self, app.settings.max_head)
-        self._calls = Calls(app, routes)
-        self._last = 0  # the newest stream of the client's
-        self._credit = _CREDIT
-        self._cut: Dict[int, None] = {}  # streams that we ended, which the client may not know yet
-        self._patience = _PATIENCE
+        self._reader = FrameReader(self.session, app.settings.max_head)
         self._pinged = 0.0  # when the client was asked whether it is there, and has not said a thing since
-        self._told = False  # asked to open no more streams
-        self._leaving = False  # closes when the last stream ends; new ones are turned away
         self._lingering = False  # all is said
         self._since = app.now
 
     @property
     def pending(self) -> List[Exchange]:
         """The requests that have no answer yet."""
-        return [exchange for stream in self.streams.values() for exchange in stream.pending]
+        return [exchange for stream in self.session.streams.values() for exchange in stream.pending]
 
     # asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # TCP sockets have the full transport
-        self.write = self._transport.write
+        self.session.write = self._transport.write
         peer = transport.get_extra_info("socket")
         if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.app.connections.add(self)  # type: ignore[arg-type]  # is all of one that the application needs
+        self._app.connections.add(self)  # type: ignore[arg-type]  # is all of one that the application needs
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:
@@ -119,188 +67,55 @@ class Connection(asyncio.Protocol):
             if not self._reader.greeted:
                 self._greet(data)
             if self._reader.feed(data):
-                self._since = self.app.now
+                self._since = self._app.now
                 self._pinged = 0.0
         except Violation as violation:
             self._violated(violation)
 
     def connection_lost(self, _error: Optional[Exception]) -> None:
         self._lingering = True
-        self.app.connections.discard(self)
-        self._give_up()
+        self._app.connections.discard(self)
+        self.session.give_up()
+        self._reader.stop()
 
     def pause_writing(self) -> None:
         """The client does not read: read no more of what it sends."""
-        self.write_paused = True
-        self._since = self.app.now
+        self.session.write_paused = True
+        self._since = self._app.now
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self.write_paused = False
+        self.session.write_paused = False
         if not self._transport.is_closing():
             self._transport.resume_reading()
-            self._go_on()
-
-    # Of streams
-
-    def close_stream(self, stream: Stream) -> None:
-        """All of an answer is written."""
-        self._forget(stream.id)
-        self._patience = min(self._patience + 2, _PATIENCE)
-        if not stream.ended:
-            self.write(frames.rst_stream(stream.id, frames.NO_ERROR))
-            self._remember(stream.id)
-        if self.app.draining:
-            self._last_call()
-        self._leave()
-
-    def reset(self, stream: Stream, code: int) -> None:
-        """Break a stream off."""
-        stream.cancel()
-        self._forget(stream.id)
-        self._remember(stream.id)
-        self.write(frames.rst_stream(stream.id, code))
-        self._leave()
+            self.session.go_on()
 
     # The server's
 
     def drain(self) -> None:
         """The server stops: take no more calls, and close as soon as none is on its way."""
-        if self._lingering:
-            return
-        self._leaving = True
-        if self._reader.greeted:
-            self.write(frames.goaway(self._last, frames.NO_ERROR, "the server stops"))
-        for stream in tuple(self.streams.values()):
-            stream.leave()
-        self._leave()
+        if not self._lingering:
+            self.session.drain(greeted=self._reader.greeted)
 
     def patrol(self, now: float) -> None:
         """Called about once a second: part with clients that are too slow, idle for too long, or do not read."""
-        settings, passed = self.app.settings, now - self._since
-        self._patience = min(self._patience + _FORGIVEN, _PATIENCE)
-        if self._lingering or self.write_paused:
+        settings, session, passed = self._app.settings, self.session, now - self._since
+        session.forgive()
+        if self._lingering or session.write_paused:
             if passed > (_LINGER if self._lingering else settings.timeout):
                 self._transport.abort()
         elif self._reader.begun and passed > settings.read_timeout + len(self._reader.rest) / _LEAST_RATE:
             self._violated(Violation(frames.PROTOCOL_ERROR, "a frame was not sent in time"))
         elif self._pinged and now - self._pinged > _QUIET:
             self._transport.abort()
-        elif not self.streams and passed > settings.keep_alive:
-            self._leaving = True
-            self.write(frames.goaway(self._last, frames.NO_ERROR))
-            self._leave()
+        elif not session.streams and passed > settings.keep_alive:
+            session.leave()
         else:
-            self._patrol_streams(now, passed)
-
-    def _patrol_streams(self, now: float, passed: float) -> None:
-        if self.streams and passed > _QUIET and not self._pinged:  # perhaps it has gone without a word
-            self._pinged = now
-            self.write(frames.frame(frames.PING, 0, 0, b"mbuild??"))
-        for stream in tuple(self.streams.values()):
-            stream.patrol(now)
-        if self.app.draining:
-            self._last_call()
-
-    # What the client sends
-
-    def on_data(self, stream: int, payload: bytes, size: int, *, ended: bool) -> None:
-        self._credit -= size
-        if self._credit < 0:
-            raise Violation(frames.FLOW_CONTROL_ERROR, "more was sent than the connection's window allows")
-        if self._credit < _CREDIT // 2:
-            self.write(frames.window_update(0, _CREDIT - self._credit))
-            self._credit = _CREDIT
-        found = self.streams.get(stream)
-        if found is None or found.ended:
-            self._late(stream, found)
-            return
-        found.credit -= size
-        try:
-            if found.credit < 0:
-                raise StreamViolation(frames.FLOW_CONTROL_ERROR)  # noqa: TRY301  # all violations alike
-            found.receive(payload, ended=ended)
-        except StreamViolation as violation:
-            self.reset(found, violation.code)
-
-    def on_headers(self, stream: int, block: bytes, *, ended: bool) -> None:
-        if stream > self._last:
-            self._last = stream
-            try:
-                self._open(stream, self._calls.read(block), ended=ended)
-            except StreamViolation as violation:
-                if stream in self.streams:
-                    self.reset(self.streams[stream], violation.code)
-                else:
-                    self._turn_away(stream, violation.code)
-            return
-        fields = self._calls.fields(block)  # whatever becomes of them, later blocks build on this one
-        found = self.streams.get(stream)
-        if found is None:
-            if stream not in self._cut:
-                raise Violation(frames.STREAM_CLOSED, "that stream is closed")
-            return
-        try:
-            if not ended or found.ended:
-                raise StreamViolation(frames.STREAM_CLOSED if found.ended else frames.PROTOCOL_ERROR)  # noqa: TRY301
-            check_trailers(fields)
-            found.receive(b"", ended=True)
-        except StreamViolation as violation:
-            self.reset(found, violation.code)
-
-    def on_reset(self, stream: int) -> None:
-        self._must_exist(stream)
-        self.on_idle_frame()
-        found = self.streams.get(stream)
-        if found is not None:
-            found.cancel()
-            self._forget(stream)
-            self._leave()
-
-    def on_settings(self, pairs: Iterator[Tuple[int, int]]) -> None:
-        for name, value in pairs:
-            if name == frames.INITIAL_WINDOW_SIZE:
-                self._set_first_window(value)
-            elif name == frames.MAX_FRAME_SIZE:
-                if not frames.DEFAULT_FRAME <= value <= frames.LARGEST_FRAME:
-                    raise Violation(frames.PROTOCOL_ERROR, "no frames have that size")
-                self.largest_frame = min(value, _MOST_WRITTEN)
-            elif name == frames.ENABLE_PUSH and value > 1:
-                raise Violation(frames.PROTOCOL_ERROR, "push is on or off")
-        self.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
-        self._go_on()
-
-    def on_ping(self, payload: bytes) -> None:
-        self.write(frames.frame(frames.PING, frames.ACK, 0, payload))
-
-    def on_goaway(self) -> None:
-        self._leaving = True
-        self._leave()
-
-    def on_window(self, stream: int, increment: int) -> None:
-        if not stream:
-            if not increment:
-                raise Violation(frames.PROTOCOL_ERROR, "the window grows by nothing")
-            self.window += increment
-            if self.window > frames.LARGEST_WINDOW:
-                raise Violation(frames.FLOW_CONTROL_ERROR, "the window is too large")
-            self._go_on()
-            return
-        self._must_exist(stream)
-        found = self.streams.get(stream)
-        if found is None:
-            return
-        found.out.window += increment
-        if not increment or found.out.window > frames.LARGEST_WINDOW:
-            self.reset(found, frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR)
-        elif self.blocked.pop(stream, None):
-            found.more()
-
-    def on_idle_frame(self) -> None:
-        self._patience -= 1
-        if self._patience < 0:
-            raise Violation(frames.ENHANCE_YOUR_CALM, "too many frames that ask for nothing")
+            if session.streams and passed > _QUIET and not self._pinged:  # perhaps it has gone without a word
+                self._pinged = now
+                session.write(frames.frame(frames.PING, 0, 0, b"mbuild??"))
+            session.patrol(now)
 
     # Inside
 
@@ -308,78 +123,9 @@ class Connection(asyncio.Protocol):
         """The client's first bytes: our settings are the answer, if they are those of HTTP/2."""
         begun = self._reader.rest + data
         if begun.startswith(frames.PREFACE):
-            self.write(_greeting(self.app.settings.max_head))
+            self.session.greet()
         elif b" HTTP/1." in begun:
-            self.write(_NOT_HTTP2)
-            self._close()
-
-    def _open(self, stream: int, call: Call, *, ended: bool) -> None:
-        if self._leaving or len(self.streams) >= _MOST_STREAMS:
-            self._turn_away(stream, frames.REFUSED_STREAM)
-        elif call.refused:
-            self.write(frames.headers(stream, status(call.refused), frames.END_STREAM, self.largest_frame))
-            self._turn_away(stream, frames.NO_ERROR)
-        else:
-            self.streams[stream] = found = Stream(self, stream, call)
-            found.ended = ended
-            found.begin()
-            if ended:
-                found.receive(b"", ended=True)
-
-    def _turn_away(self, stream: int, code: int) -> None:
-        self.write(frames.rst_stream(stream, code))
-        self._remember(stream)
-        self.on_idle_frame()
-
-    def _late(self, stream: int, found: Optional[Stream]) -> None:
-        """Data for a stream that takes no more."""
-        self._must_exist(stream)
-        if found is not None:
-            self.reset(found, frames.STREAM_CLOSED)
-        elif stream not in self._cut:
-            self._turn_away(stream, frames.STREAM_CLOSED)
-
-    def _must_exist(self, stream: int) -> None:
-        if stream > self._last or not stream & 1:
-            raise Violation(frames.PROTOCOL_ERROR, "there is no such stream")
-
-    def _set_first_window(self, size: int) -> None:
-        more, self.first_window = size - self.first_window, size
-        for stream in self.streams.values():
-            stream.out.window += more
-        if max([size, *(stream.out.window for stream in self.streams.values())]) > frames.LARGEST_WINDOW:
-            raise Violation(frames.FLOW_CONTROL_ERROR, "a window is too large")
-
-    def _go_on(self) -> None:
-        """Write what has waited for room, the streams in turn."""
-        blocked, self.blocked = self.blocked, {}
-        for stream in blocked:
-            found = self.streams.get(stream)
-            if found is not None:
-                found.more()
-        for stream in blocked:
-            if stream in self.blocked:  # whoever was first is last the next time
-                self.blocked[stream] = self.blocked.pop(stream)
-            break
-
-    def _forget(self, stream: int) -> None:
-        self.streams.pop(stream, None)
-        self.blocked.pop(stream, None)
-
-    def _remember(self, stream: int) -> None:
-        cut = self._cut
-        cut[stream] = None
-        if len(cut) > _MOST_CUT:
-            del cut[next(iter(cut))]
-
-    def _last_call(self) -> None:
-        """Ask for no more calls, a while before those that come are turned away."""
-        if not self._told and not self._leaving:
-            self._told = True
-            self.write(frames.goaway(frames.LARGEST_WINDOW, frames.NO_ERROR, "the server stops"))
-
-    def _leave(self) -> None:
-        if self._leaving and not self.streams:
+            self.session.write(_NOT_HTTP2)
             self._close()
 
     def _close(self) -> None:
@@ -389,28 +135,13 @@ class Connection(asyncio.Protocol):
 
     def _violated(self, violation: Violation) -> None:
         self._lingering = True
-        self._since = self.app.now
-        self._give_up()
+        self._since = self._app.now
+        self.session.give_up()
+        self._reader.stop()
         if self._transport.is_closing():
             return
-        self.write(frames.goaway(self._last, violation.code, violation.message))
+        self.session.write(frames.goaway(self.session.last, violation.code, violation.message))
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:
             self._transport.close()
-
-    def _give_up(self) -> None:
-        for stream in self.streams.values():
-            stream.cancel()
-        self.streams.clear()
-        self.blocked.clear()
-        self._reader.stop()
-
-
-def _greeting(max_head: int) -> bytes:
-    return frames.settings(
-        (frames.MAX_CONCURRENT_STREAMS, _MOST_STREAMS),
-        (frames.INITIAL_WINDOW_SIZE, FIRST_CREDIT),
-        (frames.MAX_FRAME_SIZE, LARGEST_FRAME),
-        (frames.MAX_HEADER_LIST_SIZE, max_head),
-    ) + frames.window_update(0, _CREDIT - frames.DEFAULT_WINDOW)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Tuple, Type, Union
 
 from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.grpc.message_fields import FEW, admit
 
 _PROTOS = Path(__file__).parent / "protos"
 _FOREIGN = "google/protobuf/"
@@ -48,15 +49,18 @@ def load(name: str) -> Messages:
     return messages
 
 
-def parse(kind: Any, body: Union[bytes, bytearray]) -> Any:
-    """A message of one kind.
+def parse(kind: Any, body: Union[bytes, bytearray], most: int = FEW) -> Any:
+    """A message of one kind, of at most so many values.
 
     Raises:
         InvalidInput: the bytes are none.
+        TooLarge: it holds more.
     """
+    body = bytes(body)
+    admit(kind.DESCRIPTOR, body, most)
     try:
-        return kind.FromString(bytes(body))
-    except _decode_error() as error:
+        return kind.FromString(body)
+    except (_decode_error(), UnicodeDecodeError) as error:
         raise InvalidInput(f"the message is no {kind.DESCRIPTOR.name}") from error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Deque, Optional, Union
 from modelbuild_runtime.grpc import frames
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.grpc.connection import Connection
+    from modelbuild_runtime.grpc.session import Session
 
 Data = Union[bytes, memoryview]
 
@@ -19,10 +19,10 @@ _LARGE = 1 << 15
 class Outgoing:
     """``window`` is what the client takes on this stream; ``since`` when it last took something."""
 
-    __slots__ = ("_connection", "_queue", "_stream", "_trailers", "begun", "done", "since", "waiting", "window")
+    __slots__ = ("_queue", "_session", "_stream", "_trailers", "begun", "done", "since", "waiting", "window")
 
-    def __init__(self, connection: Connection, stream: int, window: int) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, stream: int, window: int) -> None:
+        self._session = session
         self._stream = stream
         self._queue: Deque[Data] = deque()
         self._trailers: Optional[bytes] = None
@@ -30,14 +30,14 @@ class Outgoing:
         self.done = False
         self.waiting = 0
         self.window = window
-        self.since = connection.app.now
+        self.since = session.app.now
 
     def begin(self, block: bytes) -> None:
         """Write the head, unless it is written."""
         if not self.begun:
             self.begun = True
-            connection = self._connection
-            connection.write(frames.headers(self._stream, block, 0, connection.largest_frame))
+            session = self._session
+            session.write(frames.headers(self._stream, block, 0, session.largest_frame))
 
     def send(self, message: bytes) -> bool:
         """Write a message. False where the memory for what clients do not take is used up."""
@@ -47,7 +47,7 @@ class Outgoing:
         else:
             self._queue.append(prefix + message)
         self.waiting += size
-        fits = self._connection.holding.add(size) or self._connection.holding.alone
+        fits = self._session.holding.add(size) or self._session.holding.alone
         self.flush()
         return fits or not self._queue
 
@@ -58,13 +58,13 @@ class Outgoing:
 
     def whole(self, block: bytes, message: bytes, trailers: bytes) -> bool:
         """Write head, message and end in one piece, if the client takes that now."""
-        connection, stream, size = self._connection, self._stream, len(message) + 5
-        largest = connection.largest_frame
-        if size > self.window or size > connection.window or size > largest or connection.write_paused or self.begun:
+        session, stream, size = self._session, self._stream, len(message) + 5
+        largest = session.largest_frame
+        if size > self.window or size > session.window or size > largest or session.write_paused or self.begun:
             return False
-        connection.window -= size
+        session.window -= size
         self.begun = self.done = True
-        connection.write(
+        session.write(
             b"".join(
                 (
                     frames.headers(stream, block, 0, largest),
@@ -80,11 +80,11 @@ class Outgoing:
 
     def flush(self) -> None:
         """Write what waits, as far as the client takes it."""
-        connection, queue = self._connection, self._queue
+        session, queue = self._session, self._queue
         while queue:
-            room = min(self.window, connection.window, connection.largest_frame)
-            if room <= 0 or connection.write_paused:
-                connection.blocked[self._stream] = self
+            room = min(self.window, session.window, session.largest_frame)
+            if room <= 0 or session.write_paused:
+                session.blocked[self._stream] = self
                 return
             data = queue.popleft()
             if len(data) > room:
@@ -95,25 +95,25 @@ class Outgoing:
         if self._trailers is not None and not self.done:
             self.done = True
             block, flags = self._trailers, frames.END_STREAM
-            connection.write(frames.headers(self._stream, block, flags, connection.largest_frame))
+            session.write(frames.headers(self._stream, block, flags, session.largest_frame))
 
     def drop(self) -> None:
         """Nothing is written any more."""
         self._queue.clear()
-        self._connection.holding.release(self.waiting)
+        self._session.holding.release(self.waiting)
         self.waiting = 0
         self.done = True
 
     def _write(self, data: Data) -> None:
-        connection, size = self._connection, len(data)
-        self.since = connection.app.now
+        session, size = self._session, len(data)
+        self.since = session.app.now
         self.window -= size
         self.waiting -= size
-        connection.window -= size
-        connection.holding.release(size)
+        session.window -= size
+        session.holding.release(size)
         head = frames.head(frames.DATA, 0, self._stream, size)
         if size > _LARGE:
-            connection.write(head)
-            connection.write(data)
+            session.write(head)
+            session.write(data)
         else:
-            connection.write(b"".join((head, data)))
+            session.write(b"".join((head, data)))

@@ -7,31 +7,28 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Dict, Iterator, List, Optional
 
-from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotReady, RequestTimeout, ServerError
+from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotReady, ServerError
 from modelbuild_runtime.grpc import frames, status
 from modelbuild_runtime.grpc.answer_block import END, error_block, head_block
 from modelbuild_runtime.grpc.call import Call
 from modelbuild_runtime.grpc.changes import Changes
-from modelbuild_runtime.grpc.message_reader import Data, MessageReader
+from modelbuild_runtime.grpc.incoming import Incoming
+from modelbuild_runtime.grpc.message_reader import Data
 from modelbuild_runtime.grpc.outgoing import Outgoing
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.pump import Pump
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.grpc.connection import Connection
+    from modelbuild_runtime.grpc.session import Session
 
-FIRST_CREDIT = 1 << 20
-"""Bytes that a client may send on one stream before it is told to go on."""
 _MAX_PENDING = 64
 """Messages of one stream in flight from which no more are taken from it."""
-_LEAST_RATE = 1024.0
-"""Bytes a second that a client must send, once the read timeout is over."""
 
 
 class Stream:
-    """``pending`` are the messages whose answers are not written yet, oldest first; ``credit`` is what the client may
-    still send. ``ended``: it sends no more. ``closing``: nothing more is taken from it. ``over``: nobody waits.
+    """``pending`` are the messages whose answers are not written yet, oldest first. ``ended``: the client sends no
+    more. ``closing``: nothing more is taken from it. ``over``: nobody waits.
     """
 
     number = 0  # of a connection that nobody else keeps: a client of gRPC is told by its end
@@ -41,41 +38,35 @@ class Stream:
         "_answers",
         "_call",
         "_changes",
-        "_connection",
         "_pump",
-        "_reader",
         "_refusal",
-        "_since",
-        "_size",
+        "_session",
         "_taking",
         "_timer",
         "_watching",
         "closing",
-        "credit",
         "ended",
         "id",
+        "incoming",
         "out",
         "over",
         "pending",
     )
 
-    def __init__(self, connection: Connection, identity: int, call: Call) -> None:
+    def __init__(self, session: Session, identity: int, call: Call) -> None:
         self.id = identity
         self.pending: List[Exchange] = []
-        self.out = Outgoing(connection, identity, connection.first_window)
-        self.credit = FIRST_CREDIT
+        self.out = Outgoing(session, identity, session.first_window)
+        self.incoming = Incoming(session, identity, call)
         self.ended = self.closing = self.over = False
-        self._connection = connection
+        self._session = session
         self._call = call
-        self._reader = MessageReader(connection.app.settings.max_body)
         self._answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
         self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
         self._changes: Optional[Changes] = None  # for an answer that has no end
         self._watching: Optional[Exchange] = None  # whose answer that is
         self._taking = False
         self._refusal: Optional[ServerError] = None
-        self._size = 0  # bytes that were received and are in memory
-        self._since = connection.app.now
         self._timer: Optional[asyncio.TimerHandle] = None
 
     def begin(self) -> None:
@@ -97,18 +88,8 @@ class Stream:
         self.ended = ended
         if self.closing:
             return
-        size = len(data)
-        if size:
-            self._since = self._connection.app.now
-            self._size += size
-            if not self._connection.holding.add(size):
-                self.refuse(self._connection.holding.full())
-                return
         try:
-            self._reader.feed(data)
-            length = self._call.length
-            if ended and length is not None and self._reader.received != length:
-                raise frames.StreamViolation(frames.PROTOCOL_ERROR)
+            self.incoming.feed(data, ended=ended)
             self._take()
         except ServerError as error:
             self.refuse(error)
@@ -118,15 +99,9 @@ class Stream:
         if self._call.many:
             self._take_many()
         elif self.ended:
-            self._ask(*self._reader.only())
-        if self.ended or self.closing:
-            return
-        taken = FIRST_CREDIT - self.credit
-        if len(self.pending) >= _MAX_PENDING:
-            taken -= self._reader.waiting
-        if taken > FIRST_CREDIT // 2:
-            self.credit += taken
-            self._connection.write(frames.window_update(self.id, taken))
+            self._ask(*self.incoming.messages.only())
+        if not self.ended and not self.closing:
+            self.incoming.let_send(enough=len(self.pending) >= _MAX_PENDING)
 
     def _take_many(self) -> None:
         """Answers may come at once, and each asks for more messages: that is left to this loop."""
@@ -135,7 +110,7 @@ class Stream:
         self._taking = True
         try:
             while len(self.pending) < _MAX_PENDING and not self.closing:
-                message = self._reader.next()
+                message = self.incoming.messages.next()
                 if message is None:
                     break
                 self._ask(*message)
@@ -143,12 +118,9 @@ class Stream:
             self._taking = False
         if self.closing:
             return
-        size = self._reader.waiting + sum([len(exchange.http.body) for exchange in self.pending])
-        if size < self._size:
-            self._connection.holding.release(self._size - size)
-            self._size = size
+        self.incoming.release(sum([len(exchange.http.body) for exchange in self.pending]))
         if self.ended and not self.pending and self._watching is None:
-            self._reader.finish()
+            self.incoming.messages.finish()
             self._finish(END)
 
     def _ask(self, body: bytes, compressed: bool) -> None:
@@ -157,7 +129,7 @@ class Stream:
             if self._call.inflating is None:
                 raise InvalidInput("a message is compressed, and grpc-encoding does not say how", field="grpc-encoding")
             head = self._call.inflating
-        self._connection.app.accept(self, head, body)  # type: ignore[arg-type]  # all of a connection that it needs
+        self._session.app.accept(self, head, body)  # type: ignore[arg-type]  # all of a connection that it needs
 
     # What ends a call early
 
@@ -167,7 +139,7 @@ class Stream:
             return
         self.closing = True
         self._refusal = error
-        waiting, app = self.pending, self._connection.app
+        waiting, app = self.pending, self._session.app
         for exchange in waiting:
             exchange.cancelled = True
         self._answers.clear()
@@ -193,8 +165,7 @@ class Stream:
             self._timer.cancel()
             self._timer = None
         self.out.drop()
-        self._connection.holding.release(self._size)
-        self._size = 0
+        self.incoming.drop()
 
     def leave(self) -> None:
         """The server stops: what waits for more than is on its way has to end."""
@@ -203,25 +174,20 @@ class Stream:
 
     def patrol(self, now: float) -> None:
         """Called about once a second: part with clients that are too slow."""
-        settings, reader = self._connection.app.settings, self._reader
-        passed = now - self._since
         if self.out.waiting:
-            if now - self.out.since > settings.timeout:
-                self._connection.reset(self, frames.CANCEL)
+            if now - self.out.since > self._session.app.settings.timeout:
+                self._session.reset(self, frames.CANCEL)
         elif self._changes is not None:
             self._look()
-        elif self.ended or self.closing or self.pending:
-            pass
-        elif self._call.many and not reader.waiting:
-            if passed > settings.keep_alive:
-                self.refuse(RequestTimeout("nothing was sent on this stream for too long"))
-        elif passed > settings.read_timeout + reader.received / _LEAST_RATE:
-            self.refuse(RequestTimeout("the request was not sent in time"))
+        elif not self.ended and not self.closing and not self.pending:
+            late = self.incoming.late(now)
+            if late is not None:
+                self.refuse(late)
 
     def _expire(self) -> None:
         self._timer = None
         if not self.closing:
-            self._connection.app.metrics.shed("deadline")
+            self._session.app.metrics.shed("deadline")
             self.refuse(DeadlineExceeded("the deadline passed before the answer was there"))
 
     # What is answered
@@ -273,8 +239,7 @@ class Stream:
         elif self.out.whole(head_block(exchange.id, response), response.body, END):
             self._close()
         else:
-            self._connection.holding.release(self._size)  # the question, in place of which the answer waits
-            self._size = 0
+            self.incoming.drop()  # the answer waits in its place
             self.out.begin(head_block(exchange.id, response))
             self.write_part(response.body)
             self._finish(END)
@@ -291,19 +256,19 @@ class Stream:
 
     def _close(self) -> None:
         self.cancel()
-        self._connection.close_stream(self)
+        self._session.close_stream(self)
 
     # Answers in parts: see ``Pump``
 
     @property
     def takes_parts(self) -> bool:
         """False while the client does not take what is there already."""
-        return not self.out.waiting and not self._connection.write_paused
+        return not self.out.waiting and not self._session.write_paused
 
     def write_part(self, part: bytes) -> None:
         """One message."""
         if not self.out.send(part):
-            self._connection.reset(self, frames.ENHANCE_YOUR_CALM)
+            self._session.reset(self, frames.ENHANCE_YOUR_CALM)
 
     def end_parts(self) -> None:
         """All messages of the first answer are written."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Callable, Deque, Iterator, Optional, Union
+from typing import TYPE_CHECKING, Callable, Deque, Optional, Union
 
 from modelbuild_runtime.errors import RequestTimeout, ServerError
 from modelbuild_runtime.http.exchange import Exchange
@@ -15,7 +15,8 @@ from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.pump import Pump
 from modelbuild_runtime.http.reader import Reader
-from modelbuild_runtime.http.wire import CHUNKED, CLOSE, CONTINUE, KEEP_ALIVE, LARGE, render
+from modelbuild_runtime.http.unusual import lay_out, lay_out_parts
+from modelbuild_runtime.http.wire import CONTINUE, LARGE, render
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.routes import Routes
@@ -155,9 +156,9 @@ class Connection(asyncio.Protocol):
                 self._since = self._app.now
                 return
         elif response.parts is not None:
-            self._render_head(exchange, response, response.parts)
+            lay_out_parts(exchange, response, response.parts, self, draining=self._app.draining)
         else:
-            self._render(exchange, response)
+            lay_out(exchange, response, draining=self._app.draining)
         self._write_ready()
 
     def _write_ready(self) -> None:
@@ -266,25 +267,6 @@ class Connection(asyncio.Protocol):
     def _send_continue(self) -> None:
         self._wants_continue = False
         self._transport.write(CONTINUE)
-
-    def _render(self, exchange: Exchange, response: HttpResponse) -> None:
-        """What is not as usual: large, or the connection closes, or the client speaks HTTP/1.0 or wants no body."""
-        if self._app.draining:
-            exchange.keep_alive = False
-        connection = CLOSE if not exchange.keep_alive else KEEP_ALIVE if exchange.version == "1.0" else b""
-        no_body = exchange.http.method == "HEAD"
-        large = len(response.body) >= LARGE
-        exchange.data = render(response, exchange.id, connection, head=no_body or large)
-        if large and not no_body:
-            exchange.rest = response.body  # written by itself, so that it is not copied
-
-    def _render_head(self, exchange: Exchange, response: HttpResponse, parts: Iterator[bytes]) -> None:
-        """Whoever speaks HTTP/1.0 knows the end of an answer in parts by the end of the connection."""
-        if self._app.draining or exchange.version == "1.0":
-            exchange.keep_alive = False
-        framing = b"" if exchange.version == "1.0" else CHUNKED
-        exchange.data = render(response, exchange.id, framing + (b"" if exchange.keep_alive else CLOSE))
-        exchange.pump = Pump(exchange.id, parts, exchange.served.resume, self)
 
     def _after(self) -> None:
         """Answers were written: what has waited for that?"""

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator, Optional, Protocol
 
 import msgspec
 
-from modelbuild_runtime.dataplane.batcher import ALONE, Job
+from modelbuild_runtime.dataplane.job import ALONE, Job
 from modelbuild_runtime.dataplane.parts import Step
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.request import Request, Response, Rows

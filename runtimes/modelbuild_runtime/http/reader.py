@@ -147,7 +147,7 @@ class Reader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:  # a trailer: could only be used to slip something past whoever checked the head
             return
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")  # which llhttp leaves where a read ends before it
         headers = self._headers
         if name in headers:
             if name in _SINGLE:

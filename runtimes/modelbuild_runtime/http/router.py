@@ -10,11 +10,13 @@ from urllib.parse import unquote
 
 import msgspec
 
+from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, Unauthorized
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Task
 from modelbuild_runtime.request import Request, Response
 
 _REMEMBERED = 512
+_MOST_PARTS = 32
 _SLASH = re.compile("%2f", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{(\w+\*?)\}")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
@@ -31,6 +33,7 @@ class Bound(msgspec.Struct, frozen=True, eq=False):
     answer: Callable[[HttpRequest], HttpResponse]
     decode: Callable[[HttpRequest], Request]
     encode: Callable[[HttpRequest, Request, Response], HttpResponse]
+    counts: bool = False  # the values of a body by itself
 
 
 class Match(msgspec.Struct, frozen=True, eq=False):
@@ -118,7 +121,7 @@ class Router:
 
     def _owner(self, raw: str) -> Optional[Protocol]:
         """The protocol of the longest part of a path that has paths below it."""
-        for prefix in reversed(_prefixes(raw)):
+        for prefix in reversed(_prefixes(raw, max(map(len, self._owners), default=0))):
             for known, owner in self._owners.items():
                 if len(known) == len(prefix) and all(want in ("*", got) for want, got in zip(known, prefix)):
                     return owner
@@ -138,10 +141,30 @@ class Router:
         return None, {}
 
 
+def choose(match: Match, http: HttpRequest, *, opened: bool) -> Bound:
+    """The first route whose condition holds; ``opened`` are the routes if they are those of all protocols.
+
+    Raises:
+        ServerError: there is none, or whoever asks may not.
+    """
+    if match.refusal:
+        raise Unauthorized(match.refusal)
+    for bound in match.routes:
+        if bound.route.when is None or bound.route.when(http):
+            return bound
+    if not opened:
+        raise NotReady("the model is still being loaded", retry_after=1)
+    if match.routes:
+        raise NotFound(f"no protocol on {match.path} understands this request")
+    if match.allowed:
+        raise MethodNotAllowed(f"{http.method} is not possible on {match.path}; use {', '.join(match.allowed)}")
+    raise NotFound(f"there is no {match.path}")
+
+
 def _bind(route: Route, protocol: Protocol) -> Bound:
     endpoint = route.endpoint
     if isinstance(endpoint, Prediction):
-        return Bound(route, protocol, protocol.name, True, False, _nothing, endpoint.decode, endpoint.encode)
+        return Bound(route, protocol, protocol.name, True, False, _nothing, *endpoint)
     if isinstance(endpoint, Task):
         return Bound(route, protocol, protocol.name, False, True, endpoint.answer, _nothing, _nothing)
     return Bound(route, protocol, protocol.name, False, False, endpoint, _nothing, _nothing)
@@ -171,10 +194,10 @@ def _group(name: str) -> str:
     return f"(?P<{name[:-1]}>.+?)" if name.endswith("*") else f"(?P<{name}>[^/]+?)"
 
 
-def _prefixes(path: str) -> List[Tuple[str, ...]]:
-    """The first part of a path, and all others but the whole."""
-    parts = tuple(path[1:].rstrip("/").split("/"))
-    return [parts[:length] for length in range(1, max(len(parts), 2)) if parts[0] not in ("", "*")]
+def _prefixes(path: str, longest: int = _MOST_PARTS) -> List[Tuple[str, ...]]:
+    """The first part of a path, and all others but the whole, of at most so many parts."""
+    parts = tuple(path[1:].rstrip("/").split("/", longest + 1))
+    return [parts[:length] for length in range(1, min(max(len(parts), 2), longest + 1)) if parts[0] not in ("", "*")]
 
 
 def _claimant(node: _Node) -> Optional[Protocol]:

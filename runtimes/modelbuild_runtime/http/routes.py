@@ -10,7 +10,7 @@ from modelbuild_runtime.http.heads import Head, KnownHeads, make_head
 from modelbuild_runtime.http.router import Bound, Match, Router
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.dataplane.batcher import Job
+    from modelbuild_runtime.dataplane.job import Job
     from modelbuild_runtime.security.keys import Keys
 
 

@@ -89,6 +89,12 @@ class _Source:
         """Bytes that were not read."""
         return len(self._view) - self._at
 
+    def count(self, values: int) -> None:
+        """So many are made, be they empty."""
+        self._room -= values
+        if self._room < 0:
+            raise TooLarge(f"the frame holds more than {self._most} values; send fewer rows")
+
     def take(self, size: int) -> bytes:
         """So many bytes."""
         if size > self.left:
@@ -114,11 +120,9 @@ class _Source:
 
     def values(self, base: str, count: int) -> List[Any]:
         """So many values."""
-        self._room -= count
         if count > self.left:  # each takes one byte at least: nothing is made for what is not there
             raise InvalidInput("the frame ends early")
-        if self._room < 0:
-            raise TooLarge(f"the frame holds more than {self._most} values; send fewer rows")
+        self.count(count)
         if base not in CODES:
             return [self._text(base) for _ in range(count)]
         if base == BOOLEAN:
@@ -140,9 +144,11 @@ def _reader(source: _Source, name: str, kind: Kind) -> Callable[[], Any]:
         return source.values(kind.base, 1)[0]
 
     def read_list() -> Any:
+        source.count(1)
         return source.values(kind.base, source.size("a list"))
 
     def read_tensor() -> Any:
+        source.count(1)
         return _tensor(source, name, kind)
 
     if kind.shape == MAP:
@@ -150,7 +156,10 @@ def _reader(source: _Source, name: str, kind: Kind) -> Callable[[], Any]:
     read_one = {BASIC: read_basic, LIST: read_list, TENSOR: read_tensor}[kind.shape]
 
     def read_nullable() -> Any:
-        return read_one() if source.take(1) != b"\0" else None
+        if source.take(1) != b"\0":
+            return read_one()
+        source.count(1)
+        return None
 
     return read_nullable if kind.nullable else read_one
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
-from modelbuild_runtime.dataplane.batcher import Job
+from modelbuild_runtime.dataplane.job import Job
 from modelbuild_runtime.metrics.histogram import ROWS, Histogram
 from modelbuild_runtime.metrics.marks import Marks, Ran, split
 from modelbuild_runtime.protocols import Statistics

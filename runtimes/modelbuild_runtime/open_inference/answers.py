@@ -91,8 +91,7 @@ class Answers:
 
     def logging(self) -> Dict[str, Any]:
         """What is logged, in Triton's words."""
-        level = self._service.environment.get("MBUILD_LOG_LEVEL", "info").lower()
-        heard = _LEVELS.index(level) if level in _LEVELS else _LEVELS.index("info")
+        heard = _LEVELS.index(self._service.settings.log_level)
         return {
             "log_file": "",
             "log_info": heard >= _LEVELS.index("info"),

@@ -8,21 +8,22 @@ from typing import Any, List, Tuple, Union
 
 import numpy as np
 
-from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.errors import InvalidInput, TooLarge
 from modelbuild_runtime.tensor import NUMPY
 
 _LENGTH = struct.Struct("<I")
 
 
-def read(name: str, datatype: str, shape: Tuple[int, ...], data: memoryview) -> np.ndarray:
-    """An array over the bytes, without copying them where their place in memory allows it.
+def read(name: str, datatype: str, shape: Tuple[int, ...], data: memoryview, most: int) -> np.ndarray:
+    """An array over the bytes, without copying them where their place in memory allows it; of at most so many texts.
 
     Raises:
+        TooLarge: there are more texts.
         InvalidInput: they are too few or too many for the shape, or not of the datatype.
     """
     dtype = NUMPY[datatype]
     if datatype == "BYTES":
-        return _read_texts(name, shape, data)
+        return _read_texts(name, shape, data, most)
     expected = prod(shape) * dtype.itemsize
     if expected != len(data):
         raise InvalidInput(
@@ -50,7 +51,9 @@ def text(value: Any) -> bytes:
     return b"" if value is None else str(value).encode()
 
 
-def _read_texts(name: str, shape: Tuple[int, ...], data: memoryview) -> np.ndarray:
+def _read_texts(name: str, shape: Tuple[int, ...], data: memoryview, most: int) -> np.ndarray:
+    if prod(shape) > most:
+        raise TooLarge(f"input {name!r} holds more than {most} texts; send fewer rows", field=name)
     texts: List[bytes] = []
     at, end = 0, len(data)
     while at < end:
@@ -59,6 +62,8 @@ def _read_texts(name: str, shape: Tuple[int, ...], data: memoryview) -> np.ndarr
         if stop > end:
             raise InvalidInput(f"input {name!r}: element {len(texts)} is cut short", field=name)
         texts.append(bytes(data[start:stop]))
+        if len(texts) > most:
+            break
         at = stop
     if len(texts) != prod(shape):
         raise InvalidInput(

@@ -12,6 +12,7 @@ import numpy as np
 from modelbuild_runtime.errors import InvalidInput, ServerError
 from modelbuild_runtime.grpc import status
 from modelbuild_runtime.grpc.messages import load, parse
+from modelbuild_runtime.http.limits import Limits
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.open_inference import binary_tensor, grpc_request
 from modelbuild_runtime.open_inference.answers import Answers
@@ -38,9 +39,9 @@ class GrpcInference:
 
     def decode(self, http: HttpRequest) -> Request:
         """A ModelInferRequest."""
-        message = parse(_messages.ModelInferRequest, http.body)
+        message = parse(_messages.ModelInferRequest, http.body, self._service.settings.max_elements)
         self._answers.check(message.model_name, message.model_version)
-        tensors = grpc_request.tensors(message, self._service.model_name)
+        tensors = grpc_request.tensors(message, self._service.model_name, self._service.settings.max_elements)
         if self._service.takes_raw:
             return Request(Raw(_fields(tensors), ""), id=message.id or http.id, headers=http.headers, wire=("", None))
         return make_request(
@@ -84,7 +85,7 @@ class GrpcInference:
         except ServerError as error:
             yield stream_error(http, error).body
             return
-        message = parse(_messages.ModelInferRequest, http.body)
+        message = parse(_messages.ModelInferRequest, http.body, self._service.settings.max_elements)
         if message.parameters[ASKS_FOR_FINAL].bool_param:
             final = self._response(request, Response(0, {}))
             final.parameters[FINAL].bool_param = True
@@ -112,8 +113,8 @@ class GrpcInference:
 def stream_error(http: HttpRequest, error: ServerError) -> HttpResponse:
     """An error as an answer among others, with the id of the request that it answers."""
     try:
-        identity = parse(_messages.ModelInferRequest, http.body).id
-    except InvalidInput:
+        identity = parse(_messages.ModelInferRequest, http.body, Limits().elements).id
+    except ServerError:
         identity = ""
     answer = _messages.ModelStreamInferResponse(error_message=error.message or type(error).__name__)
     answer.infer_response.id = identity

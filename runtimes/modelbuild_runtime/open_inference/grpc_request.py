@@ -28,10 +28,11 @@ _FIELDS = {
 }
 
 
-def tensors(message: Any, model: str) -> Dict[str, Tensor]:
-    """The tensors of a ModelInferRequest by name.
+def tensors(message: Any, model: str, most: int) -> Dict[str, Tensor]:
+    """The tensors of a ModelInferRequest by name, of at most so many texts.
 
     Raises:
+        TooLarge: a tensor holds more.
         InvalidInput: data is missing, left over, sent in two ways, or does not fit its shape.
     """
     raw = message.raw_input_contents
@@ -53,7 +54,7 @@ def tensors(message: Any, model: str) -> Dict[str, Tensor]:
                 field=name,
             )
         else:
-            array = binary_tensor.read(name, datatype, shape, memoryview(raw[position]))
+            array = binary_tensor.read(name, datatype, shape, memoryview(raw[position]), most)
             found[name] = Tensor(datatype, shape, array)
     return found
 

@@ -101,10 +101,12 @@ def split(body: Body, header: bytes) -> Tuple[bytes, memoryview]:
     return bytes(view[:length]), view[length:]
 
 
-def tensors(inputs: List[Input], raw: Optional[memoryview], model: str) -> Dict[str, Tensor]:
-    """The tensors by name; ``raw`` are the bytes after the JSON, None where the request has no such part.
+def tensors(inputs: List[Input], raw: Optional[memoryview], model: str, most: int) -> Dict[str, Tensor]:
+    """The tensors by name; ``raw`` are the bytes after the JSON, None where the request has no such part. A tensor of
+    raw bytes may hold ``most`` texts.
 
     Raises:
+        TooLarge: it holds more.
         InvalidInput: data is missing, left over, or does not fit its shape.
     """
     found: Dict[str, Tensor] = {}
@@ -114,7 +116,7 @@ def tensors(inputs: List[Input], raw: Optional[memoryview], model: str) -> Dict[
         check_input(name, item.datatype, shape, found)
         size = _raw_size(item) if item.parameters else None
         if size is not None:
-            found[name] = _raw_tensor(item, raw, start, start + size, model)
+            found[name] = _raw_tensor(item, raw, (start, start + size), model, most)
             start += size
         elif data is None:
             raise InvalidInput(f"input {name!r} has no data", field=name)
@@ -166,7 +168,7 @@ def whole(body: Body, contract: Contract, model: str) -> Dict[str, Tensor]:
     shape = tuple(
         len(body) // known if at in free else max(size, 1) if size < 0 else size for at, size in enumerate(spec.shape)
     )
-    array = binary_tensor.read(spec.name, spec.datatype, shape, memoryview(body))
+    array = binary_tensor.read(spec.name, spec.datatype, shape, memoryview(body), 0)  # no texts: see above
     return {spec.name: Tensor(spec.datatype, shape, array)}
 
 
@@ -196,8 +198,8 @@ def _raw_size(item: Input) -> Optional[int]:
     return size
 
 
-def _raw_tensor(item: Input, raw: Optional[memoryview], start: int, end: int, model: str) -> Tensor:
-    name = item.name
+def _raw_tensor(item: Input, raw: Optional[memoryview], part: Tuple[int, int], model: str, most: int) -> Tensor:
+    name, (start, end) = item.name, part
     if raw is None:
         raise InvalidInput(f"input {name!r} has binary_data_size; send Inference-Header-Content-Length too", field=name)
     if item.data is not None:
@@ -207,7 +209,7 @@ def _raw_tensor(item: Input, raw: Optional[memoryview], start: int, end: int, mo
             f"unexpected size for input '{name}', expecting {end - len(raw)} additional bytes for model '{model}'",
             field=name,
         )
-    return Tensor(item.datatype, item.shape, binary_tensor.read(name, item.datatype, item.shape, raw[start:end]))
+    return Tensor(item.datatype, item.shape, binary_tensor.read(name, item.datatype, item.shape, raw[start:end], most))
 
 
 def _large(body: Body) -> Optional[InferRequest]:

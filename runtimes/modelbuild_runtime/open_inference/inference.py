@@ -26,7 +26,7 @@ class Inference:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._limits = Limits(service.max_body, service.max_elements)
+        self._limits = Limits(service.settings.max_body, service.settings.max_elements)
         self.writer = InferWriter(service.contract, service.model_name, service.model_version)
 
     def decode(self, http: HttpRequest) -> Request:
@@ -60,7 +60,8 @@ class Inference:
 
     def request(self, http: HttpRequest, question: InferRequest, raw: Optional[memoryview] = None) -> Request:
         """The neutral request of one that was read; ``raw`` are the bytes after it."""
-        payload = Columns(infer_request.tensors(question.inputs, raw, self._service.model_name))
+        name, most = self._service.model_name, self._limits.elements
+        payload = Columns(infer_request.tensors(question.inputs, raw, name, most))
         return make_request(http, payload, question.id, question.parameters, question.outputs)
 
 

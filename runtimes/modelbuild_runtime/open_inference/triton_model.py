@@ -20,14 +20,14 @@ def config(service: Service) -> Dict[str, Any]:
         "platform": service.platform,
         "backend": service.platform,
         "version_policy": {"latest": {"num_versions": 1}},
-        "max_batch_size": service.max_batch_size if contract.batched else 0,
+        "max_batch_size": service.settings.max_batch_size if contract.batched else 0,
         "input": [_tensor(spec, batched=contract.batched) for spec in contract.inputs],
         "output": [_tensor(spec, batched=contract.batched) for spec in contract.outputs],
         "instance_group": [{"name": service.model_name, "kind": "KIND_CPU", "count": 1}],
         "default_model_filename": "",
         "parameters": {},
     }
-    if contract.batched and service.max_batch_size > 1:
+    if contract.batched and service.settings.max_batch_size > 1:
         found["dynamic_batching"] = {"preferred_batch_size": [], "max_queue_delay_microseconds": 0}
     return found
 

@@ -8,39 +8,32 @@ from __future__ import annotations
 import logging
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Callable, Dict, Optional, Protocol, Set, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Set, Tuple, Union
 
-from modelbuild_runtime.dataplane.batcher import Job
+from modelbuild_runtime.beside import Then, Work, at_once
 from modelbuild_runtime.dataplane.dataplane import Dataplane
-from modelbuild_runtime.errors import (
-    DeadlineExceeded,
-    MethodNotAllowed,
-    NotFound,
-    NotReady,
-    PredictionFailed,
-    ServerError,
-    TooLarge,
-    Unauthorized,
-)
-from modelbuild_runtime.grpc.status import grpc_error
+from modelbuild_runtime.dataplane.job import Queue
+from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.compression import SLOW, coding_for, compressed
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.identity import RequestIds
-from modelbuild_runtime.http.limits import SMALL, Limits, admit, inflate
+from modelbuild_runtime.http.limits import SMALL, Limits
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.patience import deadline
-from modelbuild_runtime.http.problem import problem
-from modelbuild_runtime.http.router import Bound, Match, Router
+from modelbuild_runtime.http.router import Bound, Router, choose
 from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import access
-from modelbuild_runtime.process.beside import LARGE, Then, Work, at_once, is_large, kept
+from modelbuild_runtime.process.closed import nothing_served
+from modelbuild_runtime.process.large import LARGE, is_large, kept
 from modelbuild_runtime.process.memory import room
+from modelbuild_runtime.process.reading import read
+from modelbuild_runtime.process.refusal import refusal, unreadable, unspeakable
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.request import Response
-from modelbuild_runtime.security.keys import CHALLENGE, Keys
+from modelbuild_runtime.security.keys import Keys
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import TracedId, known
 
@@ -48,14 +41,6 @@ if TYPE_CHECKING:
     from modelbuild_runtime.trace.tracer import Tracer
 
 logger = logging.getLogger(__name__)
-
-
-class Queue(Protocol):
-    """Where checked requests go: the batcher, or something that runs them at once."""
-
-    def admit(self) -> None: ...  # asked before a request is decoded; raises as submit does
-    def submit(self, job: Job) -> None: ...
-    def resume(self, job: Job) -> None: ...  # of an answer that has begun
 
 
 class Application:
@@ -84,7 +69,7 @@ class Application:
         self.witness: Optional[Witness] = None
         self.tracer: Optional[Tracer] = None
         self._opened = False
-        self._served = Served(router, _closed, _closed, _closed, _closed)
+        self._served = nothing_served(router)
 
     def open(self, router: Router, dataplane: Dataplane, queue: Queue, name: str = "") -> None:
         """Begin to predict with the model of that name."""
@@ -111,7 +96,7 @@ class Application:
         )
         connection.pending.append(exchange)
         try:
-            exchange.bound = bound = match.only or self._choose(match, http)
+            exchange.bound = bound = match.only or choose(match, http, opened=self._opened)
             exchange.protocol = bound.protocol
             if bound.predicts:
                 served.admit()
@@ -161,21 +146,7 @@ class Application:
 
     def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
         """Send an error in the shape of the protocol that was asked."""
-        http = exchange.http
-        shape = exchange.protocol.error if exchange.protocol else grpc_error if http.method == "GRPC" else problem
-        try:
-            response = shape(http, error)
-        except Exception:
-            logger.exception("the error cannot be encoded", extra={"request": exchange.id})
-            response = problem(http, error)
-        names = {name.lower() for name, _ in response.headers}
-        if error.retry_after and "retry-after" not in names:
-            response.headers += (("retry-after", str(error.retry_after)),)
-        if isinstance(error, MethodNotAllowed) and "allow" not in names:
-            response.headers += (("allow", ", ".join(allowed)),)
-        if isinstance(error, Unauthorized) and "www-authenticate" not in names:
-            response.headers += (("www-authenticate", CHALLENGE),)
-        self._respond(exchange, response)
+        self._respond(exchange, refusal(exchange, error, allowed))
 
     def patrol(self) -> None:
         """Called about once a second."""
@@ -212,28 +183,12 @@ class Application:
     def _read_large(self, exchange: Exchange, bound: Bound, head: Head) -> Then:
         allowed = head.match.allowed
         try:
-            self._read(exchange, bound, head)
+            read(exchange, bound, head, self._limits, self.settings.timeout)
             if bound.slow:
                 return partial(self._if_wanted, exchange, partial(self._respond, exchange, bound.answer(exchange.http)))
         except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
             return partial(self._if_wanted, exchange, partial(self._fail, exchange, error, allowed))
         return partial(self._if_wanted, exchange, partial(self._go_on, exchange, allowed))
-
-    def _read(self, exchange: Exchange, bound: Bound, head: Head) -> None:
-        http, received = exchange.http, exchange.received
-        latest = received + self.settings.timeout
-        if head.patience:
-            latest = deadline(received, head.patience, latest)
-        if exchange.cancelled or monotonic() > latest:
-            raise DeadlineExceeded("the deadline passed before the body was read")
-        if head.content_encoding is not None:
-            http.body = inflate(http.body, head.content_encoding, self._limits)
-        if bound.predicts:
-            admit(http.body, head.content_type, self._limits)
-            exchange.request = request = bound.decode(http)
-            if head.patience:
-                request.deadline = deadline(received, head.patience, request.deadline)
-            exchange.served.prepare(exchange)
 
     def _go_on(self, exchange: Exchange, allowed: Tuple[str, ...]) -> None:
         try:
@@ -260,38 +215,10 @@ class Application:
 
     def _fail(self, exchange: Exchange, error: BaseException, allowed: Tuple[str, ...]) -> None:
         """The request cannot be read, or we have a bug."""
-        http = exchange.http
-        if isinstance(error, RecursionError):
-            error = TooLarge("the body is nested too deeply")
-        if not isinstance(error, ServerError):
-            logger.error(
-                "request failed: %s %s", http.method, http.path, exc_info=error, extra={"request": exchange.id}
-            )
-            error = ServerError(f"the server failed; its log says why, under request id {http.id}")
-        self.refuse(exchange, error, allowed)
+        self.refuse(exchange, unreadable(exchange, error), allowed)
 
     def _fail_to_encode(self, exchange: Exchange, error: BaseException) -> None:
-        http = exchange.http
-        if not isinstance(error, ServerError):
-            logger.error("the answer cannot be encoded", exc_info=error, extra={"request": exchange.id})
-            message = f"the model's answer cannot be encoded; the server's log says why, under request id {http.id}"
-            error = PredictionFailed(message)
-        self.refuse(exchange, error)
-
-    def _choose(self, match: Match, http: HttpRequest) -> Bound:
-        """The first route whose condition holds."""
-        if match.refusal:
-            raise Unauthorized(match.refusal)
-        for bound in match.routes:
-            if bound.route.when is None or bound.route.when(http):
-                return bound
-        if not self._opened:
-            raise NotReady("the model is still being loaded", retry_after=1)
-        if match.routes:
-            raise NotFound(f"no protocol on {match.path} understands this request")
-        if match.allowed:
-            raise MethodNotAllowed(f"{http.method} is not possible on {match.path}; use {', '.join(match.allowed)}")
-        raise NotFound(f"there is no {match.path}")
+        self.refuse(exchange, unspeakable(exchange, error))
 
     def _respond(self, exchange: Exchange, response: HttpResponse) -> None:
         seconds = monotonic() - exchange.received
@@ -325,24 +252,3 @@ class Application:
         except BaseException:  # this may be the thread, which has to live on
             logger.exception("an answer cannot be compressed", extra={"request": exchange.id})
         return partial(exchange.connection.deliver, exchange, response)  # also to whom the queue has given up
-
-
-def _closed(*_: Job) -> None:
-    raise NotReady("the model is still being loaded", retry_after=1)
-
-
-def closed_router() -> Router:
-    """The routes of a server that is still loading: alive, and nothing else."""
-    from modelbuild_runtime.grpc import loading
-    from modelbuild_runtime.protocols import Protocol as WireProtocol
-    from modelbuild_runtime.protocols import Route
-
-    def alive(_http: HttpRequest) -> HttpResponse:
-        return HttpResponse(200, b'{"status":"ok"}')
-
-    routes = (Route("GET", "/health/live", alive, public=True), *loading.routes())
-    return Router((WireProtocol("", "loading", routes, _told),))
-
-
-def _told(http: HttpRequest, error: ServerError) -> HttpResponse:
-    return grpc_error(http, error) if http.method == "GRPC" else problem(http, error)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any, Dict, Iterator, Tuple
 
@@ -40,12 +39,12 @@ def opened(path: Path, name: str, packaged: Manifest) -> Tuple[Manifest, Path]:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _copy(archive, member, target)
         return _served(folder, name, packaged), folder
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise LoadError(f"{path.name} cannot be unpacked: {error}") from error
     except LoadError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    except Exception as error:  # zipfile fails in many ways on what is no archive
+        shutil.rmtree(folder, ignore_errors=True)
+        raise LoadError(f"{path.name} cannot be unpacked: {error}") from error
 
 
 def _members(archive: zipfile.ZipFile, folder: Path, path: Path) -> Iterator[Tuple[zipfile.ZipInfo, Path]]:
@@ -57,7 +56,7 @@ def _members(archive: zipfile.ZipFile, folder: Path, path: Path) -> Iterator[Tup
     for info in infos:
         parts = PurePosixPath(info.filename.replace("\\", "/")).parts
         mode = info.external_attr >> 16
-        if info.filename.startswith("/") or ".." in parts or (mode and stat.S_ISLNK(mode)):
+        if not info.filename or info.filename.startswith("/") or ".." in parts or (mode and stat.S_ISLNK(mode)):
             raise LoadError(f"{path.name} holds {info.filename[:200]!a}, which is not a file below its folder")
         if not info.is_dir():
             yield info, folder.joinpath(*parts)

@@ -16,7 +16,7 @@ from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.handler.module import line_in
 from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.manifest import Manifest, read_manifest
-from modelbuild_runtime.pipeline import Pipeline, load_pipeline
+from modelbuild_runtime.pipeline import Pipeline, Seen, load_pipeline
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.overlay import overlaid
@@ -71,14 +71,20 @@ def load_model(settings: Settings, threads: int, environment: Mapping[str, str])
 
 
 def open_model(
-    manifest: Manifest, root: Path, settings: Settings, threads: int, environment: Mapping[str, str]
+    manifest: Manifest,
+    root: Path,
+    settings: Settings,
+    threads: int,
+    environment: Mapping[str, str],
+    seen: Seen = lambda engine: engine,
 ) -> Model:
-    """Load what a manifest names, whose paths are relative to ``root``, and make its first predictions.
+    """Load what a manifest names, whose paths are relative to ``root``, and make its first predictions. ``seen`` as in
+    ``load_pipeline``.
 
     Raises:
         LoadError: something is missing, or cannot be loaded.
     """
-    pipeline = load_pipeline(manifest, root, threads)
+    pipeline = load_pipeline(manifest, root, threads, seen)
     first = warm_up(pipeline)
     if first.error is not None:
         level = logging.INFO if manifest.examples else logging.WARNING

@@ -8,8 +8,8 @@ from typing import Deque, List, NamedTuple, Optional
 
 import msgspec
 
-from modelbuild_runtime.dataplane.batcher import Job
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.dataplane.job import Job
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import signal
 import socket
 import ssl
-import sys
-import threading
-from hashlib import blake2b
+from functools import partial
 from time import monotonic
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
-import msgspec
-
+from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.dataplane.batcher import Batcher
-from modelbuild_runtime.dataplane.cache import Cache
-from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.routes import Routes, Served
 from modelbuild_runtime.metrics.exposition import expose
-from modelbuild_runtime.metrics.marks import Marks
-from modelbuild_runtime.metrics.metrics import Gauge, Metrics
-from modelbuild_runtime.process.app import Application, Queue, closed_router
-from modelbuild_runtime.process.beside import Beside
+from modelbuild_runtime.metrics.metrics import Gauge
+from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.board import Board
+from modelbuild_runtime.process.closed import closed_router
 from modelbuild_runtime.process.keeping import Entrusting
 from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.listening import Listening
+from modelbuild_runtime.process.loop import new_loop
 from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.models import Models, Open, Running, store
+from modelbuild_runtime.process.numbers import Numbers
+from modelbuild_runtime.process.queues import Queues
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.protocols import Statistics, Summary
@@ -45,7 +41,6 @@ logger = logging.getLogger(__name__)
 
 _LAST_CALL = 0.5
 """Seconds after SIGTERM in which what clients have sent before they knew is still answered, and told to be the last."""
-_OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
 
 
 class Server:
@@ -62,16 +57,16 @@ class Server:
     ) -> None:
         self.loop = new_loop()
         self._settings = settings
-        self._board = board
-        self._slot = slot
+        self._alone = board is None
         self._keys = api_keys(settings)
         self._certificates = certificates(settings)
         self._app = Application(settings, closed_router(), self._keys)
-        self._app.beside = Beside(self.loop).do
+        self._app.beside = Beside(self.loop, "bodies").do
         if board is not None:
             self._app.witness = Witness(board.flights[slot], board.quarantine, connections)
         self._batcher: Optional[Batcher] = None
-        self._queues: Dict[str, Batcher] = {}
+        self._queues = Queues(self._app, settings, self.loop)
+        self._numbers = Numbers(self._app, self._queues.batchers, board, slot)
         self._model: Optional[Model] = None
         self._routes = {listener: self._closed(listener) for listener in listeners(settings)}
         self._health = Routes(closed_router(), {})
@@ -99,20 +94,20 @@ class Server:
 
     def open(self, model: Model, opener: Optional[Open] = None) -> None:
         """Begin to predict. ``opener`` loads further models, where that is allowed."""
-        if self._board is not None and (counted := self._board.read(self._slot)):
-            self._app.metrics.add(counted, gauges=False)  # what the worker counted whose place this one takes
+        self._numbers.inherit()
         self._trace(model)
-        batcher = self._batch(model)
-        self._model = model
+        self._model, name = model, model.manifest.model.name
+        model.service.process = self
+        queue = self._queues.begin(model)
         place = store(self._settings, model.service.environment)
         if opener is not None and place is not None:
             others = self._app.others
             model.service.models = Models(model.manifest, model.root, place, opener, self._start, others, self._forget)
-        self._app.open(model.router, model.dataplane, self._queue(model, batcher), model.manifest.model.name)
+        self._app.open(model.router, model.dataplane, queue, name)
         for listener, routes in self._routes.items():
             routes.open(router(model.service.protocols, listener.speaks))
         self._health.open(router(model.service.protocols, HEALTH))
-        self._batcher = batcher
+        self._batcher = self._queues.batchers[name]
 
     def run(self) -> None:
         """Serve until SIGTERM, then finish what has begun."""
@@ -122,7 +117,7 @@ class Server:
         self.loop.run_forever()
         if self._app.in_flight:
             logger.warning("%d requests did not finish within MBUILD_GRACE", self._app.in_flight)
-        self._post()
+        self._numbers.post()
         if self._app.tracer is not None:
             self._app.tracer.close()
         if self._batcher is not None and not self._batcher.idle:  # native code cannot be told to stop
@@ -137,7 +132,7 @@ class Server:
 
     def metrics(self) -> bytes:
         """Prometheus' text, of all workers; ready is who was asked."""
-        everyone = self._counted()
+        everyone = self._numbers.everyone()
         everyone.gauges["ready", ""] = Gauge(float(self.ready()))
         everyone.gauges["workers", ""] = Gauge(self._settings.workers)
         labels = {}
@@ -148,32 +143,11 @@ class Server:
 
     def statistics(self, model: str) -> Statistics:
         """The sums that protocols report of a model, of all workers."""
-        return self._counted().statistics(model)
+        return self._numbers.everyone().statistics(model)
 
     def summary(self) -> Summary:
         """How it goes, in all workers."""
-        return self._counted().summary(monotonic())
-
-    def _counted(self) -> Metrics:
-        own = self._app.metrics
-        self._gauge(own)
-        if self._board is None:
-            return own
-        everyone = Metrics()
-        everyone.add(own.dump())
-        for note in self._board.others(self._slot):
-            everyone.add(note)
-        return everyone
-
-    def _gauge(self, metrics: Metrics) -> None:
-        """How things are at this moment."""
-        gauges = metrics.gauges
-        gauges.clear()
-        gauges["in_flight", ""] = Gauge(self._app.in_flight)
-        gauges["connections", ""] = Gauge(len(self._app.connections))
-        for model, batcher in tuple(self._queues.items()):  # a model may be loading in another thread
-            gauges["waiting", model] = Gauge(batcher.waiting)
-            gauges["queue_age_seconds", model] = Gauge(batcher.age, largest=True)
+        return self._numbers.everyone().summary(monotonic())
 
     # Inside
 
@@ -182,26 +156,6 @@ class Server:
         if listener.speaks == MANAGEMENT:
             return Routes(closed_router(), {}, Keys([listener.token], said="MBUILD_MANAGEMENT_TOKEN"))
         return Routes(closed_router(), self._app.others, self._keys)
-
-    def _batch(self, model: Model) -> Batcher:
-        """The queue of a model, whose protocols from now on can ask how the process is doing."""
-        settings = self._settings
-        model.service.process = self
-        name = model.manifest.model.name
-        observer = self._app.metrics.of(name)
-        observer.marks = getattr(model.pipeline, "marks", None) or Marks()
-        witness = self._app.witness
-        self._queues[name] = batcher = Batcher(
-            model.dataplane.run if witness is None else witness.running(model.dataplane.run),
-            observer,
-            model.pace,
-            self.loop,
-            max_rows=settings.max_batch_size,
-            max_waiting=settings.queue,
-            timeout=settings.timeout,
-            slo=settings.slo,
-        )
-        return batcher
 
     def _trace(self, model: Model) -> None:
         """Make spans where the environment says whom they are for. Otherwise nothing of that is imported."""
@@ -213,29 +167,13 @@ class Server:
             if tracer is not None:
                 self._app.trace(tracer)
 
-    def _queue(self, model: Model, batcher: Batcher) -> Queue:
-        """The model's queue, behind its cache where there is one."""
-        if not self._settings.answer_cache:
-            return batcher
-        if model.service.takes_raw:
-            logger.warning("MBUILD_ANSWER_CACHE is ignored: the handler sees whole requests, of which no two are alike")
-            return batcher
-        observer = self._app.metrics.of(model.manifest.model.name)
-        of_model = blake2b(msgspec.msgpack.encode(model.manifest), digest_size=32).digest()
-        return Cache(batcher, of_model, self._settings.answer_cache, observer.looked_up)  # type: ignore[return-value]
-
     def _start(self, model: Model) -> Running:
         """A further model."""
-        batcher = self._batch(model)
+        model.service.process = self
         model.service.models = self._model.service.models if self._model is not None else None
-        queue, name = self._queue(model, batcher), model.manifest.model.name
+        queue, name = self._queues.begin(model), model.manifest.model.name
         served = Served(model.router, model.dataplane.prepare, queue.submit, queue.resume, queue.admit, name)
-
-        def close() -> None:
-            self._queues.pop(name, None)
-            self.loop.call_soon_threadsafe(batcher.close)
-
-        return Running(served, close)
+        return Running(served, partial(self._queues.end, name))
 
     def _forget(self) -> None:
         """Other models or keys are there: what was remembered of heads may lead elsewhere."""
@@ -267,20 +205,15 @@ class Server:
 
     def _patrol(self) -> None:
         self._app.patrol()
-        self._post()
+        self._numbers.post()
         if self._keys is not None and self._keys.renewed():
             self._forget()
         if self._certificates is not None and self._certificates.renewed():
             self._renewal = self.loop.create_task(self._begin_anew())
-        if self._board is not None and os.getppid() != self._parent:
+        if not self._alone and os.getppid() != self._parent:
             logger.error("the supervisor is gone")
             self._end()
         self.loop.call_later(1.0, self._patrol)
-
-    def _post(self) -> None:
-        if self._board is not None:
-            self._gauge(self._app.metrics)
-            self._board.write(self._slot, self._app.metrics.dump())
 
     def _end(self, *_: object) -> None:
         if not self._leave_by:
@@ -307,84 +240,3 @@ class Server:
             self.loop.call_later(0.02, self._leave_when_done)
         else:
             self.loop.stop()
-
-
-class Background:
-    """The loop in a thread of its own, for as long as the main thread is busy."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._thread = threading.Thread(target=loop.run_forever, name="loading", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """The event loop of uvloop where it exists for this platform."""
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    try:
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    except ImportError:
-        logger.warning("uvloop is not installed: serving more slowly on asyncio's own loop")
-    loop = factory()
-    asyncio.set_event_loop(loop)
-    return loop
-
-
-def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """The main address; ``shared`` among the workers."""
-    return _bind(settings.host, settings.port, "set MBUILD_PORT", "set MBUILD_HOST", shared=shared)
-
-
-def bind_health(settings: Settings) -> Optional[socket.socket]:
-    """Where the image's health check asks when the ports speak TLS, for which it may have no certificate to show: a
-    name that only processes in the same network namespace can reach (unix(7), abstract sockets). ``health.py`` makes
-    the same name.
-    """
-    if not settings.tls_certificate or not sys.platform.startswith("linux"):
-        return None
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(f"\0mbuild-health:{settings.host}:{settings.port}")
-    except OSError as error:
-        sock.close()
-        raise LoadError(f"cannot listen for the image's health check: {error.strerror}") from error
-    sock.setblocking(False)
-    return sock
-
-
-def bind_more(settings: Settings, *, shared: bool = False) -> List[Tuple[Listener, socket.socket]]:
-    """The addresses beside the main one."""
-    found = []
-    for listener in listeners(settings):
-        names = ("MANAGEMENT_PORT", "MANAGEMENT_HOST") if listener.speaks == MANAGEMENT else ("LISTENERS", "HOST")
-        if listener.speaks == GRPC and listener.port == settings.grpc_port:
-            names = ("GRPC_PORT (0 for no gRPC)", "HOST")
-        hints = [f"set MBUILD_{name}" for name in names]
-        found.append((listener, _bind(listener.host, listener.port, *hints, shared=shared)))
-    return found
-
-
-def _bind(host: str, port: int, of_the_port: str, of_the_host: str, *, shared: bool) -> socket.socket:
-    """A listening address, IPv4 or IPv6 by the form of the host."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        sock.bind((host, port))
-    except (OSError, ValueError, TypeError) as error:
-        sock.close()
-        why = getattr(error, "strerror", None) or "it is no address"
-        hint = of_the_port if getattr(error, "errno", 0) in _OF_THE_PORT else of_the_host
-        raise LoadError(f"cannot listen on {host!a}, port {port}: {why}", hint) from error
-    sock.setblocking(False)
-    return sock

@@ -39,15 +39,9 @@ class ModelService:
         self.takes_raw = pipeline.wants == "raw"
         self.streams = getattr(pipeline, "streams", False)
         self.explains = getattr(pipeline, "explains", False)
-        self.max_body = settings.max_body
-        self.max_elements = settings.max_elements
-        self.max_batch_size = settings.max_batch_size
+        self.settings = settings
         self.environment = environment
         self.models: Optional[Models] = None
-        self.default_output = settings.default_output
-        self.apps = settings.apps
-        self.keys = bool(settings.api_keys or settings.api_keys_file)
-        self.page = settings.page
         self.process: Optional[Process] = None
         self.protocols: List[Protocol] = []
         self._examples = manifest.examples
@@ -79,7 +73,7 @@ class ModelService:
 
     def openapi(self) -> Dict[str, Any]:
         """The OpenAPI document of all routes, made when asked for."""
-        from modelbuild_runtime.openapi import document
+        from modelbuild_runtime.openapi.document import document
 
         result: Dict[str, Any] = document(self, self.protocols)
         return result

@@ -11,8 +11,10 @@ import socket
 from dataclasses import replace
 from functools import partial
 
+from modelbuild_runtime.process.addresses import bind, bind_health, bind_more
+from modelbuild_runtime.process.loop import Background
 from modelbuild_runtime.process.model import load_model, open_model, prove
-from modelbuild_runtime.process.server import Background, Server, bind, bind_health, bind_more
+from modelbuild_runtime.process.server import Server
 from modelbuild_runtime.protocols import is_multi_model
 from modelbuild_runtime.settings import Settings
 

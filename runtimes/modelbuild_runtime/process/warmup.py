@@ -11,7 +11,6 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 import msgspec
 import numpy as np
 
-from modelbuild_runtime.answers import items
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.pace import SLOW, Pace
 from modelbuild_runtime.pipeline import Pipeline
@@ -149,9 +148,7 @@ def _equal(one: np.ndarray, many: np.ndarray) -> bool:
     if one.dtype.kind == "f" and many.dtype.kind == "f":
         return bool(np.allclose(many, one, rtol=1e-2, atol=1e-3, equal_nan=True))
     if one.dtype.kind == "O":  # there may be numbers inside
-        return not differs(
-            items.to_builtins(many.tolist()), items.to_builtins(one.tolist()) * len(many), tolerance=1e-2
-        )
+        return not differs(many.tolist(), one.tolist() * len(many), tolerance=1e-2)
     return bool(many.tolist() == one.tolist() * len(many))
 
 

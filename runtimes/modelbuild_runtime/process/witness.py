@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
-from modelbuild_runtime.dataplane.batcher import Job, Outcome
+from modelbuild_runtime.dataplane.job import Job, Outcome
 from modelbuild_runtime.errors import Quarantined
 from modelbuild_runtime.process.flights import PLACES
 from modelbuild_runtime.process.quarantine import WHOLE, fingerprint

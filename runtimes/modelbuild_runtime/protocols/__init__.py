@@ -17,6 +17,7 @@ from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.manifest import Example
 from modelbuild_runtime.request import Request, Response
+from modelbuild_runtime.settings import Settings
 
 
 class Statistics(NamedTuple):
@@ -88,15 +89,9 @@ class Service(Interface):
     takes_raw: bool  # the handler decodes bodies by itself
     streams: bool  # the handler answers in parts where a request asks for that
     explains: bool  # the handler explains its predictions
-    max_body: int  # bytes of one request
-    max_elements: int  # values in the text of one request
-    max_batch_size: int  # rows that one prediction of the model takes at most
+    settings: Settings
     environment: Mapping[str, str]
     models: Optional[Models]  # None where models cannot be loaded while the server runs
-    default_output: str  # what applications of Clipper get in place of a late answer
-    apps: str  # the names of such applications, beside the model's
-    keys: bool  # clients must bear one
-    page: bool  # a browser that asks for / gets a page
 
     def now(self) -> float: ...  # the clock of ``HttpRequest.received``
     def live(self) -> bool: ...
@@ -110,11 +105,13 @@ class Service(Interface):
 
 class Prediction(NamedTuple):
     """A route that predicts. ``decode`` raises a ``ServerError`` for what it cannot read. Where the request wants its
-    answer in parts (``stream``), ``encode`` may get a response with ``parts``, and gives one with ``parts``.
+    answer in parts (``stream``), ``encode`` may get a response with ``parts``, and gives one with ``parts``. Where it
+    ``counts``, ``decode`` keeps the limit of values by itself, since it knows where in a body there is text.
     """
 
     decode: Callable[[HttpRequest], Request]
     encode: Callable[[HttpRequest, Request, Response], HttpResponse]
+    counts: bool = False
 
 
 class Task(NamedTuple):

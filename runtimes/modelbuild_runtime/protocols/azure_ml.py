@@ -30,7 +30,7 @@ from modelbuild_runtime.errors import (
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.scoring_headers import ScoringHeaders, check
-from modelbuild_runtime.openapi_down import to_2, to_30
+from modelbuild_runtime.openapi.older import to_2, to_30
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response, Rows
 from modelbuild_runtime.schema import Shared

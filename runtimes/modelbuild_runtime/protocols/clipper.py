@@ -50,8 +50,8 @@ class _Application:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._declared = _declared(service.apps)
-        self._default = _as_json(service.default_output)
+        self._declared = _declared(service.settings.apps)
+        self._default = _as_json(service.settings.default_output)
 
     def is_asked(self, http: HttpRequest) -> bool:
         """Other servers have this route too: theirs is what does not look like Clipper's, but for declared names."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 import msgspec
 
@@ -22,6 +22,7 @@ from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.cloud_event import CloudEvent
 from modelbuild_runtime.errors import NotFound, NotReady, ServerError, Unsupported
 from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.limits import Limits, admit
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response
@@ -75,8 +76,8 @@ def is_ours(http: HttpRequest) -> bool:
 class _Keys(msgspec.Struct):
     """Which of TensorFlow Serving's names a body has."""
 
-    instances: Any = msgspec.UNSET
-    inputs: Any = msgspec.UNSET
+    instances: Union[msgspec.Raw, msgspec.UnsetType] = msgspec.UNSET  # is looked for, not read
+    inputs: Union[msgspec.Raw, msgspec.UnsetType] = msgspec.UNSET
 
 
 class _Wire(NamedTuple):
@@ -111,6 +112,7 @@ class _Predictions:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._limits = Limits(service.settings.max_body, service.settings.max_elements)
         self._reader = BodyReader(service.contract, (media_type.JSON,), raw=service.takes_raw)
         self._writer = AnswerWriter(service.contract, named=False)
 
@@ -120,6 +122,8 @@ class _Predictions:
         if explain and not self._service.explains:
             raise Unsupported("Could not find explainer_host.")
         body, content_type, event = _opened(http)
+        if event is not None:  # whose data may have been base64
+            admit(body, b"", self._limits)
         inner = msgspec.structs.replace(http, body=body, headers={b"content-type": content_type.encode("latin-1")})
         request = self._reader.read(inner)
         request.headers, request.explain = http.headers, explain

@@ -74,7 +74,7 @@ class _Transform:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._limits = Limits(service.max_body, service.max_elements)
+        self._limits = Limits(service.settings.max_body, service.settings.max_elements)
 
     def decode(self, http: HttpRequest) -> Request:
         """A frame, in the format of its media type."""
@@ -128,7 +128,7 @@ class _Transform:
             content_type = next(name for name, known in TYPES.items() if known == form)
             raw = Raw({"body": bytes(body)}, content_type)
             return Request(raw, id=http.id, headers=http.headers, deadline=deadline, wire=wire)
-        most = service.max_elements
+        most = service.settings.max_elements
         frame = formats.read(body, form, most)
         payload = Columns(to_tensors(frame, service.contract, most))
         return Request(payload, id=http.id, headers=http.headers, deadline=deadline, wire=wire._replace(frame=frame))

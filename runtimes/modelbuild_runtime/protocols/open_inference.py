@@ -136,7 +136,7 @@ class _Rest:
             request: Request = way.decode(http)
             return request
 
-        return Prediction(decode, way.encode)
+        return Prediction(decode, way.encode, counts=isinstance(way, Inference))
 
     def live(self, _http: HttpRequest) -> Any:
         if not self._service.live():

@@ -60,7 +60,7 @@ def _index(service: Service) -> Answer:
     page = _page(service)
 
     def answer(http: HttpRequest) -> HttpResponse:
-        return page().answer(http) if service.page and _wants_html(http) else facts
+        return page().answer(http) if service.settings.page and _wants_html(http) else facts
 
     return answer
 
@@ -71,7 +71,7 @@ def _welcome(service: Service) -> Answer:
     page = _locked_page()
 
     def answer(http: HttpRequest) -> HttpResponse:
-        return page().answer(http) if service.page and _wants_html(http) else facts
+        return page().answer(http) if service.settings.page and _wants_html(http) else facts
 
     return answer
 
@@ -158,7 +158,7 @@ def _told(summary: str, body: Any) -> Dict[str, Any]:
 
 def _indexed(service: Service) -> Dict[str, Any]:
     said = _told("What is served here", _INDEX)
-    if service.page:
+    if service.settings.page:
         said["responses"]["200"]["content"][media_type.HTML] = {"schema": {"type": "string"}}
     return said
 

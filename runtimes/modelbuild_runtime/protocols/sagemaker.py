@@ -105,7 +105,7 @@ def _error(http: HttpRequest, error: ServerError) -> HttpResponse:
 
 def _execution_parameters(service: Service) -> Dict[str, Any]:
     """What batch transform adopts. Local mode ("True" in its environment) knows other words for the strategy."""
-    megabytes = max(min(service.max_body, MAX_TRANSFORM_BYTES) >> 20, 1)
+    megabytes = max(min(service.settings.max_body, MAX_TRANSFORM_BYTES) >> 20, 1)
     found: Dict[str, Any] = {"MaxConcurrentTransforms": max((MAX_TRANSFORM_BYTES >> 20) // megabytes, 1)}
     if service.environment.get("SAGEMAKER_BATCH") != "True":
         found["BatchStrategy"] = (

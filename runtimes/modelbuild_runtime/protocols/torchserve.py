@@ -15,7 +15,8 @@ from modelbuild_runtime.bodies.body import BodyReader, raw_body
 from modelbuild_runtime.errors import NotFound, ServerError
 from modelbuild_runtime.grpc.status import code_of, failure
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.openapi_down import to_30
+from modelbuild_runtime.openapi.document import below
+from modelbuild_runtime.openapi.older import to_30
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service, is_multi_model
 from modelbuild_runtime.request import Raw, Request, Response
 from modelbuild_runtime.torchserve.calls import Calls, told_in_stream
@@ -99,7 +100,7 @@ class _Model:
         """The routes of this model alone."""
         self.check(http.params)
         title = f"RESTful API for: {self._service.model_name}"
-        return json_answer(200, to_30(openapi.below(self._service.openapi(), "/predictions/", title)))
+        return json_answer(200, to_30(below(self._service.openapi(), "/predictions/", title)))
 
     def error(self, http: HttpRequest, error: ServerError) -> HttpResponse:
         """The errors of both servers, in their words where clients may know those."""

@@ -78,7 +78,7 @@ class _Managed:
             "runtime": "python",
             "minWorkers": 1,
             "maxWorkers": 1,
-            "batchSize": self._service.max_batch_size,
+            "batchSize": self._service.settings.max_batch_size,
             "maxBatchDelay": 0,
             "loadedAtStartup": loaded is self._packaged,
             "workers": [{"id": "0", "status": "READY" if self._service.ready() else "UNLOADING", "gpu": False}],

@@ -9,7 +9,7 @@ import numpy as np
 from modelbuild_runtime.answers import items
 from modelbuild_runtime.bodies.question import is_open
 from modelbuild_runtime.errors import InvalidInput, Unsupported
-from modelbuild_runtime.grpc.messages import load
+from modelbuild_runtime.grpc.messages import load, parse
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Service
 from modelbuild_runtime.request import Columns, Request, Response
@@ -41,7 +41,7 @@ class Predictions:
 
     def predict(self, http: HttpRequest) -> Request:
         """Tensors by name."""
-        message = parsed(messages.PredictRequest, http)
+        message = self._parsed(messages.PredictRequest, http)
         self._check(message)
         if message.model_spec.signature_name not in ("", SIGNATURE):
             name = message.model_spec.signature_name[:100]
@@ -50,7 +50,7 @@ class Predictions:
             self._check_names(message.inputs.keys())
         asked = tuple(message.output_filter)
         self._check_filter(asked)
-        tensors, most = {}, self._service.max_body
+        tensors, most = {}, self._service.settings.max_body
         for name, proto in message.inputs.items():
             tensors[name] = tensor_proto.read(name, proto, most)
             most -= np.asarray(tensors[name].data).nbytes
@@ -69,7 +69,7 @@ class Predictions:
 
     def classify(self, http: HttpRequest) -> Request:
         """Examples."""
-        return self._examples(http, parsed(messages.ClassificationRequest, http))
+        return self._examples(http, self._parsed(messages.ClassificationRequest, http))
 
     def classified(self, _http: HttpRequest, _request: Request, response: Response) -> HttpResponse:
         """Classes."""
@@ -80,7 +80,7 @@ class Predictions:
 
     def regress(self, http: HttpRequest) -> Request:
         """Examples."""
-        return self._examples(http, parsed(messages.RegressionRequest, http))
+        return self._examples(http, self._parsed(messages.RegressionRequest, http))
 
     def regressed(self, _http: HttpRequest, _request: Request, response: Response) -> HttpResponse:
         """Numbers."""
@@ -91,7 +91,7 @@ class Predictions:
 
     def infer(self, http: HttpRequest) -> Request:
         """Examples that are asked for classes, numbers or both: there is one signature, which may answer either."""
-        message = parsed(messages.MultiInferenceRequest, http)
+        message = self._parsed(messages.MultiInferenceRequest, http)
         methods: List[str] = []
         for task in message.tasks:
             self._check_example_task(task)
@@ -117,6 +117,9 @@ class Predictions:
             else:
                 self._fill_numbers(result.regression_result, response)
         return _answered(answer)
+
+    def _parsed(self, kind: Any, http: HttpRequest) -> Any:
+        return parse(kind, http.body, self._service.settings.max_elements)
 
     def _check(self, message: Any) -> None:
         version = version_of(message)
@@ -187,7 +190,7 @@ class Told:
         """The signature."""
         from google.protobuf import json_format
 
-        message = parsed(messages.GetModelMetadataRequest, http)
+        message = parse(messages.GetModelMetadataRequest, http.body)
         version = version_of(message)
         if not message.metadata_field:
             raise InvalidInput(
@@ -207,7 +210,7 @@ class Told:
 
     def status(self, http: HttpRequest) -> HttpResponse:
         """The states of the model's versions."""
-        message = parsed(messages.GetModelStatusRequest, http)
+        message = parse(messages.GetModelStatusRequest, http.body)
         answer = messages.GetModelStatusResponse()
         for state in self._spec.status(*version_of(message))["model_version_status"]:
             told = answer.model_version_status.add(version=int(state["version"]))
@@ -217,7 +220,7 @@ class Told:
 
     def reload(self, http: HttpRequest) -> HttpResponse:
         """Refused: an image has its one model."""
-        parsed(messages.ReloadConfigRequest, http)
+        parse(messages.ReloadConfigRequest, http.body)
         raise Unsupported("the models of this server are in its image, and cannot be configured anew")
 
 
@@ -239,20 +242,6 @@ def version_of(message: Any) -> Version:
         raise InvalidInput("Missing ModelSpec", field="model_spec")
     spec = message.model_spec
     return Version(spec.name, spec.version.value if spec.HasField("version") else None, spec.version_label)
-
-
-def parsed(kind: Any, http: HttpRequest) -> Any:
-    """A request's message.
-
-    Raises:
-        InvalidInput: it is none of its kind.
-    """
-    from google.protobuf.message import DecodeError
-
-    try:
-        return kind.FromString(bytes(http.body))
-    except (DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the message is no {kind.DESCRIPTOR.name}") from error
 
 
 def _answered(message: Any) -> HttpResponse:

@@ -11,8 +11,9 @@ from modelbuild_runtime.bodies.body import BodyReader
 from modelbuild_runtime.bodies.form_body import Part
 from modelbuild_runtime.bodies.question import only_input
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.grpc.messages import load
+from modelbuild_runtime.grpc.messages import load, parse
 from modelbuild_runtime.grpc.status import CONTENT_TYPE, code_of
+from modelbuild_runtime.http.limits import Limits, admit
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Service
 from modelbuild_runtime.request import Raw, Request, Response
@@ -31,6 +32,7 @@ class Calls:
     def __init__(self, service: Service, check: Check) -> None:
         self._service = service
         self._check = check
+        self._limits = Limits(service.settings.max_body, service.settings.max_elements)
         self._names = {spec.name for spec in service.contract.inputs}
         single = only_input(service.contract)
         self._takes_bytes = single is not None and single.datatype == "BYTES"
@@ -44,7 +46,7 @@ class Calls:
 
     def read(self, http: HttpRequest) -> Request:
         """One message, whose answer is one message."""
-        message = _parsed(http)
+        message = parse(messages.PredictionsRequest, http.body, self._limits.elements)
         if not message.model_name:
             raise InvalidInput("Parameter model_name is required.", field="model_name")
         named = {"model": message.model_name, "version": message.model_version}
@@ -78,6 +80,7 @@ class Calls:
             if name not in self._names:
                 is_json = not self._takes_bytes or value.lstrip()[:1] in (b"[", b"{")
                 kind = b"application/json" if is_json else b"application/octet-stream"
+                admit(value, kind, self._limits)
                 asked = HttpRequest(http.method, http.path, "", {b"content-type": kind}, value, {}, http.id)
                 return self._reader.read(asked)
         return self._reader.read_parts([_part(name, value) for name, value in fields.items()], http)
@@ -89,15 +92,6 @@ def told_in_stream(status: int, message: str) -> HttpResponse:
     answer.status.code = code_of(status)
     answer.status.message = message
     return HttpResponse(status, answer.SerializeToString(), CONTENT_TYPE)
-
-
-def _parsed(http: HttpRequest) -> Any:
-    from google.protobuf.message import DecodeError
-
-    try:
-        return messages.PredictionsRequest.FromString(bytes(http.body))
-    except (DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput("the message is no PredictionsRequest") from error
 
 
 def _part(name: str, value: bytes) -> Part:

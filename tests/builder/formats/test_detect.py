@@ -139,7 +139,7 @@ def test_files(case, tmp_path):
 
 
 FOLDERS = {
-    "MLflow": ({"MLmodel": "", "model.pkl": ""}, "an MLflow model"),
+    "MLflow": ({"MLmodel": "", "model.pkl": ""}, "mlflow"),
     "SavedModel": ({"saved_model.pb": "", "variables/variables.index": ""}, "tensorflow"),
     "versions": ({"1/saved_model.pb": "", "2/saved_model.pb": ""}, "tensorflow"),
     "Spark": ({"metadata/part-00000": '{"class":"org.apache.spark.ml.PipelineModel"}\n'}, "a Spark ML pipeline"),

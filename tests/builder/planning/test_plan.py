@@ -8,7 +8,7 @@ import pytest
 
 from builder.values import BASE, LOCK, RUNTIME, example_plan, make_tree, make_trees
 from modelbuild.errors import UsageError
-from modelbuild.planning.plan import Plan, in_layer_order, with_labels
+from modelbuild.planning.plan import Plan, in_layer_order
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -103,16 +103,6 @@ def test_an_environment_that_cannot_be_set(tmp_path, environment, words):
 def test_a_label_that_cannot_be_set(tmp_path, name, value):
     with pytest.raises(UsageError):
         example_plan(tmp_path, labels={name: value})
-
-
-def test_further_labels_are_sorted_in(tmp_path):
-    plan = with_labels(example_plan(tmp_path), {"mbuild.contract": "{}", "mbuild.runtime": "other"})
-    assert plan.labels == {
-        "mbuild.contract": "{}",
-        "mbuild.layers": "dependencies server model handler manifest",
-        "mbuild.runtime": "other",
-        "org.opencontainers.image.title": "fraud",
-    }
 
 
 def test_a_base_is_written_by_its_digest_where_there_is_one():

@@ -31,12 +31,15 @@ def package(tmp_path, monkeypatch):
         "engines/forest/helpers/trees.py",
         "engines/forest/reader.py",
         "engines/forest/prepare.py",
+        "engines/forest/optimise.py",
+        "engines/forest/optimise_trees.py",
         "engines/forest/sample.py",
         "engines/forest/runtime.toml",
         "engines/forest/README.md",
         "engines/forest/golden.Dockerfile",
         "engines/forest/goldens/plan.json",
         "engines/desert/engine.py",
+        "optimising/trial.py",
     ):
         write_file(folder, path, b"")
     monkeypatch.setattr(trees, "server_source", lambda: folder)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from modelbuild_runtime.dataplane.batcher import ALONE, Batcher
+from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.dataplane.forecast import Forecast
+from modelbuild_runtime.dataplane.job import ALONE
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, PredictionFailed, ServerError
 from modelbuild_runtime.request import Request, Response, Rows
@@ -135,7 +136,7 @@ def test_rows_are_counted_and_bounded(bench):
     b.submit(*jobs)
     b.turn(5)
     assert b.observed.runs == [8, 8, 4]
-    assert all(job.outcome for job in jobs)
+    assert [job.outcome for job in jobs] == [[i] for i in range(5)]
 
 
 def test_a_small_job_may_fill_the_place_that_is_left(bench):
@@ -400,9 +401,9 @@ def test_what_asks_again_when_it_is_answered_does_not_start_a_second_run(bench):
     running: list[int] = []
 
     def run(jobs: Any) -> list[Any]:
-        running.append(b.batcher._work.qsize())
+        running.append(b.batcher._beside._waiting.qsize())
         b.gate.wait(0.05)
-        running.append(b.batcher._work.qsize())
+        running.append(b.batcher._beside._waiting.qsize())
         return [Response(job.count, rows=[job.value]) for job in jobs]
 
     b = bench(slow=True, run=run, max_rows=1)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.dataplane.batcher import ALONE
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.dataplane.job import ALONE
 from modelbuild_runtime.errors import InvalidInput, PredictionFailed, UnsupportedMediaType
 from modelbuild_runtime.request import Columns, Raw, RawAnswer, Request, Response, Rows
 from modelbuild_runtime.signature import TensorSpec

@@ -8,6 +8,7 @@ from unittest import mock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelbuild_runtime import beside
 from modelbuild_runtime.dataplane import batcher as batcher_module
 from modelbuild_runtime.dataplane import dataplane as dataplane_module
 from modelbuild_runtime.dataplane.batcher import Batcher
@@ -109,10 +110,10 @@ class World:
 
     def work(self) -> None:
         """The thread does what was handed over to it."""
-        if not self.batcher._work.empty():
-            assert self.batcher._work.qsize() == 1, "two runs at once"
-            self.batcher._work.put(None)
-            self.batcher._labour()
+        waiting = self.batcher._beside._waiting
+        if not waiting.empty():
+            assert waiting.qsize() == 1, "two runs at once"
+            self.batcher._beside._do_next()
 
     def finish(self) -> None:
         for _ in range(200):
@@ -184,8 +185,8 @@ def test_everyone_gets_one_answer_and_it_is_their_own(events, slow, slo, cached,
     with (
         mock.patch.object(batcher_module, "monotonic", clock),
         mock.patch.object(dataplane_module, "monotonic", clock),
-        mock.patch.object(batcher_module.threading, "Thread", mock.Mock()),
-        mock.patch.object(batcher_module.sys, "setswitchinterval", mock.Mock()),
+        mock.patch.object(beside.threading, "Thread", mock.Mock()),
+        mock.patch.object(beside.sys, "setswitchinterval", mock.Mock()),
         mock.patch.object(dataplane_module, "logger", mock.Mock()),
     ):
         for name, *arguments in events:

@@ -8,9 +8,11 @@ from unittest import mock
 
 import pytest
 
+from modelbuild_runtime import beside
 from modelbuild_runtime.dataplane import batcher as batcher_module
-from modelbuild_runtime.dataplane.batcher import ALONE, Batcher
+from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.dataplane.forecast import Forecast
+from modelbuild_runtime.dataplane.job import ALONE
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.errors import Overloaded
 from modelbuild_runtime.request import Request, Response, Rows
@@ -87,10 +89,11 @@ class Simulation:
 
     def _settle(self) -> None:
         """The turns of the loop, and what they hand over to the thread."""
-        while self.loop._soon or not self.batcher._work.empty():
+        waiting = self.batcher._beside._waiting
+        while self.loop._soon or not waiting.empty():
             self.loop.turn()
-            if not self.batcher._work.empty():
-                jobs, rows = self.batcher._work.get()  # type: ignore[misc]
+            if not waiting.empty():
+                jobs, rows = waiting.get().args  # type: ignore[union-attr]
                 seconds = (self.first + rows * self.each) * self.random.uniform(0.9, 1.1)
                 outcomes = [Response(1, rows=[0]) for _ in jobs]
                 self.loop.call_later(seconds, self.batcher._returned, jobs, rows, self.loop.now, seconds, outcomes)
@@ -109,8 +112,8 @@ def clock():
     with (
         mock.patch.object(Loop, "__init__", keep),
         mock.patch.object(batcher_module, "monotonic", lambda: made[-1].now),  # noqa: PT008  # it moves
-        mock.patch.object(batcher_module.threading, "Thread", mock.Mock()),
-        mock.patch.object(batcher_module.sys, "setswitchinterval", mock.Mock()),
+        mock.patch.object(beside.threading, "Thread", mock.Mock()),
+        mock.patch.object(beside.sys, "setswitchinterval", mock.Mock()),
     ):
         yield
 

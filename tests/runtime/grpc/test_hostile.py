@@ -113,16 +113,16 @@ def test_what_ends_the_stream(sent, code):
     peer.send(opening(3) + frame(frames.DATA, 1, 3, message()))
     peer.queue.answer(-1)
     assert any(b"[6.0]" in payload for _, _, stream, payload in peer.read() if stream == 3), "other streams go on"
-    assert not peer.connection.streams
+    assert not peer.connection.session.streams
 
 
 def test_more_than_the_windows_allow():
     held = b"\0\0\x40\0\0" + b"x" * 60_000  # of a message that is not complete: the window opens again
     peer = Peer(Client())
     peer.send(opening(path="/fake.Service/Echoes"))
-    peer.connection.streams[1].credit = 60_000
+    peer.connection.session.streams[1].incoming.credit = 60_000
     assert peer.send(frame(frames.DATA, 0, 1, held)) == [(frames.RST_STREAM, 0, 1, WORD(FLOW_CONTROL_ERROR))]
-    peer.connection._credit = 100
+    peer.connection.session._credit = 100
     assert goaway(peer.send(opening(3) + frame(frames.DATA, 0, 3, b"x" * 101))) == FLOW_CONTROL_ERROR
 
 
@@ -156,7 +156,7 @@ def test_calls_that_are_opened_and_cancelled_in_a_flood():
         if goaway(peer.send(call + frame(frames.RST_STREAM, 0, stream, WORD(8)))) is not None:
             break
     assert all(job.cancelled for job in peer.queue.jobs)
-    assert len(peer.queue.jobs) < 1100
+    assert 0 < len(peer.queue.jobs) < 1100
 
 
 def test_cancelling_now_and_then_is_forgiven():
@@ -231,7 +231,7 @@ BLOCKS = st.lists(
 @settings(deadline=None)
 def test_blocks_mean_what_another_decoder_says_whatever_was_remembered(sequence):
     client, encoder, other = Client(), hpack.Encoder(), hpack.Decoder()
-    calls = client.connection._calls
+    calls = client.connection.session._calls
     for fields, resize in sequence:
         if resize:
             encoder.header_table_size = 100 if encoder.header_table_size != 100 else 4096
@@ -279,7 +279,7 @@ def test_no_frames_break_the_server(sequence, size, hold):
     peer.connection.connection_lost(None)
     assert peer.app.held == 0
     assert peer.app.in_flight == 0
-    assert not peer.connection.streams
+    assert not peer.connection.session.streams
 
 
 @given(st.binary(max_size=300))

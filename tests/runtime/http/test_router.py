@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
@@ -188,3 +190,11 @@ def test_a_method_of_grpc_is_nothing_to_http():
     router = Router([Protocol("calls", "", (Route("GRPC", "/a.B/C", lambda _: HttpResponse(200)),), fake_error)])
     assert router.find(b"GRPC", b"/a.B/C").only is not None
     assert router.find(b"POST", b"/a.B/C").routes == router.find(b"POST", b"/a.B/C").allowed == ()
+
+
+def test_a_path_of_very_many_parts_is_looked_up_in_no_more_than_there_are():
+    target = b"/v2/models" + b"/a" * 4000
+    tracemalloc.start()
+    assert ROUTER.find(b"GET", target).owner.name == "oip"
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()

@@ -102,7 +102,21 @@ def test_no_more_values_than_allowed():
     body = binary({"type": "list", "base": "boolean"}, 1, b"\1\0\0\3\xe9" + b"\1" * 1001)
     with pytest.raises(TooLarge, match="more than 1000 values"):
         read(body, 1000)
-    assert len(read(body, 1001).columns[0].values[0]) == 1001
+    assert len(read(body, 1002).columns[0].values[0]) == 1001
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell"),
+    [
+        ("double", b"\0"),
+        ({"type": "list", "base": "double"}, b"\1\0\0\0\0"),
+        ({"type": "tensor", "base": "double"}, b"\1\0\0\0\1\0\0\0\0\0\0\0\0"),
+    ],
+)
+def test_empty_cells_are_values_too(kind, cell):
+    assert read(binary(kind, 1000, cell * 1000), 1000).rows == 1000
+    with pytest.raises(TooLarge, match="more than 999 values"):
+        read(binary(kind, 1000, cell * 1000), 999)
 
 
 def test_text_nested_too_deeply_in_the_schema():

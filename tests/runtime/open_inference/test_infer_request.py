@@ -15,7 +15,7 @@ from modelbuild_runtime.signature import TensorSpec
 
 
 def decode(value, raw=None):
-    return tensors(read(value if isinstance(value, bytes) else json.dumps(value).encode()).inputs, raw, "m")
+    return tensors(read(value if isinstance(value, bytes) else json.dumps(value).encode()).inputs, raw, "m", 1000)
 
 
 def item(**fields):
@@ -60,7 +60,7 @@ def test_many_numbers_go_straight_into_an_array(data, more, monkeypatch):
     np.testing.assert_array_equal(fast.inputs[0].data, np.array(slow.inputs[0].data, np.float32).ravel())
     assert (fast.id, fast.parameters) == (slow.id, slow.parameters)
     assert (fast.outputs is None) == (slow.outputs is None)
-    assert tensors(fast.inputs, None, "m")["x"].shape == (200, 2)
+    assert tensors(fast.inputs, None, "m", 1000)["x"].shape == (200, 2)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_raw_tensors_follow_each_other_among_those_in_json():
         Input("c", "BYTES", (1,), None, {"binary_data_size": 5}),
         Input("d", "FP32", (0,), None, {"binary_data_size": 0}),
     ]
-    found = tensors(inputs, memoryview(b"\1\2\1\0\0\0x"), "m")
+    found = tensors(inputs, memoryview(b"\1\2\1\0\0\0x"), "m", 1000)
     assert {name: np.ravel(tensor.data).tolist() for name, tensor in found.items()} == {
         "a": [1, 2],
         "b": [7],

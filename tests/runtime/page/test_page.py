@@ -6,10 +6,11 @@ import hashlib
 import html
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
-from contract.wires import Server, server
+from contract.wires import SETTINGS, Server, server
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.page import page
 from modelbuild_runtime.settings import Settings, read_settings
@@ -131,11 +132,10 @@ def test_what_only_readers_of_the_sources_need_is_left_out():
     assert not re.search(r"^\s*//|^ ", shown(), re.MULTILINE)
 
 
-def test_it_can_be_switched_off(monkeypatch):
+def test_it_can_be_switched_off():
     assert Settings().page
     assert not read_settings({"MBUILD_PAGE": "0"}).page
-    monkeypatch.setattr("contract.wires.Service.page", False)
-    asked = Server("iris")
+    asked = Server("iris", settings=replace(SETTINGS, page=False))
     assert asked.ask("GET", "/", accept=BROWSER).content_type == "application/json"
     said = asked.service.openapi()["paths"]["/"]["get"]["responses"]["200"]["content"]
     assert list(said) == ["application/json"]

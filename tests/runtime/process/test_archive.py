@@ -57,6 +57,16 @@ def test_a_member_outside_of_the_folder(tmp_path, temporary, name):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_member_without_a_name_or_with_another_one_inside(tmp_path, temporary):
+    path = archive(tmp_path, nameless="x")
+    data = path.read_bytes().replace(b"nameless", b"\0" * 8)
+    path.write_bytes(data)
+    assert "is not a file below its folder" in refused(path, temporary)
+    head = data.index(b"PK\3\4")
+    path.write_bytes(data[: head + 7] + b"\x08" + data[head + 8 : head + 30] + b"\xad" + data[head + 31 :])
+    refused(path, temporary)
+
+
 def test_a_link(tmp_path, temporary):
     path = archive(tmp_path)
     with zipfile.ZipFile(path, "a") as made:

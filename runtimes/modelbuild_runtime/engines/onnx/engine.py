@@ -8,8 +8,9 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.engines import EngineOptions
+from modelbuild_runtime.engines import Engine, EngineOptions
 from modelbuild_runtime.engines.onnx import values
+from modelbuild_runtime.engines.onnx.stand_in import StandIn
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.signature import Signature, TensorSpec
 
@@ -63,8 +64,9 @@ class OnnxEngine:
         return flat
 
 
-def load(path: Path, options: EngineOptions) -> OnnxEngine:
-    """Open a session on the CPU.
+def load(path: Path, options: EngineOptions) -> Engine:
+    """Open a session on the CPU. ``options.options`` may hold ``threads``, and ``stands_for`` where the graph was made
+    of another framework's model, whose signature is then the manifest's.
 
     Raises:
         LoadError: onnxruntime refuses the file, or the graph takes what cannot be sent.
@@ -80,6 +82,8 @@ def load(path: Path, options: EngineOptions) -> OnnxEngine:
         session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise LoadError(f"onnxruntime {ort.__version__} cannot load {path.name}: {_reason(error)}") from error
+    if "stands_for" in options.options:
+        return StandIn(session, _run_of(session), options.signature, options.options["stands_for"])
     inputs = [values.input_spec(node.name, node.type, node.shape) for node in session.get_inputs()]
     if _version(path) >= OLDEST_WITH_DEFAULTS:
         inputs += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from packaging.version import InvalidVersion, Version
 
@@ -51,8 +51,8 @@ PACKAGES = {
 """Packages that bring operators of their own, and what those are called."""
 
 
-def read(artifact: Artifact) -> Reading:
-    """Read a SavedModel, or the newest of several versions of one.
+def read(artifact: Artifact, chosen: Mapping[str, str]) -> Reading:
+    """Read a SavedModel, or the newest of several versions of one. ``chosen`` may hold the ``signature`` to serve.
 
     Raises:
         ArtifactError: it is cut off or corrupt, or files are missing.
@@ -74,7 +74,7 @@ def read(artifact: Artifact) -> Reading:
         ) from error
     graph = _served(artifact, graphs)
     _check(model, graph)
-    signature = _chosen(artifact, graph)
+    signature = _chosen(artifact, graph, chosen.get("signature", ""))
     number = version or (model.name if model.name.isdigit() else "")
     return Reading(
         format="savedmodel",
@@ -138,11 +138,21 @@ def _check(model: Artifact, graph: MetaGraph) -> None:
         )
 
 
-def _chosen(artifact: Artifact, graph: MetaGraph) -> SignatureDef:
-    """The signature that is served: serving_default, or the only one, or the only one for predictions."""
+def _chosen(artifact: Artifact, graph: MetaGraph, wanted: str) -> SignatureDef:
+    """The signature that is served: the one wanted, or serving_default, or the only one, or the only one for
+    predictions.
+    """
     usable = [item for item in graph.signatures if item.key not in {INIT, TRAIN} and item.inputs and item.outputs]
     default = [item for item in usable if item.key == PREFERRED]
     predicting = [item for item in usable if item.method == PREDICT]
+    if wanted:
+        named = [item for item in usable if item.key == wanted]
+        if named:
+            return named[0]
+        raise UnsupportedModelError(
+            f"{artifact.name} has no signature {wanted!r} that could be served.",
+            hint=f"It has these: {', '.join(item.key for item in usable) or 'none'}.",
+        )
     for found in (default, usable, predicting):
         if len(found) == 1:
             return found[0]
@@ -150,7 +160,7 @@ def _chosen(artifact: Artifact, graph: MetaGraph) -> SignatureDef:
         raise UnsupportedModelError(
             f"{artifact.name} has the signatures {', '.join(item.key for item in usable)}, and none is called "
             f"{PREFERRED!r}.",
-            hint=f"Save the model with signatures={{'{PREFERRED}': ...}}.",
+            hint=f"Choose one with --runtime-option signature={usable[0].key}.",
         )
     raise UnsupportedModelError(
         f"{artifact.name} has no signature, and so no names for its inputs.",

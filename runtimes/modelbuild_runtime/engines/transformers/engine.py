@@ -31,7 +31,7 @@ def load(path: Path, options: EngineOptions) -> Engine:
     task = options.options.get("task", "")
     if task not in _TASKS:
         raise LoadError(f"{path.name} is for the task {task!r}, which is not served", f"Known: {', '.join(_TASKS)}.")
-    set_up(path, int(options.options.get("threads", 0)) or options.threads)
+    set_up(path, options.threads, int(options.options.get("threads", 0)))
     module, name = _TASKS[task]
     found = importlib.import_module(f"modelbuild_runtime.engines.transformers.{module}")
     engine: Engine = getattr(found, name)(path, options)

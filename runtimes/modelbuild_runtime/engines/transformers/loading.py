@@ -16,8 +16,8 @@ AGAIN = "Copy the whole folder again, or save it with save_pretrained."
 _IDLE = ("pooler.", "position_ids", "lm_head.", "cls.")
 
 
-def set_up(path: Path, threads: int) -> None:
-    """Once a process: no network, no progress bars, and so many threads as the model is worth."""
+def set_up(path: Path, threads: int, chosen: int = 0) -> None:
+    """Once a process: no network, no progress bars, and so many threads as the model is worth, or were ``chosen``."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch
@@ -26,7 +26,7 @@ def set_up(path: Path, threads: int) -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     size = sum(file.stat().st_size for file in path.rglob("*") if file.suffix in {".safetensors", ".bin"})
-    torch.set_num_threads(max(1, threads) if size >= SMALL else 1)
+    torch.set_num_threads(chosen or (max(1, threads) if size >= SMALL else 1))
     try:
         torch.set_num_interop_threads(1)
     except RuntimeError:

@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidat
 
 from contract.models import MODELS
 from contract.wires import server
-from modelbuild_runtime.openapi_down import schema_2, schema_30, to_2, to_30
+from modelbuild_runtime.openapi.older import schema_2, schema_30, to_2, to_30
 
 every_model = pytest.mark.parametrize("model", sorted(MODELS))
 

@@ -8,9 +8,10 @@ import threading
 import numpy as np
 import pytest
 
+from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.errors import NotAcceptable
 from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.process.beside import Beside, is_large, kept
+from modelbuild_runtime.process.large import is_large, kept
 from modelbuild_runtime.protocols import Prediction, Route
 from modelbuild_runtime.request import Response
 from runtime.fakes import FakePipeline, decode
@@ -42,7 +43,7 @@ def test_it_is_done_by_another_thread_and_ended_by_the_loop():
         seen.append(threading.current_thread() is threading.main_thread())
         loop.stop()
 
-    Beside(loop).do(work)
+    Beside(loop, "bodies").do(work)
     loop.run_forever()
     loop.close()
     assert seen == ["bodies", True]

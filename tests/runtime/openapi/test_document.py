@@ -4,17 +4,16 @@ from modelbuild_runtime import openapi, schema
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.problem import problem
+from modelbuild_runtime.openapi.document import below, document
 from modelbuild_runtime.protocols import Protocol, Route
+from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.signature import TensorSpec
 
 
 class Service:
     model_name = "m"
     model_version = ""
-    keys = False
-    max_body = 1000
-    max_elements = 2000
-    max_batch_size = 3
+    settings = Settings(max_body=1000, max_elements=2000, max_batch_size=3)
     contract = Contract(
         (TensorSpec("when", "BYTES", (-1,)),),
         record={
@@ -29,7 +28,7 @@ def route(path: str, **operation) -> Route:
 
 
 def documented(*protocols):
-    return openapi.document(Service(), protocols)
+    return document(Service(), protocols)
 
 
 def test_a_record_s_own_definitions_move_into_the_document():
@@ -60,7 +59,7 @@ def test_the_part_below_a_path_has_what_it_needs_and_no_more():
     shared = {name: openapi.json_body(schema.Shared(name, {"type": "string"})) for name in ("A", "B")}
     one = Protocol("a", "A", (route("/a/x", responses={"200": shared["A"]}),), problem)
     two = Protocol("b", "B", (route("/b/x", responses={"200": shared["B"]}),), problem)
-    part = openapi.below(documented(one, two), "/a/", "Part")
+    part = below(documented(one, two), "/a/", "Part")
     assert (part["info"]["title"], list(part["paths"])) == ("Part", ["/a/x"])
     assert [tag["name"] for tag in part["tags"]] == ["a"]
     assert part["components"] == {"schemas": {"A": {"type": "string"}}, "responses": {}}

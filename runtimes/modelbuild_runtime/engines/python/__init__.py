@@ -1,0 +1,1 @@
+"""Plain Python: a handler that brings its own model."""

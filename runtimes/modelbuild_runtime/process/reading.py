@@ -1,0 +1,35 @@
+"""Reading a body that is large or compressed, or whose route takes long; perhaps beside the loop."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from modelbuild_runtime.errors import DeadlineExceeded
+from modelbuild_runtime.http.exchange import Exchange
+from modelbuild_runtime.http.heads import Head
+from modelbuild_runtime.http.limits import Limits, admit, inflate
+from modelbuild_runtime.http.patience import deadline
+from modelbuild_runtime.http.router import Bound
+
+
+def read(exchange: Exchange, bound: Bound, head: Head, limits: Limits, timeout: float) -> None:
+    """Inflate the body, and decode and check what asks for a prediction; small bodies need less, and take another way.
+
+    Raises:
+        ServerError: the body cannot be read, or nobody waits any more.
+    """
+    http, received = exchange.http, exchange.received
+    latest = received + timeout
+    if head.patience:
+        latest = deadline(received, head.patience, latest)
+    if exchange.cancelled or monotonic() > latest:
+        raise DeadlineExceeded("the deadline passed before the body was read")
+    if head.content_encoding is not None:
+        http.body = inflate(http.body, head.content_encoding, limits)
+    if bound.predicts:
+        if not bound.counts:
+            admit(http.body, head.content_type, limits)
+        exchange.request = request = bound.decode(http)
+        if head.patience:
+            request.deadline = deadline(received, head.patience, request.deadline)
+        exchange.served.prepare(exchange)

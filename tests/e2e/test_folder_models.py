@@ -1,0 +1,81 @@
+"""Models in an envelope, and handlers alone: packaged, and asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.mlflow_folder import folder_of
+from builder.samples import mixed, pickled
+from e2e.command import Mbuild
+from e2e.servers import ask, running
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+Image = Callable[..., str]
+
+COLUMNS = [{"name": "age", "type": "double"}, {"name": "city", "type": "string"}]
+ROWS = [[20.0, "a"], [40.0, "b"], [80.0, "a"]]
+FEATURES = """\
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Trip:
+    city: str
+    days: int = 1
+
+
+def load(context):
+    return json.loads((context.model / "prices.json").read_text())
+
+
+def predict(prices, trip: Trip) -> dict:
+    return {"price": prices[trip.city] * trip.days}
+"""
+
+
+def test_an_mlflow_folder(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> None:
+    """Its scikit-learn pipeline is served without MLflow; its example is asked; its protocol answers as MLflow does."""
+    import pandas as pd
+
+    frame = pd.DataFrame(ROWS, columns=["age", "city"])
+    expected = mixed().predict(frame).tolist()
+    example = json.dumps({"columns": ["age", "city"], "data": ROWS})
+    folder = folder_of(tmp_path, inputs=COLUMNS, model__pkl=pickled(model=mixed()), input_example__json=example)
+    packaged = mbuild("package", folder, "-t", image(), "--json").json
+    assert [item["name"] for item in packaged["verification"]["examples"]] == ["input_example.json"]
+    labels = client.images.get(packaged["reference"]).labels
+    installed = {item.partition("==")[0] for item in json.loads(labels["mbuild.requirements"])}
+    assert (labels["mbuild.runtime"], labels["mbuild.python"]) == ("mlflow", "3.11")
+    assert "scikit-learn" in installed
+    assert not {name for name in installed if name.startswith("mlflow")}
+    with running(client, packaged["reference"]) as (_, address):
+        split = {"dataframe_split": {"columns": ["age", "city"], "data": ROWS}}
+        assert ask(address, "/invocations", split) == (200, {"predictions": expected})
+        rows = frame.to_dict(orient="records")
+        assert ask(address, "/predict", rows) == (200, [{"prediction": value} for value in expected])
+        assert [ask(address, "/predict", row)[1]["prediction"] for row in rows] == expected
+        status, answer = ask(address, "/predict", {"age": "old", "city": "a"})
+        assert (status, answer["field"]) == (400, "age")
+
+
+def test_a_folder_that_only_its_handler_knows(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "prices.json").write_text(json.dumps({"Lyon": 50, "Paris": 80}))
+    (tmp_path / "features.py").write_text(FEATURES)
+    (tmp_path / "request.json").write_text(json.dumps({"city": "Lyon", "days": 2}))
+    options = ["--handler", tmp_path / "features.py", "--runtime", "python"]
+    packaged = mbuild("package", tmp_path / "tables", *options, "-t", image(), "--json").json
+    assert [item["answer"] for item in packaged["verification"]["examples"]] == [{"price": 100}]
+    with running(client, packaged["reference"]) as (_, address):
+        assert ask(address, "/predict", {"city": "Paris", "days": 3}) == (200, {"price": 240})
+        assert ask(address, "/predict", [{"city": "Lyon"}]) == (200, [{"price": 50}])
+        assert ask(address, "/predict", {"city": "Rome"})[0] == 500
+        assert ask(address, "/predict", {"town": "Rome"})[0] == 400
