@@ -15,7 +15,7 @@ Data = Union[bytes, memoryview]
 _LARGE = 1 << 15
 """Bytes from which it costs less to write twice than to copy."""
 _MUCH = 1 << 10
-"""Bytes of a frame that is worth an acknowledgement."""
+"""Bytes of a frame that is worth an acknowledgement, though it is not all that was to be written."""
 
 
 class Outgoing:
@@ -89,6 +89,8 @@ class Outgoing:
                 session.blocked[self._stream] = self
                 return
             data = queue.popleft()
+            if len(data) <= room or room >= _MUCH:
+                session.wrote()
             if len(data) > room:
                 view = memoryview(data)
                 queue.appendleft(view[room:])
@@ -113,8 +115,6 @@ class Outgoing:
         self.waiting -= size
         session.window -= size
         session.holding.release(size)
-        if size >= _MUCH:
-            session.wrote()
         head = frames.head(frames.DATA, 0, self._stream, size)
         if size > _LARGE:
             session.write(head)

@@ -208,6 +208,14 @@ def test_acknowledging_what_was_sent_is_no_flood():
         assert goaway(peer.send(frames.window_update(1, 1024) + frames.window_update(0, 1024))) is None
 
 
+def test_acknowledging_each_of_many_small_parts_is_no_flood():
+    peer = Peer(Client())
+    peer.send(opening(path="/fake.Service/Echoes"))
+    for _ in range(3000):
+        assert goaway(peer.send(frame(frames.DATA, 0, 1, message(b"a")) + frames.window_update(1, 6))) is None
+        assert goaway(peer.send(frames.window_update(0, 6))) is None
+
+
 def test_many_settings_in_one_frame_are_applied_once():
     peer = Peer(Client(hold=True))
     peer.send(b"".join([opening(stream) for stream in range(1, 200, 2)]))
