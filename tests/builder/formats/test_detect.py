@@ -156,7 +156,7 @@ FOLDERS = {
     "spaCy in a package": ({"__init__.py": "", "m-1.0/config.cfg": "", "m-1.0/meta.json": "{}"}, "spacy"),
     "spaCy in MLflow": (
         {"MLmodel": "", "model.spacy/config.cfg": "", "model.spacy/meta.json": "{}"},
-        "an MLflow model",
+        "mlflow",
     ),
     "unpacked archive": ({"MAR-INF/MANIFEST.json": "{}"}, "a TorchServe model archive"),
     "MXNet": ({"x-symbol.json": "{}", "x-0000.params": ""}, "a Gluon or MXNet model"),
