@@ -58,8 +58,8 @@ CAUSES = (
     Cause(
         r"Failed to read `--find-links` URL: (\S+)",
         "The page of wheels {0} cannot be read",
-        "Check the network or the proxy (HTTPS_PROXY), or give a folder that has the wheels, or a mirror's page of them, "
-        "with --find-links.",
+        "Check the network or the proxy (HTTPS_PROXY), or give a folder that has the wheels, or a mirror's page of "
+        "them, with --find-links.",
     ),
     Cause(
         r"dns error|Connection refused|timed out|Network is unreachable|connection reset|error sending request",
