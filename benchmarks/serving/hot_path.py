@@ -29,8 +29,8 @@ from modelbuild_runtime.manifest import Handler, Manifest, Model, Runtime
 from modelbuild_runtime.pipeline import load_pipeline
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.discovery import discover
+from modelbuild_runtime.process.memory import settle
 from modelbuild_runtime.process.service import ModelService
-from modelbuild_runtime.process.serving import settle
 from modelbuild_runtime.settings import Settings
 
 WIDTHS = (1, 32)

@@ -24,8 +24,8 @@ from hot_path import MANIFEST, REQUESTS, WIDTHS, Server, Sink, question
 from modelbuild_runtime import log
 from modelbuild_runtime.pipeline import load_pipeline
 from modelbuild_runtime.process.flights import Flights
+from modelbuild_runtime.process.memory import settle
 from modelbuild_runtime.process.quarantine import Quarantine
-from modelbuild_runtime.process.serving import settle
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.trace.tracer import make_tracer
 

@@ -11,12 +11,12 @@ import msgspec
 
 from modelbuild_runtime.bodies.natural_json import NaturalJson
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, is_open, only_input
+from modelbuild_runtime.bodies.tensor_data import flatten
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.arrays import stack
 from modelbuild_runtime.dataplane.fields import fields_of
 from modelbuild_runtime.dataplane.records import columns_from
 from modelbuild_runtime.errors import ServerError
-from modelbuild_runtime.open_inference.tensor_data import flatten
 from modelbuild_runtime.protocols import Service
 
 MOST = 10_000

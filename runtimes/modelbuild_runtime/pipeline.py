@@ -10,11 +10,12 @@ import importlib.util
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Union, cast
+from typing import Any, Callable, Dict, List, Mapping, Optional, cast
 
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.dataplane.pipeline import Pipeline
 from modelbuild_runtime.engines import Engine, EngineOptions, Predicted, WritingEngine
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.fixed_rows import FixedRows, Predict, fixed_size, freed, rows_are_apart
@@ -29,42 +30,8 @@ from modelbuild_runtime.request import Parts
 from modelbuild_runtime.signature import Signature, TensorSpec
 from modelbuild_runtime.tensor import NUMPY
 
-Outputs = Union[Dict[str, np.ndarray], List[Any]]
-"""Arrays by name, one leading entry a row; or one JSON-able item a row; or one raw answer an item."""
-
-
 Seen = Callable[[Engine], Engine]
 """Is given the engine once it is loaded, and returns what is used in its place: it, or one that looks on."""
-
-
-class Pipeline(Protocol):
-    """What the dataplane runs.
-
-    ``wants`` says what ``run`` takes: "columns" (arrays by name), "rows" (a list of what ``convert`` returned) or
-    "raw" (a list of ``RawItem``, answered by a list of ``RawAnswer``). ``batchable`` is true where several requests
-    may be joined into one ``run``: then row i of the answer belongs to row i of the inputs. It may have a ``key``,
-    which takes the rows of one request: only rows of equal keys are joined. ``guessed`` is true where the datatypes of
-    the contract are what a model of data frames showed, and nobody declared. ``one_at_a_time`` is true where a run of
-    several rows is one run after the other. Where it ``streams``, it has ``stream``,
-    which is ``run`` for one row and may return ``Parts``; where it ``explains``, ``explain``, which is ``run`` with an
-    explanation a row. ``marks`` tell its stages apart, where it makes them.
-    """
-
-    contract: Contract
-    wants: str
-    batchable: bool
-
-    def convert(self, items: List[Any]) -> List[Any]:
-        """Rows as a protocol decoded them (objects, or values in the order of the contract's fields) to records.
-        One request at a time, before it is joined with others. Raises ``InvalidInput``, which names the field.
-        """
-        ...
-
-    def rows(self, columns: Mapping[str, np.ndarray]) -> List[Any]:
-        """The same from arrays by name, for protocols that send tensors."""
-        ...
-
-    def run(self, inputs: Any, parameters: Optional[Mapping[str, Any]] = None) -> Outputs: ...
 
 
 class ModelPipeline:

@@ -17,24 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import modelbuild_runtime
+from modelbuild_runtime.tensor import NUMPY
 
 HERE = Path(__file__).parent
 SOURCES = Path(modelbuild_runtime.__file__).parent
-DATATYPES = (
-    "BOOL",
-    "UINT8",
-    "UINT16",
-    "UINT32",
-    "UINT64",
-    "INT8",
-    "INT16",
-    "INT32",
-    "INT64",
-    "FP16",
-    "FP32",
-    "FP64",
-    "BYTES",
-)
+DATATYPES = tuple(NUMPY)
 EVERY_DATATYPE = [{"name": name, "datatype": name, "shape": [-1, -1]} for name in DATATYPES]
 
 

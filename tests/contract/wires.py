@@ -8,11 +8,11 @@ from typing import Any
 
 from contract.models import MODELS
 from modelbuild_runtime.dataplane.dataplane import Dataplane
+from modelbuild_runtime.dataplane.pipeline import Pipeline
 from modelbuild_runtime.handler.torchserve import TorchServePipeline
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.manifest import Example
 from modelbuild_runtime.openapi.document import document
-from modelbuild_runtime.pipeline import Pipeline
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router

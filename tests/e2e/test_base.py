@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
-import docker.errors
 import pytest
 
 from modelbuild.base import BaseOptions, BaseTar, build_base, load_base
@@ -64,20 +61,6 @@ print(json.dumps({
     "flags": int.from_bytes(open(json.decoder.__cached__, "rb").read()[4:8], "little"),
 }))
 """
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    """The Docker engine. Without one: skipped for a person, a failure where these tests are relied on."""
-    try:
-        client = docker.from_env(timeout=300)
-        client.ping()
-    except docker.errors.DockerException as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no Docker engine answers: {error}")
-    yield client
-    client.close()
 
 
 class Quiet:

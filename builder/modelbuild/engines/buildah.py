@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from modelbuild.engines.transcript import Transcript
+from modelbuild.engines.transcript import Transcript, feed_lines
 
 NAME = "buildah"
 VERSION = "1"
@@ -19,14 +19,7 @@ _IMAGE = re.compile(r"^--> (Using cache )?([0-9a-f]{10,64})$")
 
 def feed(transcript: Transcript, event: Mapping[str, Any]) -> None:
     """Take in one event of the stream."""
-    for line in str(event.get("stream", "")).splitlines():
-        _line(transcript, line.rstrip())
-    aux = event.get("aux")
-    if isinstance(aux, dict) and "ID" in aux:
-        transcript.image = aux["ID"]
-    if "error" in event:
-        transcript.error = str(event["error"]).strip()
-        transcript.failed_step = transcript.step
+    feed_lines(transcript, event, _line)
 
 
 def _line(transcript: Transcript, line: str) -> None:

@@ -62,3 +62,15 @@ def copied_layer(step: str) -> str:
     """The layer whose tree an instruction copies ("COPY model/ /" gives "model"), empty for any other."""
     match = _COPY.search(step)
     return match[1] if match else ""
+
+
+def feed_lines(transcript: Transcript, event: Mapping[str, Any], line: Callable[[Transcript, str], None]) -> None:
+    """Take in one event of a stream of text, whose lines ``line`` understands."""
+    for text in str(event.get("stream", "")).splitlines():
+        line(transcript, text.rstrip())
+    aux = event.get("aux")
+    if isinstance(aux, dict) and "ID" in aux:
+        transcript.image = aux["ID"]
+    if "error" in event:
+        transcript.error = str(event["error"]).strip()
+        transcript.failed_step = transcript.step

@@ -10,9 +10,9 @@ import numpy as np
 from modelbuild_runtime.bodies import base64_text, flat_buffer, json_body
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, ROWS, Question, is_open, only_input
+from modelbuild_runtime.bodies.tensor_data import flatten
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.open_inference.tensor_data import flatten
 from modelbuild_runtime.request import Columns, Rows
 from modelbuild_runtime.tensor import DATATYPES, NUMPY, Tensor
 

@@ -9,8 +9,8 @@ from typing import Tuple, Union
 
 import numpy as np
 
+from modelbuild_runtime.bodies.tensor_data import check_shape
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.open_inference.tensor_data import check_shape
 
 MAX_HEADER = 10_000
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

@@ -16,6 +16,7 @@ from modelbuild_runtime.dataplane.fields import fields_of
 from modelbuild_runtime.dataplane.job import ALONE, Job, Outcome
 from modelbuild_runtime.dataplane.open_inputs import join_open, open_columns, open_tensors
 from modelbuild_runtime.dataplane.parts import Step, started
+from modelbuild_runtime.dataplane.pipeline import Outputs, Pipeline
 from modelbuild_runtime.dataplane.prepared import Prepared
 from modelbuild_runtime.dataplane.records import columns_from
 from modelbuild_runtime.dataplane.tensors import check_tensors
@@ -27,7 +28,6 @@ from modelbuild_runtime.errors import (
     Unsupported,
     UnsupportedMediaType,
 )
-from modelbuild_runtime.pipeline import Outputs, Pipeline
 from modelbuild_runtime.request import Columns, Parts, Raw, RawAnswer, RawItem, Request, Response, Rows
 
 logger = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from modelbuild_runtime.grpc.header_block import Fields, HeaderBlocks, sorted_ou
 from modelbuild_runtime.http.heads import Head
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.application import Application
     from modelbuild_runtime.http.routes import Routes
-    from modelbuild_runtime.process.app import Application
 
 ENCODINGS = (b"identity", b"gzip", b"deflate")
 _TIMEOUT = re.compile(rb"(\d{1,8})([HMSmun])")

@@ -16,8 +16,8 @@ from modelbuild_runtime.grpc.session import Session
 from modelbuild_runtime.http.exchange import Exchange
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.application import Application
     from modelbuild_runtime.http.routes import Routes
-    from modelbuild_runtime.process.app import Application
 
 _QUIET = 60.0
 """Seconds without a frame, while calls are open, after which the client is asked whether it is there."""
@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("socket")
         if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._app.connections.add(self)  # type: ignore[arg-type]  # is all of one that the application needs
+        self._app.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modelbuild_runtime.errors import Overloaded, ServerError, TooLarge
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.process.app import Application
+    from modelbuild_runtime.http.application import Application
 
 _LARGE = 1 << 20
 """Bytes of one connection from which they count for what all may take."""

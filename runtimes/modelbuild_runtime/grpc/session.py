@@ -19,8 +19,8 @@ from modelbuild_runtime.grpc.outgoing import Outgoing
 from modelbuild_runtime.grpc.stream import Stream
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.application import Application
     from modelbuild_runtime.http.routes import Routes
-    from modelbuild_runtime.process.app import Application
 
 _CREDIT = 1 << 24
 """Bytes that a client may send on all streams together before it is told to go on."""

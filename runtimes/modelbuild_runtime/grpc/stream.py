@@ -129,7 +129,7 @@ class Stream:
             if self._call.inflating is None:
                 raise InvalidInput("a message is compressed, and grpc-encoding does not say how", field="grpc-encoding")
             head = self._call.inflating
-        self._session.app.accept(self, head, body)  # type: ignore[arg-type]  # all of a connection that it needs
+        self._session.app.accept(self, head, body)
 
     # What ends a call early
 
@@ -151,7 +151,7 @@ class Stream:
             del waiting[1:]
             app.refuse(waiting[0], error)
         else:
-            app.reject(self, self._call.head, error)  # type: ignore[arg-type]  # as above
+            app.reject(self, self._call.head, error)
 
     def cancel(self) -> None:
         """Nobody waits any more."""

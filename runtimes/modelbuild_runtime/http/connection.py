@@ -19,8 +19,8 @@ from modelbuild_runtime.http.unusual import lay_out, lay_out_parts
 from modelbuild_runtime.http.wire import CONTINUE, LARGE, render
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.application import Application
     from modelbuild_runtime.http.routes import Routes
-    from modelbuild_runtime.process.app import Application
 
 _MAX_PENDING = 64
 """Pipelined requests in flight from which reading pauses."""
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("socket")
         if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            keeper = self._app.witness.connections if self._app.witness is not None else None
+            keeper = self._app.keeper
             if keeper is not None and transport.get_extra_info("sslcontext") is None:
                 self.number = keeper.opened(peer)
                 self.unsent = self._transport.get_write_buffer_size
@@ -120,8 +120,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _error: Optional[Exception]) -> None:
         self._finished = True
-        if self.number and self._app.witness is not None and self._app.witness.connections is not None:
-            self._app.witness.connections.closed(self.number)
+        keeper = self._app.keeper
+        if self.number and keeper is not None:
+            keeper.closed(self.number)
         self._app.connections.discard(self)
         self._forget()
         self._count_unread(0)

@@ -11,11 +11,10 @@ from modelbuild_runtime.http.message import HttpRequest
 from modelbuild_runtime.request import Request, Response
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.http.connection import Connection
+    from modelbuild_runtime.http.application import Application, Asker
     from modelbuild_runtime.http.pump import Pump
     from modelbuild_runtime.http.router import Bound
-    from modelbuild_runtime.http.routes import Served
-    from modelbuild_runtime.process.app import Application
+    from modelbuild_runtime.http.served import Served
     from modelbuild_runtime.protocols import Protocol
 
 
@@ -27,7 +26,7 @@ class Exchange(msgspec.Struct, eq=False):
     """
 
     app: Application
-    connection: Connection
+    connection: Asker
     http: HttpRequest
     id: str
     received: float

@@ -13,7 +13,7 @@ from modelbuild_runtime.http.router import Match
 from modelbuild_runtime.trace.context import TRACEPARENT
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.http.routes import Served
+    from modelbuild_runtime.http.served import Served
 
 _MOST = 256
 _LONGEST = 2048

@@ -21,8 +21,8 @@ from modelbuild_runtime.errors import (
 from modelbuild_runtime.http.heads import Head
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.http.application import Application
     from modelbuild_runtime.http.routes import Routes
-    from modelbuild_runtime.process.app import Application
 
 _MAX_TARGET = 8192
 _MAX_FIELDS = 100

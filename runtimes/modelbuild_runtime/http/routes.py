@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Dict, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Dict, Mapping, Optional
 
 import msgspec
 
 from modelbuild_runtime.http.heads import Head, KnownHeads, make_head
 from modelbuild_runtime.http.router import Bound, Match, Router
+from modelbuild_runtime.http.served import Served
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.dataplane.job import Job
     from modelbuild_runtime.security.keys import Keys
-
-
-class Served(NamedTuple):
-    """A model that predicts: its routes, the check of a request against its contract, and its queue. ``resume`` takes
-    jobs of answers that have begun; ``admit`` is asked before a request is even decoded. ``name`` is what the model is
-    counted under.
-    """
-
-    router: Router
-    prepare: Callable[[Job], None]
-    submit: Callable[[Job], None]
-    resume: Callable[[Job], None]
-    admit: Callable[[], None]
-    name: str = ""
 
 
 class Routes:

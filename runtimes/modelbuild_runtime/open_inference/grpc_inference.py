@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, Mapping
 
 import numpy as np
 
+from modelbuild_runtime.dataplane.arrays import normal
 from modelbuild_runtime.errors import InvalidInput, ServerError
 from modelbuild_runtime.grpc import status
 from modelbuild_runtime.grpc.messages import load, parse
@@ -16,7 +17,7 @@ from modelbuild_runtime.http.limits import Limits
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.open_inference import binary_tensor, grpc_request
 from modelbuild_runtime.open_inference.answers import Answers
-from modelbuild_runtime.open_inference.infer_response import columns_of_part, normal
+from modelbuild_runtime.open_inference.infer_response import columns_of_part
 from modelbuild_runtime.open_inference.inference import Inference, make_request
 from modelbuild_runtime.protocols import Service
 from modelbuild_runtime.request import Columns, Raw, Request, Response

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
+from modelbuild_runtime.bodies.tensor_data import check_count
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.open_inference import binary_tensor
 from modelbuild_runtime.open_inference.infer_request import Output, check_input
-from modelbuild_runtime.open_inference.tensor_data import check_count
 from modelbuild_runtime.tensor import Tensor
 
 _LARGEST = 1 << 48

@@ -9,10 +9,10 @@ import msgspec
 
 from modelbuild_runtime.bodies import flat_buffer, json_body
 from modelbuild_runtime.bodies.json_body import Body
+from modelbuild_runtime.bodies.tensor_data import MAX_RANK, check_count, check_shape, flatten
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.open_inference import binary_tensor
-from modelbuild_runtime.open_inference.tensor_data import MAX_RANK, check_count, check_shape, flatten
 from modelbuild_runtime.tensor import NUMPY, Tensor
 
 RESERVED = frozenset(

@@ -10,7 +10,8 @@ import numpy as np
 
 from modelbuild_runtime.answers import items
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.errors import InvalidInput, PredictionFailed
+from modelbuild_runtime.dataplane.arrays import normal
+from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.open_inference import binary_tensor
 from modelbuild_runtime.open_inference.classification import classify
@@ -143,24 +144,6 @@ def columns_of_part(part: Any, outputs: Sequence[TensorSpec]) -> Dict[str, np.nd
     array = np.empty(1, object)
     array[0] = bytes(part)
     return {outputs[0].name if len(outputs) == 1 else "output": array}
-
-
-def normal(name: str, array: np.ndarray) -> np.ndarray:
-    """The array in one of the protocol's datatypes.
-
-    Raises:
-        PredictionFailed: it holds what no datatype of the protocol can.
-    """
-    dtype = array.dtype
-    if dtype.kind in "OSU" or (dtype in DATATYPES and dtype.isnative):
-        return array
-    if dtype.kind in "Mm":
-        return array.astype(str)
-    if dtype.kind == "f" and dtype.itemsize > 8:
-        return array.astype(np.float64)
-    if dtype.newbyteorder("=") in DATATYPES:
-        return array.astype(dtype.newbyteorder("="))
-    raise PredictionFailed(f"output {name!r} is of type {dtype}, which this protocol cannot send")
 
 
 def _texts(name: str, values: List[Any]) -> List[str]:

@@ -48,6 +48,13 @@ def bind_more(settings: Settings, *, shared: bool = False) -> List[Tuple[Listene
     return found
 
 
+def address(sock: socket.socket, settings: Settings) -> str:
+    """Where the server listens, as a URL."""
+    scheme = "https" if settings.tls_certificate else "http"
+    host, port = sock.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
 def _bind(host: str, port: int, of_the_port: str, of_the_host: str, *, shared: bool) -> socket.socket:
     """A listening address, IPv4 or IPv6 by the form of the host."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -14,8 +14,8 @@ from modelbuild_runtime.beside import Then, Work, at_once
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.job import Queue
 from modelbuild_runtime.errors import ServerError
+from modelbuild_runtime.http.application import Asker, Connected, Keeper
 from modelbuild_runtime.http.compression import SLOW, coding_for, compressed
-from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.identity import RequestIds
@@ -23,7 +23,8 @@ from modelbuild_runtime.http.limits import SMALL, Limits
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.patience import deadline
 from modelbuild_runtime.http.router import Bound, Router, choose
-from modelbuild_runtime.http.routes import Routes, Served
+from modelbuild_runtime.http.routes import Routes
+from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import access
 from modelbuild_runtime.process.closed import nothing_served
@@ -54,7 +55,7 @@ class Application:
         self.settings = settings
         self._logs_access = self._detailed = settings.access_log
         self.metrics = Metrics(detailed=self._detailed)
-        self.connections: Set[Connection] = set()
+        self.connections: Set[Connected] = set()
         self.others: Dict[str, Served] = {}
         self.routes = Routes(router, self.others, keys)
         self.draining = False
@@ -82,7 +83,7 @@ class Application:
         self.tracer = tracer
         self.metrics.detailed = self._detailed = True
 
-    def accept(self, connection: Connection, head: Head, body: Union[bytes, bytearray]) -> None:
+    def accept(self, asker: Asker, head: Head, body: Union[bytes, bytearray]) -> None:
         """A whole request has arrived."""
         received = monotonic()
         match = head.match
@@ -92,9 +93,9 @@ class Application:
             identity, http.headers = (known if self.tracer is None else self.tracer.begin)(identity, http.headers)
         served = head.served or self._served
         exchange = Exchange(
-            self, connection, http, identity, received, head.keep_alive, head.version, head.plain, match.owner, served
+            self, asker, http, identity, received, head.keep_alive, head.version, head.plain, match.owner, served
         )
-        connection.pending.append(exchange)
+        asker.pending.append(exchange)
         try:
             exchange.bound = bound = match.only or choose(match, http, opened=self._opened)
             exchange.protocol = bound.protocol
@@ -118,14 +119,14 @@ class Application:
                 exchange.protocol = match.routes[-1].protocol  # who takes the rest
             self._fail(exchange, error, match.allowed)
 
-    def reject(self, connection: Connection, head: Head, error: ServerError) -> None:
+    def reject(self, asker: Asker, head: Head, error: ServerError) -> None:
         """What arrived is not a request, or not one to read to its end: the connection closes after the answer."""
         match = head.match
         identity = self._ids.of(head.request_id)
         http = HttpRequest(head.method, match.path, match.query, head.headers, b"", {}, identity, monotonic())
         owner = match.routes[-1].protocol if match.routes else match.owner  # who takes the rest
-        exchange = Exchange(self, connection, http, identity, http.received, False, "1.1", False, owner, self._served)
-        connection.pending.append(exchange)
+        exchange = Exchange(self, asker, http, identity, http.received, False, "1.1", False, owner, self._served)
+        asker.pending.append(exchange)
         self.refuse(exchange, error)
 
     def encode(self, exchange: Exchange, response: Response) -> None:
@@ -166,6 +167,11 @@ class Application:
     def opened(self) -> bool:
         """The routes are those of all protocols."""
         return self._opened
+
+    @property
+    def keeper(self) -> Optional[Keeper]:
+        """Who keeps connections for another process, if anybody does."""
+        return self.witness.connections if self.witness is not None else None
 
     @property
     def in_flight(self) -> int:

@@ -8,7 +8,7 @@ from modelbuild_runtime.grpc.status import grpc_error
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.http.router import Router
-from modelbuild_runtime.http.routes import Served
+from modelbuild_runtime.http.served import Served
 
 
 def closed_router() -> Router:

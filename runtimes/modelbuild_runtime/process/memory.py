@@ -1,7 +1,10 @@
-"""How much memory the bodies of requests may take: a part of what the control groups leave to this process."""
+"""How much memory the bodies of requests may take, a part of what the control groups leave to this process; and what
+becomes of the memory that was taken at the start.
+"""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Optional
 
@@ -22,3 +25,10 @@ def limit(root: Path = Path("/")) -> Optional[int]:
     """Bytes that the control groups (v2 or v1) of this process allow, None for no limit."""
     files = [folder / name for folder in folders(root, "memory") for name in ("memory.max", "memory.limit_in_bytes")]
     return min([int(text) for text in map(str.strip, map(read, files)) if text.isdigit()], default=None)
+
+
+def settle() -> None:
+    """What is loaded stays: keep the collector from walking through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -12,11 +12,12 @@ import msgspec
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.forecast import Forecast
 from modelbuild_runtime.dataplane.pace import Pace
+from modelbuild_runtime.dataplane.pipeline import Pipeline
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.handler.module import line_in
 from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.manifest import Manifest, read_manifest
-from modelbuild_runtime.pipeline import Pipeline, Seen, load_pipeline
+from modelbuild_runtime.pipeline import Seen, load_pipeline
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.overlay import overlaid

@@ -16,7 +16,7 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 import msgspec
 
 from modelbuild_runtime.errors import Conflict, InvalidInput, LoadError, NotFound, OutOfResources
-from modelbuild_runtime.http.routes import Served
+from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.manifest import Manifest
 from modelbuild_runtime.process.archive import opened
 from modelbuild_runtime.process.model import Model

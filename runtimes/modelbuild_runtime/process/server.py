@@ -15,7 +15,8 @@ from typing import Callable, List, Optional, Sequence, Tuple
 from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.http.connection import Connection
-from modelbuild_runtime.http.routes import Routes, Served
+from modelbuild_runtime.http.routes import Routes
+from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.exposition import expose
 from modelbuild_runtime.metrics.metrics import Gauge
 from modelbuild_runtime.process.app import Application

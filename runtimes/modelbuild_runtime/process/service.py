@@ -7,8 +7,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from typing import Protocol as Interface
 
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.dataplane.pipeline import Pipeline
 from modelbuild_runtime.manifest import Example, Manifest
-from modelbuild_runtime.pipeline import Pipeline
 from modelbuild_runtime.protocols import Models, Protocol, Statistics, Summary
 from modelbuild_runtime.samples import LARGEST, sample_body
 from modelbuild_runtime.settings import Settings

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import resource
 import signal
-import socket
 from dataclasses import replace
 from functools import partial
 
-from modelbuild_runtime.process.addresses import bind, bind_health, bind_more
+from modelbuild_runtime.process.addresses import address, bind, bind_health, bind_more
 from modelbuild_runtime.process.loop import Background
+from modelbuild_runtime.process.memory import settle
 from modelbuild_runtime.process.model import load_model, open_model, prove
 from modelbuild_runtime.process.server import Server
 from modelbuild_runtime.protocols import is_multi_model
@@ -66,20 +65,6 @@ def serve_alone(settings: Settings, threads: int, leaving: _Leaving) -> None:
     server.open(model, partial(open_model, settings=settings, threads=threads, environment=os.environ))
     logger.info("ready on %s", address(sock, settings))
     server.run()
-
-
-def settle() -> None:
-    """What is loaded stays: keep the collector from walking through it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
-def address(sock: socket.socket, settings: Settings) -> str:
-    """Where the server listens, as a URL."""
-    scheme = "https" if settings.tls_certificate else "http"
-    host, port = sock.getsockname()[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def raise_file_limit() -> None:

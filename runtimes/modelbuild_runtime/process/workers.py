@@ -21,12 +21,12 @@ from typing import Dict, Optional
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import deaths
-from modelbuild_runtime.process.addresses import bind, bind_health, bind_more
+from modelbuild_runtime.process.addresses import address, bind, bind_health, bind_more
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.keeping import WAKES, Entrusting, Keeper, Lingering
+from modelbuild_runtime.process.memory import settle
 from modelbuild_runtime.process.model import Model, load_model, prove
 from modelbuild_runtime.process.server import Server
-from modelbuild_runtime.process.serving import address, settle
 from modelbuild_runtime.security.certificates import certificates
 from modelbuild_runtime.security.keys import api_keys
 from modelbuild_runtime.settings import Settings

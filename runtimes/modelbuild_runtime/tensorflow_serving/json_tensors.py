@@ -14,9 +14,9 @@ from modelbuild_runtime.bodies import flat_buffer
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.bodies.natural_json import NaturalJson
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, Question, is_open, only_input
+from modelbuild_runtime.bodies.tensor_data import flatten
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.open_inference.tensor_data import flatten
 from modelbuild_runtime.request import Columns, Rows
 from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensor import NUMPY, Tensor

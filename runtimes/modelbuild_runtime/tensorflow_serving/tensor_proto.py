@@ -9,10 +9,9 @@ from typing import Any, Dict, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.dataplane.arrays import objects
+from modelbuild_runtime.bodies.tensor_data import check_shape
+from modelbuild_runtime.dataplane.arrays import normal, objects
 from modelbuild_runtime.errors import InvalidInput, TooLarge
-from modelbuild_runtime.open_inference.infer_response import normal
-from modelbuild_runtime.open_inference.tensor_data import check_shape
 from modelbuild_runtime.tensor import DATATYPES, NUMPY, Tensor
 from modelbuild_runtime.tensorflow_serving.data_type import DATA_TYPES, DataType
 

@@ -19,6 +19,7 @@ from modelbuild.formats.detect import WORDS, detect, known_formats, matches
 from modelbuild.formats.evidence import Evidence
 from modelbuild.formats.rules import VOCABULARY, parse_rules
 from modelbuild.runtime import Runtime, builtin_runtimes, read
+from runtime.exports import export
 
 MODELS = Path(__file__).parents[4] / "shared" / "models"
 RUNTIMES = builtin_runtimes()
@@ -112,7 +113,9 @@ FILES = {
     "npy": ("m.npy", b"\x93NUMPY\x01\x00", "a NumPy array"),
     "HDF5": ("m.h5", b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     "ORT format": ("m.ort", b"\x10\0\0\0ORTM", "an ONNX Runtime model"),
-    "fastText": ("m.bin", b"\xba\x16\x4f\x2f", "a fastText model"),
+    "fastText": ("m.bin", b"\xba\x16\x4f\x2f", "fasttext"),
+    "JAX export": ("m.bin", export(), "jax"),
+    "FlatBuffers without a program": ("m.bin", export(program=b"MZ"), "unknown"),
     "SavedModel's graph alone": ("saved_model.pb", b"\x08\x01\x12\x02hi", "the graph of a TensorFlow SavedModel"),
     "a tensor, not a model": ("output_0.pb", b"\x08\x01\x10\x01\x4a\x04abcd", "unknown"),
     "Keras": ("m.keras", zipped(**{"config.json": "{}", "metadata.json": "{}", "model.weights.h5": ""}), "keras"),
@@ -148,7 +151,12 @@ FOLDERS = {
     "Spark": ({"metadata/part-00000": '{"class":"org.apache.spark.ml.PipelineModel"}\n'}, "a Spark ML pipeline"),
     "MLlib": ({"metadata/part-00000": '{"class":"org.apache.spark.mllib.X"}'}, "a Spark MLlib (RDD) model"),
     "Hugging Face": ({"config.json": "{}", "model.safetensors": ""}, "a Hugging Face"),
-    "spaCy": ({"config.cfg": "", "meta.json": "{}"}, "a spaCy pipeline"),
+    "spaCy": ({"config.cfg": "", "meta.json": "{}"}, "spacy"),
+    "spaCy in a package": ({"__init__.py": "", "m-1.0/config.cfg": "", "m-1.0/meta.json": "{}"}, "spacy"),
+    "spaCy in MLflow": (
+        {"MLmodel": "", "model.spacy/config.cfg": "", "model.spacy/meta.json": "{}"},
+        "an MLflow model",
+    ),
     "unpacked archive": ({"MAR-INF/MANIFEST.json": "{}"}, "a TorchServe model archive"),
     "MXNet": ({"x-symbol.json": "{}", "x-0000.params": ""}, "a Gluon or MXNet model"),
     "anything": ({"readme.txt": "hello"}, "unknown"),

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from modelbuild_runtime.bodies.tensor_data import check_count, check_shape, flatten
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.open_inference.tensor_data import check_count, check_shape, flatten
 
 
 @given(arrays(np.int8, array_shapes(max_dims=5, max_side=4)))
