@@ -10,6 +10,7 @@ from typing import Any
 
 from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions, without
 from modelbuild.config import Options, pairs, suggestion
+from modelbuild.declaration import Runtime
 from modelbuild.dependencies import pip_settings
 from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.places import placed, places
@@ -18,7 +19,7 @@ from modelbuild.formats.detect import detect
 from modelbuild.handlers.handler import Handler, module_of, read_handler
 from modelbuild.host import Host
 from modelbuild.prepare import prepare
-from modelbuild.runtime import Finding, Reading, Runtime, around, builtin_runtimes, chosen_options, load_runtime, read
+from modelbuild.runtime import Finding, Reading, around, builtin_runtimes, chosen_options, load_runtime, read
 
 
 @dataclass(frozen=True, slots=True)

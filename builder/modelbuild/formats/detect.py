@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.artifact import Artifact
+from modelbuild.declaration import Runtime
 from modelbuild.errors import ArtifactError, UnknownFormatError
 from modelbuild.formats.evidence import Evidence
 from modelbuild.formats.protobuf import BYTES, VARINT
 from modelbuild.formats.rules import Condition, Rule, parse_rules
-from modelbuild.runtime import Runtime
 
 SMALL_FOLDER = 20
 """Files in a folder that are looked at one by one, to lead to the one that was meant."""

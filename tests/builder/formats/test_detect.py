@@ -14,11 +14,12 @@ import pytest
 
 from builder import samples
 from modelbuild.artifact import Artifact, read_artifact
+from modelbuild.declaration import Runtime
 from modelbuild.errors import ArtifactError, UnknownFormatError
 from modelbuild.formats.detect import WORDS, detect, known_formats, matches
 from modelbuild.formats.evidence import Evidence
 from modelbuild.formats.rules import VOCABULARY, parse_rules
-from modelbuild.runtime import Runtime, builtin_runtimes, read
+from modelbuild.runtime import builtin_runtimes, read
 from runtime.exports import export
 
 MODELS = Path(__file__).parents[4] / "shared" / "models"

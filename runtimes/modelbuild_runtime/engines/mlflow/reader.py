@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from modelbuild.artifact import Artifact, part_of
+from modelbuild.declaration import Runtime
 from modelbuild.errors import ArtifactError, UnknownFormatError, UnsupportedModelError
 from modelbuild.formats import archive
 from modelbuild.formats.detect import detect
@@ -19,7 +20,7 @@ from modelbuild.formats.evidence import Evidence
 from modelbuild.formats.mlmodel import NAME, MlModel, Schema, read_mlmodel, requirement_lines, text
 from modelbuild.pickles.policy import PicklePolicy
 from modelbuild.pickles.scan import judge
-from modelbuild.runtime import Finding, Inside, Reading, Runtime, builtin_runtimes
+from modelbuild.runtime import Finding, Inside, Reading, builtin_runtimes
 from modelbuild.runtime import read as read_with
 from modelbuild.signature import Signature, TensorSpec
 
