@@ -56,6 +56,12 @@ CAUSES = (
         "Put them in ~/.netrc, in uv's keyring, or in the URL of --index-url; they never reach the image.",
     ),
     Cause(
+        r"Failed to read `--find-links` URL: (\S+)",
+        "The page of wheels {0} cannot be read",
+        "Check the network or the proxy (HTTPS_PROXY), or give a folder that has the wheels, or a mirror's page of "
+        "them, with --find-links.",
+    ),
+    Cause(
         r"dns error|Connection refused|timed out|Network is unreachable|connection reset|error sending request",
         "The package index cannot be reached",
         "Check the network or the proxy (HTTPS_PROXY), name another index with --index-url, "

@@ -16,6 +16,10 @@ CONTRADICTION = """Because beta==2 depends on alpha>=3 and you require beta==2, 
         ("hint: An index URL (http://h/) could not be queried (401 Unauthorized)", "refused the credentials"),
         ("error sending request for url\n  cause: dns error", "cannot be reached"),
         ("Failed to read `--find-links` directory: /nowhere", "The folder /nowhere of --find-links"),
+        (
+            "Failed to read `--find-links` URL: https://w/torch/\n  cause: dns error",
+            "The page of wheels https://w/torch/",
+        ),
         ("cause: Because there is no version of alpha==99 and you require alpha==99", "alpha==99 does not exist"),
         ("cause: Because alpha was not found in the package registry and you", "alpha is in no package index"),
         (

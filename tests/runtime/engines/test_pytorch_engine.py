@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -208,6 +210,17 @@ def test_an_exported_program_with_a_state_and_nested_inputs(tmp_path: Path) -> N
     sent = {"x_a": np.ones((1, 2), np.float32), "x_b": np.ones(1, np.float32)}
     first, second = engine.predict(sent), engine.predict(sent)
     assert (first["output_0"].tolist(), second["output_0"].tolist()) == ([[4.0, 4.0]], [[5.0, 5.0]])
+
+
+def test_what_was_exported_on_a_gpu_runs_on_the_cpu(net: Any, expected: Any, tmp_path: Path) -> None:
+    """As such a file says it: no GPU is needed to write so, only to read it as it is."""
+    exported(net, tmp_path / "cpu.pt2", torch.tensor(X), torch.tensor(HEADS))
+    with zipfile.ZipFile(tmp_path / "cpu.pt2") as source, zipfile.ZipFile(tmp_path / "m.pt2", "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            target.writestr(name, re.sub(rb'"type": ?"cpu", ?"index": ?null', b'"type": "cuda", "index": 0', data))
+    engine = load(tmp_path / "m.pt2", EngineOptions())
+    np.testing.assert_allclose(engine.predict({"features": X, "head": HEADS})["hidden"], expected, rtol=1e-6)
 
 
 def test_a_program_of_a_fixed_number_of_rows_takes_any(net: Any, expected: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Iterator, List, Tuple
 
+from modelbuild_runtime.engines.pytorch.devices import on_cpu
 from modelbuild_runtime.engines.pytorch.program import Argument, Program
 from modelbuild_runtime.engines.pytorch.values import datatype_of, flatten
 from modelbuild_runtime.errors import LoadError
@@ -19,8 +20,7 @@ def open_program(torch: Any, path: Path) -> Program:
     Raises:
         LoadError: it takes or gives what no protocol can carry.
     """
-    exported = torch.export.load(str(path))
-    exported = _on_cpu(torch, exported)
+    exported = torch.export.load(on_cpu(path))
     nodes = {node.name: node for node in exported.graph.nodes}
     names = [spec.arg.name for spec in exported.graph_signature.input_specs if _is_user(spec)]
     arguments = tuple(_arguments(torch, exported, nodes, names))
@@ -30,17 +30,6 @@ def open_program(torch: Any, path: Path) -> Program:
 
 def _is_user(spec: Any) -> bool:
     return bool(spec.kind.name in {"USER_INPUT", "USER_OUTPUT"})
-
-
-def _on_cpu(torch: Any, exported: Any) -> Any:
-    """A program that was exported on a GPU names it in its graph."""
-    devices = {node.kwargs["device"] for node in exported.graph.nodes if node.kwargs.get("device") is not None}
-    devices |= {value.device for value in exported.state_dict.values()}
-    if all(torch.device(device).type == "cpu" for device in devices):
-        return exported
-    from torch.export.passes import move_to_device_pass
-
-    return move_to_device_pass(exported, "cpu")
 
 
 def _arguments(torch: Any, exported: Any, nodes: Any, names: List[str]) -> Iterator[Argument]:
