@@ -26,7 +26,7 @@ from modelbuild.planning.plan import BaseImage, Plan, Tree, in_layer_order
 from modelbuild.planning.trees import handler_tree, manifest_tree, model_trees, server_tree
 from modelbuild.progress import Progress
 from modelbuild.registry.reference import parse
-from modelbuild.source import Source, index_of, prepared, read_source, require_safe
+from modelbuild.source import Source, index_of, pages_of, prepared, read_source, require_code, require_safe
 from modelbuild.verification.examples import find_examples
 
 # Names that would hide routes of the server's protocols.
@@ -56,7 +56,8 @@ class Draft:
     def portable_context(self) -> Context:
         """The same, with a Dockerfile that installs the requirements by itself."""
         trees = tuple(tree for tree in self.trees if tree.name != "dependencies")
-        return Context(self.plan, render_portable(self.plan, self.lock), trees, self.lock)
+        pages = pages_of(self.lock.requirements, self.source.runtime)
+        return Context(self.plan, render_portable(self.plan, self.lock, pages), trees, self.lock)
 
 
 def make_draft(model: Path, options: Options, host: Host, progress: Progress, engine: BuildEngine | None) -> Draft:
@@ -65,6 +66,7 @@ def make_draft(model: Path, options: Options, host: Host, progress: Progress, en
     progress.step("Reading", model.name or str(model))
     source = read_source(model, options, host)
     require_safe(source.reading, allow_unsafe=options.allow_unsafe)
+    require_code(source)
     if source.reading.prepare:
         progress.step("Converting", source.reading.prepare)
         source = prepared(source, options, host)

@@ -55,7 +55,9 @@ def _checked(tried: Mapping[str, Any], tolerance: float) -> str:
     checked = tried["checked"]
     examples = f"{checked['examples']} example{'' if checked['examples'] == 1 else 's'}"
     undecided = f", {checked['undecided']} between two equally probable classes" if checked["undecided"] else ""
+    refused = ", ".join(f"{' and '.join(kinds)} values of {name}" for name, kinds in checked["refused"].items())
+    further = f"; it refuses what the original answers: {refused}" if refused else ""
     return (
         f"equal within {tolerance:g} on {examples} and {checked['rows']} rows "
-        f"(numbers differ by {checked['largest']:.1e} at most{undecided})"
+        f"(numbers differ by {checked['largest']:.1e} at most{undecided}){further}"
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 from modelbuild.artifact import read_artifact
 from modelbuild.config import Options
+from modelbuild.declaration import Runtime
 from modelbuild.dependencies.fetch import fetch
 from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.dependencies.lock import lock
@@ -30,7 +31,7 @@ from modelbuild.optimisation import Optimisation
 from modelbuild.planning.plan import Tree
 from modelbuild.planning.tree_cache import TreeCache
 from modelbuild.planning.trees import handler_tree, lay_out, manifest_tree, model_trees, server_source
-from modelbuild.runtime import SERVER_PACKAGE, Runtime, builtin_runtimes, read
+from modelbuild.runtime import SERVER_PACKAGE, builtin_runtimes, read
 from modelbuild.signature import Signature
 from modelbuild.source import Source, index_of
 

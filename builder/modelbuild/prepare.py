@@ -13,13 +13,14 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from modelbuild.artifact import Artifact, read_artifact
+from modelbuild.declaration import Runtime
 from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.places import placed
 from modelbuild.dependencies.resolver import PLACED, failure, run_uv
 from modelbuild.errors import NoSpaceError, UnsupportedModelError, UsageError
 from modelbuild.planning.plan import Tree
 from modelbuild.planning.tree_cache import TreeCache
-from modelbuild.runtime import Reading, Runtime
+from modelbuild.runtime import Reading
 
 TIMEOUT = 1800
 _FORMAT = 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from modelbuild.declaration import Runtime
 from modelbuild.doctor import Finding
 from modelbuild.packaging import Packaged
-from modelbuild.runtime import Runtime
 from modelbuild.signature import TensorSpec
 from modelbuild.source import Source
 from modelbuild.terminal import Terminal, size_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -9,15 +10,16 @@ from typing import Any
 
 from modelbuild.artifact import Artifact, folder_in, read_artifact, with_companions, without
 from modelbuild.config import Options, pairs, suggestion
+from modelbuild.declaration import Runtime
 from modelbuild.dependencies import pip_settings
 from modelbuild.dependencies.index import Index
-from modelbuild.dependencies.places import places
+from modelbuild.dependencies.places import placed, places
 from modelbuild.errors import HandlerError, UnsafeArtifactError, UsageError
 from modelbuild.formats.detect import detect
 from modelbuild.handlers.handler import Handler, module_of, read_handler
 from modelbuild.host import Host
 from modelbuild.prepare import prepare
-from modelbuild.runtime import Finding, Reading, Runtime, around, builtin_runtimes, chosen_options, load_runtime, read
+from modelbuild.runtime import Finding, Reading, around, builtin_runtimes, chosen_options, load_runtime, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,24 @@ def require_safe(reading: Reading, *, allow_unsafe: bool) -> None:
         )
 
 
+def require_code(source: Source) -> None:
+    """Refuse an artifact that leaves its code to a handler, where no handler has it. Those that load models by
+    themselves, in the ways of other servers or with ``load``, know what they do.
+
+    Raises:
+        HandlerError: there is no handler, or it lacks the function.
+    """
+    needs, handler = source.reading.needs, source.handler
+    if not needs:
+        return
+    if handler and (handler.style != "functions" or {needs, "load"} & set(handler.entry_points)):
+        return
+    raise HandlerError(
+        f"{source.artifact.name} holds {source.reading.format}, and not the code that they belong to.",
+        hint=f"Give a handler with a function {needs}(): see the page of the runtime {source.runtime.name}.",
+    )
+
+
 def _names(findings: list[Finding]) -> str:
     names = sorted({finding.what for finding in findings})
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
@@ -160,8 +180,18 @@ def _names(findings: list[Finding]) -> str:
 def index_of(options: Options, runtime: Runtime, host: Host) -> Index:
     """Where packages come from. What one runtime says of a distribution's index holds for the handlers of all."""
     links = tuple(dict.fromkeys((*options.find_links, *pip_settings.find_links(host.environment))))
-    indexes = dict(chain.from_iterable(item.index.items() for item in (*builtin_runtimes(), runtime)))
-    return Index(options.index_url, options.extra_index_url, links, options.ca_file, places=places(indexes, links))
+    known = places(_indexes(runtime), links)
+    return Index(options.index_url, options.extra_index_url, links, options.ca_file, places=known)
+
+
+def pages_of(requirements: Iterable[str], runtime: Runtime) -> tuple[str, ...]:
+    """The public pages of those among the requirements that are not on PyPI."""
+    public = places(_indexes(runtime), ())
+    return tuple(sorted({public[name] for name in placed(requirements, public)}))
+
+
+def _indexes(runtime: Runtime) -> dict[str, str]:
+    return dict(chain.from_iterable(item.index.items() for item in (*builtin_runtimes(), runtime)))
 
 
 def prepared(source: Source, options: Options, host: Host) -> Source:

@@ -19,10 +19,10 @@ RUNTIMES = builtin_runtimes()
 FASTTEXT = next(runtime for runtime in RUNTIMES if runtime.name == "fasttext")
 
 
-def reading(path: Path) -> Reading:
+def reading(path: Path, **chosen: int) -> Reading:
     artifact = read_artifact(path, cache=path.parent / "cache")
     assert detect(artifact, RUNTIMES).name == "fasttext"
-    return read(FASTTEXT, artifact)
+    return read(FASTTEXT, artifact, chosen)
 
 
 FILES = {
@@ -50,6 +50,18 @@ def test_the_reader_says_what_the_engine_says(kind, tmp_path):
     assert ("quantized" in found.format) is ("quantized" in kind)
 
 
+@pytest.mark.parametrize("best", [2, 5])
+def test_so_many_labels_as_are_wanted(best, tmp_path):
+    path = written(tmp_path)
+    found = reading(path, k=best).signature.outputs
+    assert [(spec.name, spec.shape) for spec in found] == [
+        ("labels", (-1, min(best, 3))),
+        ("probabilities", (-1, min(best, 3))),
+    ]
+    its = load(path, EngineOptions(options={"k": best})).signature().outputs
+    assert [(spec.name, spec.shape) for spec in its] == [(spec.name, spec.shape) for spec in found]
+
+
 def test_what_is_told_of_it(tmp_path):
     assert reading(make(tmp_path).path).metadata == {
         "model": "supervised",
@@ -74,7 +86,19 @@ def test_a_version_that_is_not_known(tmp_path):
         changed(tmp_path, 4, b"\x0d")
 
 
-@pytest.mark.parametrize("at, to", [(36, b"\x09"), (8, b"\xff\xff\xff\xff"), (68, b"\x07"), (64, b"\xff\xff\xff\x7f")])
+@pytest.mark.parametrize(
+    "at, to",
+    [
+        (36, b"\x09"),
+        (8, b"\xff\xff\xff\xff"),
+        (68, b"\x07"),
+        (64, b"\xff\xff\xff\x7f"),
+        (28, b"\x02"),
+        (40, b"\x05"),
+        (48, b"\x03"),
+        (51, b"\xff"),
+    ],
+)
 def test_numbers_that_cannot_be(at, to, tmp_path):
     with pytest.raises(ArtifactError, match="is a corrupt or truncated fastText model"):
         changed(tmp_path, at, to)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import shutil
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -187,6 +189,15 @@ def test_pickles_are_read_wherever_they_are(tmp_path):
     shutil.rmtree(tmp_path / "m")
     beside = source(folder_of(tmp_path, PYFUNC, extra__bin=harmful)).reading
     assert [item.where.partition(",")[0] for item in beside.findings if item.severity == "danger"] == ["extra.bin"]
+
+
+def test_archives_with_pickles_are_judged_too(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("model/data.pkl", pickle.dumps(Harm(), 2))
+        archive.writestr("model/version", "3")
+    findings = source(folder_of(tmp_path, PYFUNC, model__pth=buffer.getvalue())).reading.findings
+    assert {item.severity for item in findings if item.where.startswith("model.pth")} >= {"danger"}
 
 
 @pytest.mark.parametrize(

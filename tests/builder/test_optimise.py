@@ -68,7 +68,7 @@ def test_a_python_that_is_not_here(tmp_path):
         optimised(Trial(source(tmp_path), b"{}", "3.2"), Options(), Host(tmp_path, HERE, {}))
 
 
-CHECKED = {"examples": 2, "rows": 300, "largest": 6.6e-7, "undecided": 0}
+CHECKED = {"examples": 2, "rows": 300, "largest": 6.6e-7, "undecided": 0, "refused": {}}
 TIMES = {"1": {"original": 3000.0, "candidate": 10.0}, "32": {"original": 3200.0, "candidate": 40.0}}
 KEPT = {"name": "ONNX", "reason": "", "checked": CHECKED, "microseconds": TIMES}
 LOST = {"name": "ONNX, 32-bit floats", "reason": "it answers otherwise: label[0] is 1 instead of 0"}

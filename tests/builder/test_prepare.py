@@ -11,11 +11,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from modelbuild.artifact import Artifact, read_artifact
+from modelbuild.declaration import Runtime
 from modelbuild.dependencies.index import Index
 from modelbuild.errors import RequirementError, UnsupportedModelError, UsageError
 from modelbuild.formats.rules import parse_rules
 from modelbuild.prepare import prepare
-from modelbuild.runtime import Reading, Runtime, builtin_runtimes, read
+from modelbuild.runtime import Reading, builtin_runtimes, read
 
 ONNX = next(runtime for runtime in builtin_runtimes() if runtime.name == "onnx")
 OLD = Reading("x", prepare="it is old")

@@ -6,16 +6,9 @@ from pathlib import Path
 import pytest
 
 from modelbuild.artifact import Artifact
+from modelbuild.declaration import Quicker
 from modelbuild.errors import UsageError
-from modelbuild.runtime import (
-    Quicker,
-    Reading,
-    builtin_runtimes,
-    chosen_options,
-    load_runtime,
-    read,
-    supported_python,
-)
+from modelbuild.runtime import Reading, builtin_runtimes, chosen_options, load_runtime, read, supported_python
 
 MINIMAL = 'name = "x"\ntitle = "X"\nsummary = "x files"\n'
 RULE = '[[detect]]\nglob = "*.x"\n'

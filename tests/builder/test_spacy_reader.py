@@ -31,10 +31,10 @@ def pipeline(folder: Path, *factories: str, config: str = "", disabled: tuple[st
     return folder
 
 
-def reading(folder: Path, cache: Path | None = None) -> Reading:
-    artifact = read_artifact(folder, cache=cache or folder.parent / "cache")
+def reading(folder: Path, **chosen: str) -> Reading:
+    artifact = read_artifact(folder, cache=folder.parent / "cache")
     assert detect(artifact, RUNTIMES).name == "spacy"
-    return read(SPACY, artifact)
+    return read(SPACY, artifact, chosen)
 
 
 SIGNATURES: dict[str, tuple[tuple[str, ...], list[str]]] = {
@@ -63,6 +63,11 @@ def test_outputs_are_what_the_components_give(kind, tmp_path):
 
 def test_what_is_disabled_gives_nothing(tmp_path):
     found = reading(pipeline(tmp_path / "m", "ner", "sentencizer", disabled=("ner",)))
+    assert [spec.name for spec in found.signature.outputs] == ["sents"]
+
+
+def test_what_is_excluded_gives_nothing(tmp_path):
+    found = reading(pipeline(tmp_path / "m", "ner", "sentencizer", "parser"), exclude="ner, parser")
     assert [spec.name for spec in found.signature.outputs] == ["sents"]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from modelbuild.artifact import read_artifact
 from modelbuild.config import Options
-from modelbuild.errors import ArtifactError, UnsafeArtifactError, UnsupportedModelError
+from modelbuild.errors import ArtifactError, UnsafeArtifactError, UnsupportedModelError, UsageError
 from modelbuild.formats.detect import detect
 from modelbuild.host import Host
 from modelbuild.runtime import Reading, builtin_runtimes, read
@@ -180,6 +180,7 @@ def test_a_sentence_transformer(tmp_path: Path, where: str) -> None:
         "pooling": ["cls", "mean"],
         "steps": [["Dense", "2_Dense"], ["Normalize", "3_Normalize"]],
         "max_length": 128,
+        "too_long": "cut",
         "prompt": "query: ",
         "width": 7,
     }
@@ -198,6 +199,13 @@ def test_modules_that_are_not_served(tmp_path: Path) -> None:
     (path / "modules.json").write_text('[{"path": "", "type": "sentence_transformers.models.CLIPModel"}]')
     with pytest.raises(UnsupportedModelError, match="a sentence transformer of CLIPModel"):
         reading(path)
+
+
+def test_choices_that_there_are_not(tmp_path: Path) -> None:
+    artifact = read_artifact(folder(tmp_path), cache=tmp_path / ".git")
+    with pytest.raises(UsageError, match="too_long cannot be 'shrink'") as refused:
+        read(TRANSFORMERS, artifact, {"too_long": "shrink"})
+    assert refused.value.hint == "It can be: refuse, cut."
 
 
 def test_a_bare_encoder_says_how_it_is_pooled(tmp_path: Path) -> None:

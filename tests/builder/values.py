@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.artifact import Artifact, File, digest_of
+from modelbuild.declaration import PythonFor, Runtime
 from modelbuild.dependencies.lock import Lock
 from modelbuild.handlers.handler import Handler
 from modelbuild.planning.make import make_plan
 from modelbuild.planning.plan import BaseImage, Plan, Tree
 from modelbuild.planning.tree_cache import tree_digest
-from modelbuild.runtime import PythonFor, Runtime
 
 BASE = BaseImage(
     reference="python:3.11-slim",

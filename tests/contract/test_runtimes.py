@@ -9,9 +9,10 @@ import pytest
 from builder.values import example_plan
 from environments import make_sample
 from modelbuild.artifact import read_artifact
+from modelbuild.declaration import Runtime
 from modelbuild.formats.detect import detect
 from modelbuild.planning.dockerfile import render
-from modelbuild.runtime import Runtime, builtin_runtimes
+from modelbuild.runtime import builtin_runtimes
 
 RUNTIMES = builtin_runtimes()
 

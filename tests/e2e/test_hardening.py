@@ -16,7 +16,8 @@ from e2e.command import Mbuild
 from e2e.projects import ANSWER, FEATURES, REQUEST, Project
 from e2e.servers import HARDENED, ask, running
 from environments import make_sample
-from modelbuild.runtime import Runtime, builtin_runtimes
+from modelbuild.declaration import Runtime
+from modelbuild.runtime import builtin_runtimes
 
 pytestmark = pytest.mark.docker
 

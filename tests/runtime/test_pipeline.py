@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
+from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.manifest import Handler, Manifest, Model, Runtime
-from modelbuild_runtime.pipeline import complete, load_pipeline
+from modelbuild_runtime.pipeline import ModelPipeline, WritingPipeline, complete, load_pipeline
+from modelbuild_runtime.process.warmup import warm_up
+from modelbuild_runtime.request import Request, Rows
 from modelbuild_runtime.signature import Signature, TensorSpec
 from runtime.graphs import identity, pipeline
 
@@ -60,3 +66,63 @@ def test_what_cannot_be_loaded(tmp_path: Path, manifest: Manifest, message: str)
 
     with pytest.raises(LoadError, match=message):
         load_pipeline(manifest, tmp_path)
+
+
+class Writer:
+    """An engine that says a text letter by letter, as often as it is asked to."""
+
+    model = None
+    example: ClassVar = {"text": "ab"}
+
+    def signature(self) -> Signature:
+        return Signature((TensorSpec("text", "BYTES", (-1,)),), (TensorSpec("said", "BYTES", (-1,)),))
+
+    def predict(self, inputs: Any, parameters: Any = None) -> dict[str, np.ndarray]:
+        times = (parameters or {}).get("times", 1)
+        return {"said": np.array([text * times for text in inputs["text"]], object)}
+
+    def stream(self, inputs: Any, parameters: Any = None) -> Iterator[str]:
+        yield from self.predict(inputs, parameters)["said"][0]
+
+
+def asked(pipe: WritingPipeline, rows: list[Any], **settings: Any) -> Any:
+    job = SimpleNamespace(id="t", request=Request(Rows(rows), **settings), inputs=None, count=0, key=None)
+    plane = Dataplane(pipe)
+    plane.prepare(job)
+    return plane.run([job])[0]
+
+
+def test_an_engine_that_writes() -> None:
+    """The parameters of a request reach it, and its answer can be had in parts."""
+    writer = Writer()
+    pipe = WritingPipeline(writer, writer.signature())
+    assert warm_up(pipe).error is None
+    assert pipe.batchable
+
+    whole = asked(pipe, [{"text": "ab"}, {"text": "c"}], parameters={"times": 2})
+    assert whole.columns["said"].tolist() == ["abab", "cc"]
+    assert list(asked(pipe, [{"text": "ab"}], parameters={"times": 2}, stream=True).parts) == ["a", "b", "a", "b"]
+
+
+class Finder:
+    """An engine whose rows are no values of a datatype."""
+
+    model = None
+
+    def signature(self) -> Signature:
+        return Signature((TensorSpec("text", "BYTES", (-1,)),), (TensorSpec("found", "BYTES", (-1,)),))
+
+    def predict(self, inputs: Any) -> list[Any]:
+        nearly = 1 + 1e-7 * len(inputs["text"])  # computed with others, numbers differ in their last digits
+        return [{"found": [{"letter": letter, "score": nearly} for letter in text]} for text in inputs["text"]]
+
+
+def test_an_engine_that_answers_rows() -> None:
+    finder = Finder()
+    pipe = ModelPipeline(finder, finder.signature())
+    assert warm_up(pipe).error is None
+    assert pipe.batchable
+    assert pipe.contract.outputs == finder.signature().outputs
+
+    rows = asked(pipe, [{"text": "ab"}, {"text": ""}]).rows
+    assert [[item["letter"] for item in row["found"]] for row in rows] == [["a", "b"], []]

@@ -110,3 +110,12 @@ def test_numbers_have_the_inputs_datatype() -> None:
     columns = sample_columns(Contract(tuple(TensorSpec(name, name, (-1,)) for name in ("FP16", "UINT8", "INT64"))))
 
     assert [array.dtype for array in columns.values()] == [np.float16, np.uint8, np.int64]
+
+
+def test_an_example_stands_for_what_cannot_be_made_up() -> None:
+    contract = Contract(
+        (TensorSpec("image", "BYTES", (-1,)), TensorSpec("zoom", "FP32", (-1,))), example={"image": b"\1"}
+    )
+
+    assert sample_columns(contract, 2)["image"].tolist() == [b"\1", b"\1"]
+    assert sample_rows(contract) == [{"image": {"b64": "AQ=="}, "zoom": 0.5}]

@@ -9,9 +9,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from modelbuild.declaration import Runtime
 from modelbuild.errors import RequirementError, UsageError
 from modelbuild.handlers.handler import Handler
-from modelbuild.runtime import Reading, Runtime, supported_python
+from modelbuild.runtime import Reading, supported_python
 
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 _ASK_FOR_ONE = re.compile(r"3\.\d{1,2}")

@@ -9,11 +9,12 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from modelbuild.declaration import Runtime
 from modelbuild.dependencies.index import has_credentials, redact
 from modelbuild.errors import RequirementError
 from modelbuild.handlers.handler import Handler
 from modelbuild.planning.trees import server_source
-from modelbuild.runtime import Reading, Runtime
+from modelbuild.runtime import Reading
 
 
 @dataclass(frozen=True, slots=True)

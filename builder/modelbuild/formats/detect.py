@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.artifact import Artifact
+from modelbuild.declaration import Runtime
 from modelbuild.errors import ArtifactError, UnknownFormatError
 from modelbuild.formats.evidence import Evidence
 from modelbuild.formats.protobuf import BYTES, VARINT
 from modelbuild.formats.rules import Condition, Rule, parse_rules
-from modelbuild.runtime import Runtime
 
 SMALL_FOLDER = 20
 """Files in a folder that are looked at one by one, to lead to the one that was meant."""
@@ -178,6 +178,11 @@ def _protobuf(value: Any, evidence: Evidence) -> bool:
     )
 
 
+def _flatbuffer(value: Any, evidence: Evidence) -> bool:
+    magic = bytes.fromhex(value["magic"])
+    return evidence.flatbuffer(value["field"], len(magic)) == magic
+
+
 def _all_match(patterns: Any, names: Iterable[str]) -> bool:
     names = tuple(names)
     return all(any(fnmatchcase(name, pattern) for name in names) for pattern in _texts(patterns))
@@ -236,6 +241,7 @@ WORDS: Mapping[str, Callable[[Any, Evidence], bool]] = {
     "text": _text,
     "xml_root": _xml_root,
     "protobuf": _protobuf,
+    "flatbuffer": _flatbuffer,
     "zip_member": _zip_member,
     "zip_json": _zip_json,
     "hdf5_attribute": _hdf5_attribute,

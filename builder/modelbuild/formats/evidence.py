@@ -10,7 +10,7 @@ from typing import Any
 
 from modelbuild.artifact import Artifact
 from modelbuild.errors import ArtifactError
-from modelbuild.formats import archive, hdf5
+from modelbuild.formats import archive, flatbuffer, hdf5
 from modelbuild.formats.compression import compression
 from modelbuild.formats.json_keys import top_level_keys
 from modelbuild.formats.protobuf import WireError, WireField, fields, mapped
@@ -74,6 +74,17 @@ class Evidence:
             # Cut off within a tag or a number, or no protobuf at all.
             return tuple(found) if found and error.offset >= self.artifact.files[0].size - 10 else ()
         return tuple(found)
+
+    def flatbuffer(self, field: int, length: int) -> bytes:
+        """The first bytes in a field of the root table of a FlatBuffers file; empty where it is none."""
+        if not self.single:
+            return b""
+        try:
+            with mapped(self.source) as buffer:
+                start, size = flatbuffer.root(buffer).span(field)
+                return bytes(buffer[start : start + min(size, length)])
+        except flatbuffer.FlatbufferError:
+            return b""
 
     @cached_property
     def members(self) -> tuple[str, ...]:

@@ -39,11 +39,12 @@ class Table:
         Raises:
             FlatbufferError: it lies outside of the file, or is no UTF-8.
         """
-        start, length = self.span(field)
-        try:
-            return self.buffer[start : start + length].decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise FlatbufferError(f"a name at byte {start} is no UTF-8") from error
+        place = self._place(field)
+        return _text(self.buffer, _follow(self.buffer, place)) if place else ""
+
+    def texts(self, field: int) -> Iterator[str]:
+        """A vector of strings."""
+        return (_text(self.buffer, table.at) for table in self.tables(field))
 
     def table(self, field: int) -> Table | None:
         """A table inside."""
@@ -68,16 +69,7 @@ class Table:
             FlatbufferError: it goes past the end of the file.
         """
         place = self._place(field)
-        if not place:
-            return 0, 0
-        at = _follow(self.buffer, place)
-        length = int(_unpack(self.buffer, at, "I"))
-        missing = at + 4 + width * length - len(self.buffer)
-        if missing > 0:
-            raise FlatbufferError(f"{missing} bytes are missing")
-        if width > 1 and length > MAX_ITEMS:
-            raise FlatbufferError(f"a list at byte {at} claims {length} items")
-        return at + 4, length
+        return _span(self.buffer, _follow(self.buffer, place), width) if place else (0, 0)
 
     def _place(self, field: int) -> int:
         """Where a field is; 0 where it is not."""
@@ -96,6 +88,24 @@ def root(buffer: Buffer) -> Table:
         FlatbufferError: it lies outside of the file.
     """
     return Table(buffer, _follow(buffer, 0))
+
+
+def _span(buffer: Buffer, at: int, width: int = 1) -> tuple[int, int]:
+    length = int(_unpack(buffer, at, "I"))
+    missing = at + 4 + width * length - len(buffer)
+    if missing > 0:
+        raise FlatbufferError(f"{missing} bytes are missing")
+    if width > 1 and length > MAX_ITEMS:
+        raise FlatbufferError(f"a list at byte {at} claims {length} items")
+    return at + 4, length
+
+
+def _text(buffer: Buffer, at: int) -> str:
+    start, length = _span(buffer, at)
+    try:
+        return buffer[start : start + length].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FlatbufferError(f"a name at byte {start} is no UTF-8") from error
 
 
 def _follow(buffer: Buffer, at: int) -> int:

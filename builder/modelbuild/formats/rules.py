@@ -56,6 +56,15 @@ def _is_protobuf(value: object) -> bool:
     )
 
 
+def _is_flatbuffer(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"field", "magic"}
+        and isinstance(value["field"], int)
+        and _is_hex(value["magic"])
+    )
+
+
 def _is_json_entry(place: str) -> Callable[[object], bool]:
     def check(value: object) -> bool:
         return (
@@ -82,6 +91,9 @@ VOCABULARY: Mapping[str, Word] = {
     "text": Word(_is_text, "a regular expression found in the first 64 KiB"),
     "xml_root": Word(_is_text, "the name of an XML document's root element"),
     "protobuf": Word(_is_protobuf, "{ required = [1, 7], varint = [1], bytes = [7] }: top-level field numbers"),
+    "flatbuffer": Word(
+        _is_flatbuffer, '{ field = 13, magic = "4d4c" }: how the bytes in a field of a FlatBuffers root table begin'
+    ),
     "zip_member": Word(_is_texts, "a pattern of a zip member's name, or several that must all be there"),
     "zip_json": Word(_is_json_entry("member"), '{ member = "schema.json", key = "protocol", equals = "1" }'),
     "hdf5_attribute": Word(_is_texts, "an attribute of an HDF5 file's root group, or several that must all be there"),

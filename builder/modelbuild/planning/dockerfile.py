@@ -32,10 +32,13 @@ def render_stage(plan: Plan, base_reference: str, layers: Sequence[str], *, fina
     return _render("Dockerfile.j2", plan=plan, base=base_reference, **values)
 
 
-def render_portable(plan: Plan, lock: Lock) -> str:
-    """A Dockerfile that installs requirements.lock by itself, for those who keep it in git and build it elsewhere."""
+def render_portable(plan: Plan, lock: Lock, pages: Sequence[str] = ()) -> str:
+    """A Dockerfile that installs requirements.lock by itself, for those who keep it in git and build it elsewhere.
+    ``pages`` have the wheels that are on no index.
+    """
     layers = tuple(name for name in _names(plan) if name != "dependencies")
-    return _render("Dockerfile.portable.j2", plan=plan, base=plan.base.pinned, layers=layers, lock=lock, copy_flags="")
+    values = {"layers": layers, "lock": lock, "pages": tuple(pages), "copy_flags": ""}
+    return _render("Dockerfile.portable.j2", plan=plan, base=plan.base.pinned, **values)
 
 
 def _names(plan: Plan) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import modelbuild
 from modelbuild.artifact import Artifact
+from modelbuild.declaration import Runtime
 from modelbuild.optimisation import Optimisation
 from modelbuild.planning.plan import BaseImage
-from modelbuild.runtime import Reading, Runtime
+from modelbuild.runtime import Reading
 from modelbuild.signature import Signature
 
 # Some engines and registries refuse large labels. What does not fit is in the manifest inside the image.

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from modelbuild.declaration import Runtime
 from modelbuild.dependencies.lock import Lock
 from modelbuild.errors import UsageError
 from modelbuild.planning.labels import LAYERS
 from modelbuild.planning.plan import BaseImage, HealthCheck, Plan, Tree, in_layer_order, layer_of
 from modelbuild.planning.ports import exposed
-from modelbuild.runtime import Runtime
 
 USER = "65532:0"
 # What every image sets. HOME is the one folder that stays writable on a read-only root file system.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from modelbuild_runtime.engines import Engine
 from modelbuild_runtime.signature import TensorSpec
@@ -53,9 +53,13 @@ def as_it_is(graph_input: str, name: str, datatype: str) -> Dict[str, Any]:
 
 
 def stand_in(
-    feeds: Sequence[Mapping[str, Any]], outputs: Sequence[str], graph_outputs: Sequence[str]
+    feeds: Sequence[Mapping[str, Any]],
+    outputs: Sequence[str],
+    graph_outputs: Sequence[str],
+    refuse: Optional[Mapping[str, List[str]]] = None,
 ) -> Dict[str, Any]:
-    """Options for the engine of ONNX: how the contract's inputs and outputs are the graph's, by their order.
+    """Options for the engine of ONNX: how the contract's inputs and outputs are the graph's, by their order. ``refuse``
+    are kinds of values by input that mean nothing to the model: they are refused, whatever the original makes of them.
 
     Raises:
         CannotConvert: the graph has fewer outputs than the contract.
@@ -63,4 +67,4 @@ def stand_in(
     if len(graph_outputs) < len(outputs):
         raise CannotConvert(f"its graph has the outputs {', '.join(graph_outputs)} for {', '.join(outputs)}")
     answers: List[Dict[str, str]] = [{"name": name, "output": output} for name, output in zip(outputs, graph_outputs)]
-    return {"stands_for": {"feeds": [dict(feed) for feed in feeds], "answers": answers}}
+    return {"stands_for": {"feeds": [dict(feed) for feed in feeds], "answers": answers, "refuse": dict(refuse or {})}}

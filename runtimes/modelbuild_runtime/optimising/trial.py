@@ -33,12 +33,13 @@ class Different(Exception):  # noqa: N818  # named as the code says it
 
 
 class Checked(NamedTuple):
-    """What was compared, and how far two numbers were apart at most."""
+    """What was compared, how far two numbers were apart at most, and what is refused that the original answers."""
 
     examples: int
     rows: int
     largest: float
     undecided: int
+    refused: Mapping[str, List[str]]
 
 
 def hold_trial(manifest: Manifest, root: Path, folder: Path, *, target: str, tolerance: float) -> Dict[str, Any]:
@@ -78,8 +79,10 @@ def _tried(
     served = manifest
     try:
         options = dict(candidate.make(path))
+        further: Mapping[str, List[str]] = {}
         if "stands_for" in options:
-            refused = _refused(original)
+            further = options["stands_for"].get("refuse", {})
+            refused = _joined(_refused(original), further)
             options["stands_for"] = {**options["stands_for"], **({"refuse": refused} if refused else {})}
         # Relative to the root: the file lies elsewhere, and a path that is absolute wins.
         served = msgspec.structs.replace(
@@ -89,7 +92,7 @@ def _tried(
             signature=original.signature,
         )
         found = open_subject(served, root)
-        checked = _check(found, original, tolerance)
+        checked = _check(found, original, tolerance, further)
     except Different as error:
         return {**report, "reason": f"it answers otherwise: {error}"}, served
     except Exception as error:  # noqa: BLE001  # converters raise anything
@@ -132,11 +135,17 @@ def _refused(original: Subject) -> Dict[str, List[str]]:
     return refused
 
 
+def _joined(one: Mapping[str, List[str]], other: Mapping[str, List[str]]) -> Dict[str, List[str]]:
+    names = sorted({*one, *other})
+    return {name: sorted({*one.get(name, ()), *other.get(name, ())}) for name in names}
+
+
 # Whether it answers the same.
 
 
-def _check(found: Subject, original: Subject, tolerance: float) -> Checked:
-    """Examples as clients see them, rows as the engine sees them: together and one by one, mixed, and odd ones.
+def _check(found: Subject, original: Subject, tolerance: float, further: Mapping[str, List[str]]) -> Checked:
+    """Examples as clients see them, rows as the engine sees them: together and one by one, mixed, and odd ones; but for
+    what is ``further`` refused, as the candidate says.
 
     Raises:
         Different: it does not.
@@ -153,7 +162,7 @@ def _check(found: Subject, original: Subject, tolerance: float) -> Checked:
     made = mixed(rows, original.signature.inputs)
     several = len(next(iter(made.values())))
     seen += _mixed(found, original, made, tolerance)
-    odd = list(oddities(rows, original.signature.inputs))
+    odd = [one for one in oddities(rows, original.signature.inputs) if one.kind not in further.get(one.name, ())]
     for one_odd in odd:
         seen.append(_compared(f"{one_odd.name!r} {one_odd.kind}", found, original, one_odd.rows, tolerance))
     return Checked(
@@ -161,6 +170,7 @@ def _check(found: Subject, original: Subject, tolerance: float) -> Checked:
         count + several + len(odd),
         max(item.largest for item in seen),
         sum(item.undecided for item in seen),
+        further,
     )
 
 

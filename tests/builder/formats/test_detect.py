@@ -14,11 +14,13 @@ import pytest
 
 from builder import samples
 from modelbuild.artifact import Artifact, read_artifact
+from modelbuild.declaration import Runtime
 from modelbuild.errors import ArtifactError, UnknownFormatError
 from modelbuild.formats.detect import WORDS, detect, known_formats, matches
 from modelbuild.formats.evidence import Evidence
 from modelbuild.formats.rules import VOCABULARY, parse_rules
-from modelbuild.runtime import Runtime, builtin_runtimes, read
+from modelbuild.runtime import builtin_runtimes, read
+from runtime.exports import export
 
 MODELS = Path(__file__).parents[4] / "shared" / "models"
 RUNTIMES = builtin_runtimes()
@@ -108,18 +110,23 @@ FILES = {
     "LightGBM trees": ("m.json", b'{"tree_info": [], "max_feature_idx": 3}', "a dump of the trees of a LightGBM model"),
     "MXNet symbol": ("m.json", b'{"nodes": [], "arg_nodes": []}', "a Gluon or MXNet model"),
     "prototxt": ("deploy.prototxt", b'name: "x"\nlayer {\n  name: "y"\n}', "a Caffe model"),
-    "safetensors": ("m", (64).to_bytes(8, "little") + b'{"w":{}}', "a safetensors file"),
+    "safetensors": ("m", (64).to_bytes(8, "little") + b'{"w":{}}', "pytorch"),
     "npy": ("m.npy", b"\x93NUMPY\x01\x00", "a NumPy array"),
     "HDF5": ("m.h5", b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     "ORT format": ("m.ort", b"\x10\0\0\0ORTM", "an ONNX Runtime model"),
-    "fastText": ("m.bin", b"\xba\x16\x4f\x2f", "a fastText model"),
+    "fastText": ("m.bin", b"\xba\x16\x4f\x2f", "fasttext"),
+    "JAX export": ("m.bin", export(), "jax"),
+    "FlatBuffers without a program": ("m.bin", export(program=b"MZ"), "unknown"),
     "SavedModel's graph alone": ("saved_model.pb", b"\x08\x01\x12\x02hi", "the graph of a TensorFlow SavedModel"),
     "a tensor, not a model": ("output_0.pb", b"\x08\x01\x10\x01\x4a\x04abcd", "unknown"),
     "Keras": ("m.keras", zipped(**{"config.json": "{}", "metadata.json": "{}", "model.weights.h5": ""}), "keras"),
     "TorchServe": ("m.mar", zipped(**{"MAR-INF/MANIFEST.json": "{}"}), "a TorchServe model archive"),
-    "TorchScript": ("m.pt", zipped(**{"m/constants.pkl": "", "m/code/x.py": "", "m/data.pkl": ""}), "a TorchScript"),
-    "checkpoint": ("m.pt", zipped(**{"m/data.pkl": "", "m/version": ""}), "a PyTorch checkpoint"),
-    "torch.export": ("m.pt2", zipped(**{"m/models/model.json": "", "m/archive_format": ""}), "a torch.export"),
+    "TorchScript": ("m.pt", zipped(**{"m/constants.pkl": "", "m/code/x.py": "", "m/data.pkl": ""}), "pytorch"),
+    "checkpoint": ("m.pt", zipped(**{"m/data.pkl": "", "m/version": ""}), "pytorch"),
+    "old checkpoint": ("m.pt", bytes.fromhex("80028a0a6cfc9c46f9206aa850192e") + b"\x80\x02M\xe9\x03.", "pytorch"),
+    "torch.export": ("m.pt2", zipped(**{"m/models/model.json": "", "m/archive_format": ""}), "pytorch"),
+    "old torch.export": ("m.pt2", zipped(**{"serialized_exported_program.json": "", "version": ""}), "pytorch"),
+    "AOTInductor": ("m.pt2", zipped(**{"m/data/aotinductor/model/x.so": ""}), "a package of AOTInductor"),
     "npz": ("m.npz", zipped(**{"a.npy": ""}), "an archive of NumPy arrays"),
     "zipped MLflow": ("m.zip", zipped(**{"model/MLmodel": ""}), "an MLflow model"),
     "zipped Spark": ("m.zip", zipped(**{"metadata/part-00000": ""}), "a Spark ML pipeline"),
@@ -145,7 +152,12 @@ FOLDERS = {
     "Spark": ({"metadata/part-00000": '{"class":"org.apache.spark.ml.PipelineModel"}\n'}, "a Spark ML pipeline"),
     "MLlib": ({"metadata/part-00000": '{"class":"org.apache.spark.mllib.X"}'}, "a Spark MLlib (RDD) model"),
     "Hugging Face": ({"config.json": "{}", "model.safetensors": ""}, "a Hugging Face"),
-    "spaCy": ({"config.cfg": "", "meta.json": "{}"}, "a spaCy pipeline"),
+    "spaCy": ({"config.cfg": "", "meta.json": "{}"}, "spacy"),
+    "spaCy in a package": ({"__init__.py": "", "m-1.0/config.cfg": "", "m-1.0/meta.json": "{}"}, "spacy"),
+    "spaCy in MLflow": (
+        {"MLmodel": "", "model.spacy/config.cfg": "", "model.spacy/meta.json": "{}"},
+        "an MLflow model",
+    ),
     "unpacked archive": ({"MAR-INF/MANIFEST.json": "{}"}, "a TorchServe model archive"),
     "MXNet": ({"x-symbol.json": "{}", "x-0000.params": ""}, "a Gluon or MXNet model"),
     "anything": ({"readme.txt": "hello"}, "unknown"),

@@ -42,7 +42,8 @@ def test_the_dockerfile_with_everything(full_plan, golden):
 
 def test_the_portable_dockerfile(plan, full_plan, golden):
     golden(GOLDENS / "portable.Dockerfile", render_portable(plan, LOCK))
-    golden(GOLDENS / "portable-full.Dockerfile", render_portable(full_plan, replace(LOCK, from_source=("delta",))))
+    lock, pages = replace(LOCK, from_source=("delta",)), ["https://wheels/cpu/delta/"]
+    golden(GOLDENS / "portable-full.Dockerfile", render_portable(full_plan, lock, pages))
 
 
 def test_the_dockerfile_of_a_stage(plan, golden):

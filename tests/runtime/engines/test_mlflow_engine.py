@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from modelbuild_runtime.engines import EngineOptions
 from modelbuild_runtime.errors import InvalidInput, LoadError
+from modelbuild_runtime.manifest import Manifest, Model, Runtime
+from modelbuild_runtime.process.model import load_model
+from modelbuild_runtime.process.replay import Replayer
+from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.signature import TensorSpec
 
 pytest.importorskip("mlflow", reason="tested in an environment of its own")
 
 import mlflow.pyfunc
 from mlflow.models import ModelSignature
+from mlflow.pyfunc import scoring_server
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types import TensorSpec as Tensor
 from mlflow.types.schema import Array
@@ -57,6 +64,7 @@ def engine(tmp_path: Path) -> Engine:
 
 
 FLOATS = Tensor(np.dtype(np.float32), (-1, 2))
+FLOATS_BY_NAME = Tensor(np.dtype(np.float32), (-1, 2), "a")
 X = np.array([[1, 2], [3, 4]], np.float32)
 
 
@@ -111,6 +119,33 @@ def test_columns_of_every_type(engine):
     with pytest.raises(InvalidInput, match="'datetime' is no time") as raised:
         loaded.predict(given)
     assert raised.value.field == "datetime"
+
+
+MIXED = [ColSpec(DataType.double, "x"), ColSpec(DataType.string, "s"), ColSpec(DataType.datetime, "t")]
+FRAME = {"columns": ["x", "s", "t"], "data": [[1.5, "a", "2024-01-01T00:00:00"], [None, "b", "2023-12-31T23:00:00"]]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "inputs", "body"),
+    [
+        ("given['x'].fillna(-1).to_numpy()", MIXED, {"dataframe_split": FRAME}),
+        ("given.assign(year=given['t'].dt.year)[['s', 'year']]", MIXED, {"dataframe_split": FRAME}),
+        ("given['s'].str.upper().tolist()", MIXED, {"dataframe_split": FRAME}),
+        ("given.sum(axis=1)", [FLOATS], {"inputs": X.tolist()}),
+        ("{'a': given['a'] * 2, 'b': given['a'][:, 0]}", [FLOATS_BY_NAME], {"inputs": {"a": X.tolist()}}),
+    ],
+)
+def test_the_server_answers_as_mlflow_s(engine, tmp_path, answer, inputs, body):
+    engine(answer, inputs)
+    text = json.dumps(body)
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "m"))
+    theirs = scoring_server.invocations(text, "application/json", loaded, loaded.metadata.get_input_schema())
+    manifest = Manifest(Model("m", "1", "m"), Runtime("mlflow"))
+    settings = Settings(manifest=str(tmp_path / "manifest.json"))
+    (tmp_path / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    ours = load_model(settings, 1, {})
+    response = Replayer(settings, ours.router, ours.dataplane).post("/invocations", text.encode())
+    assert (response.status, json.loads(response.body)) == (theirs.status, json.loads(theirs.response))
 
 
 def test_what_mlflow_refuses_the_client_hears(engine):

@@ -133,6 +133,19 @@ def test_a_disabled_component_does_not_run(tmp_path: Path) -> None:
     assert [spec.name for spec in engine_of(nlp, tmp_path).signature().outputs] == ["sents"]
 
 
+def test_an_excluded_component_is_not_loaded(tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "CITY", "pattern": "Lyon"}])
+    nlp.add_pipe("sentencizer")
+    nlp.add_pipe("merge_entities")
+    nlp.to_disk(tmp_path / "m")
+
+    engine = load(tmp_path / "m", EngineOptions(options={"exclude": "entity_ruler, merge_entities"}))
+
+    assert engine.model.component_names == ["sentencizer"]
+    assert [spec.name for spec in engine.signature().outputs] == ["sents"]
+
+
 def test_words_of_strangers_do_not_stay(grammar: Any) -> None:
     grammar.predict(column("warm up"))
     before = len(grammar.model.vocab.strings)

@@ -272,6 +272,7 @@ def test_a_sentence_transformer(tmp_path: Path) -> None:
         pooling=["cls", "mean"],
         steps=[["Dense", "2_Dense"], ["Normalize", "3_Normalize"]],
         max_length=8,
+        too_long="cut",
         prompt="the ",
     )
 
@@ -421,12 +422,20 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     assert engine.predict({"text": column(b"The film was great.")})["label"][0] in {"LABEL_0", "LABEL_1"}
 
 
+def test_what_is_too_long_may_be_cut(tmp_path: Path) -> None:
+    engine = opened(bert(tmp_path, "BertForSequenceClassification"), "text-classification", too_long="cut")
+
+    scores = engine.predict({"text": column("very " * 40, "very " * 30)})["score"]
+
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
 def test_rows_of_one_length_run_together(tmp_path: Path) -> None:
     class Model:
         config = transformers.BertConfig()
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(bert(tmp_path, "BertModel"))
-    texts = Texts(tokenizer, Model())
+    texts = Texts(tokenizer, Model(), {})
 
     runs = list(texts.runs([Tokens([1] * size, [0] * size) for size in (500, 3, 490, 4, 5)]))
 

@@ -23,16 +23,20 @@ _BREAKS = (b"\n", b"\r")
 class Classifier:
     """A supervised model. fastText looks at one line at a time, and its call for many is slower than many calls."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, best: int) -> None:
         self.model = model
         self._predict = model.f.predict
         self._labels = tuple(model.get_labels(on_unicode_error="replace"))
         self._places = {label: place for place, label in enumerate(self._labels)}
-        self._whole = len(self._labels) <= ALL_LABELS
+        self._whole = not best and len(self._labels) <= ALL_LABELS
+        self._best = min(best or MOST, len(self._labels))
 
     def signature(self) -> Signature:
         if not self._whole:
-            outputs = (TensorSpec("labels", "BYTES", (-1, MOST)), TensorSpec("probabilities", "FP32", (-1, MOST)))
+            outputs = (
+                TensorSpec("labels", "BYTES", (-1, self._best)),
+                TensorSpec("probabilities", "FP32", (-1, self._best)),
+            )
         else:
             outputs = (
                 TensorSpec("label", "BYTES", (-1,), labels=self._labels),
@@ -42,7 +46,7 @@ class Classifier:
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
         lines = [_line(text) for text in inputs[TEXT].tolist()]
-        return self._probabilities(lines) if self._whole else self._best(lines)
+        return self._probabilities(lines) if self._whole else self._most_probable(lines)
 
     def _probabilities(self, lines: List[bytes]) -> Dict[str, np.ndarray]:
         """What is left out of an answer has no probability worth telling. A text may have no answer at all."""
@@ -58,11 +62,11 @@ class Classifier:
                     into[places[label]] = probability
         return {"label": labels, "probabilities": probabilities}
 
-    def _best(self, lines: List[bytes]) -> Dict[str, np.ndarray]:
-        labels = np.full((len(lines), MOST), "", object)
-        probabilities = np.zeros((len(lines), MOST), np.float32)
+    def _most_probable(self, lines: List[bytes]) -> Dict[str, np.ndarray]:
+        labels = np.full((len(lines), self._best), "", object)
+        probabilities = np.zeros((len(lines), self._best), np.float32)
         for row, line in enumerate(lines):
-            for place, (probability, label) in enumerate(self._predict(line, MOST, 0.0, "replace")):
+            for place, (probability, label) in enumerate(self._predict(line, self._best, 0.0, "replace")):
                 labels[row, place] = label
                 probabilities[row, place] = probability
         return {"labels": labels, "probabilities": probabilities}
@@ -91,7 +95,8 @@ class Vectors:
 
 def load(path: Path, options: EngineOptions) -> Any:
     """Load a model. ``options.options`` may hold ``bytes``, its size when it was read: fastText takes what a file that
-    was cut off lacks for words without end, and fills the memory with them.
+    was cut off lacks for words without end, and fills the memory with them; and ``k``, the number of labels that are
+    answered, instead of the probability of every one.
 
     Raises:
         LoadError: it is not the file that was read, or fastText refuses it.
@@ -107,7 +112,7 @@ def load(path: Path, options: EngineOptions) -> Any:
     except (ValueError, RuntimeError, MemoryError) as error:
         raise LoadError(f"fastText cannot load {path.name}: {error}", "Copy it or save it again.") from error
     if model.f.getArgs().model == fasttext_pybind.model_name.supervised:
-        return Classifier(model)
+        return Classifier(model, int(options.options.get("k", 0)))
     return Vectors(model, fasttext_pybind.Vector)
 
 

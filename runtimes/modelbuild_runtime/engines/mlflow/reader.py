@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from modelbuild.artifact import Artifact, part_of
+from modelbuild.declaration import Runtime
 from modelbuild.errors import ArtifactError, UnknownFormatError, UnsupportedModelError
 from modelbuild.formats import archive
 from modelbuild.formats.detect import detect
@@ -19,7 +20,7 @@ from modelbuild.formats.evidence import Evidence
 from modelbuild.formats.mlmodel import NAME, MlModel, Schema, read_mlmodel, requirement_lines, text
 from modelbuild.pickles.policy import PicklePolicy
 from modelbuild.pickles.scan import judge
-from modelbuild.runtime import Finding, Inside, Reading, Runtime, builtin_runtimes
+from modelbuild.runtime import Finding, Inside, Reading, builtin_runtimes
 from modelbuild.runtime import read as read_with
 from modelbuild.signature import Signature, TensorSpec
 
@@ -239,7 +240,7 @@ def _findings(artifact: Artifact) -> Iterator[Finding]:
     """Every pickle in the folder: a python_function may load any of them. One that cloudpickle wrote by value holds the
     code of functions and classes, which cannot be judged by the names that it calls to make them.
     """
-    policy = PicklePolicy()
+    policy, runtimes = PicklePolicy(), [runtime for runtime in builtin_runtimes() if runtime.name != "mlflow"]
     for runtime in builtin_runtimes():
         policy |= runtime.pickle
     for file in artifact.files:
@@ -253,7 +254,16 @@ def _findings(artifact: Artifact) -> Iterator[Finding]:
             for finding in findings:
                 yield replace(finding, where=f"{file.path}, {finding.where}")
         elif evidence.head.startswith(archive.MAGIC) and any(name.endswith("/data.pkl") for name in evidence.members):
-            yield Finding("danger", "a pickled PyTorch object", f"{file.path}: what it calls is not known")
+            yield from _archived(part, file.path, runtimes)
+
+
+def _archived(part: Artifact, path: str, runtimes: list[Runtime]) -> tuple[Finding, ...]:
+    """An archive with a pickle in it, as PyTorch writes them, is judged by the runtime that takes it."""
+    try:
+        found = read_with(detect(part, runtimes), part).findings
+    except (ArtifactError, UnknownFormatError, UnsupportedModelError) as error:
+        return (Finding("danger", "a pickle in an archive", f"{path}: {error.message}"),)
+    return tuple(replace(finding, where=f"{path}, {finding.where}") for finding in found)
 
 
 def _metadata(model: MlModel) -> dict[str, str]:

@@ -26,6 +26,8 @@ from modelbuild.runtime import Finding, Reading, load_runtime
 from modelbuild.signature import Signature, TensorSpec
 
 AGAIN = "Copy or save it again."
+BUILDER = "build_model"
+"""The handler's function that returns the module of the weights."""
 MAX_PICKLE = 1 << 27
 MAX_CODE = 1 << 25
 OLD_PICKLES = 4
@@ -140,7 +142,8 @@ def _program(artifact: Artifact, opened: zipfile.ZipFile) -> Reading:
         "torch.export",
         _signature(artifact, found),
         _version(found.version),
-        requirements=("networkx", "sympy"),
+        # What torch.export imports; TorchScript and weights do without.
+        requirements=("filelock", "networkx", "sympy"),
         findings=findings,
         metadata={"written by": f"PyTorch {found.version}"} if found.version else {},
     )
@@ -234,7 +237,7 @@ def _saved(artifact: Artifact, kind: str, found: PickleScan) -> Reading:
         raise ArtifactError(f"{artifact.name} cannot be read: {found.problem}.", hint=AGAIN)
     findings = _judged(found)
     if not findings:
-        return Reading(f"weights ({kind})", findings=(_BUILD,))
+        return Reading(f"weights ({kind})", needs=BUILDER)
     # A module is code, however harmless its own pickle looks: the classes are looked up by name, and run.
     code = Finding("danger", "whatever its pickle says", "a module pickled whole; better save it as TorchScript")
     modules = sorted(found.modules - {"torch", "numpy", "__main__"})
@@ -247,10 +250,7 @@ def _saved(artifact: Artifact, kind: str, found: PickleScan) -> Reading:
     )
 
 
-_BUILD = Finding("info", "weights without their module", "a handler with build_model() returns it")
-
-
 def _safetensors(artifact: Artifact) -> Reading:
     header = read_header(artifact.source)
     facts = {"tensors": str(len(header.shapes)), "datatypes": ", ".join(sorted(set(header.dtypes.values())))}
-    return Reading("weights (safetensors)", requirements=("safetensors",), findings=(_BUILD,), metadata=facts)
+    return Reading("weights (safetensors)", requirements=("safetensors",), needs=BUILDER, metadata=facts)

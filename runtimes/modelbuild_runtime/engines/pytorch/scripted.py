@@ -29,6 +29,8 @@ def open_program(torch: Any, path: Path) -> Program:
     """Load a TorchScript file on the CPU, wherever it was saved."""
     module = torch.jit.load(str(path), map_location="cpu")
     module.eval()
+    if not hasattr(module, "forward"):
+        return Program(module, (), module, refusal="it has no forward, or several")
     known = _traced(torch, path)
     taken = [item for item in module.forward.schema.arguments if item.name != "self"]
     arguments: List[Argument] = []

@@ -16,6 +16,7 @@ from skl2onnx.sklapi import CastTransformer
 from modelbuild_runtime.engines.sklearn import estimator
 from modelbuild_runtime.engines.sklearn.columns import NUMERIC
 from modelbuild_runtime.engines.sklearn.inputs import ARRAY, Inputs, inputs_of
+from modelbuild_runtime.engines.sklearn.optimise_imputers import converters
 from modelbuild_runtime.engines.sklearn.optimise_trees import is_of_trees, let_missing_values_through
 from modelbuild_runtime.optimising.candidate import Candidate, CannotConvert, side_by_side, stand_in
 
@@ -58,7 +59,8 @@ def make(engine: Any, datatype: str, narrowed: bool, path: Path) -> Mapping[str,
     feeds = _feeds(inputs_of(model), signature.inputs, datatype)
     types = [(feed["name"], _TYPES[feed["datatype"]]([None, _width(feed, signature.inputs)])) for feed in feeds]
     made = _narrowed(model) if narrowed else model
-    graph = skl2onnx.convert_sklearn(made, initial_types=types, options=_options(made))
+    ours = converters(made, wide=datatype == NUMERIC)
+    graph = skl2onnx.convert_sklearn(made, initial_types=types, options=_options(made), **ours)
     let_missing_values_through(graph, _last(model))
     onnx.save(graph, path)
     return stand_in(feeds, [spec.name for spec in signature.outputs], [output.name for output in graph.graph.output])

@@ -43,18 +43,19 @@ class SpacyEngine:
         return answer
 
 
-def load(path: Path, options: EngineOptions) -> SpacyEngine:  # noqa: ARG001  # every engine takes them
-    """Load a pipeline's folder.
+def load(path: Path, options: EngineOptions) -> SpacyEngine:
+    """Load a pipeline's folder. ``options.options`` may hold ``exclude``, names of components with commas between.
 
     Raises:
         LoadError: spaCy refuses it.
     """
     import spacy
 
+    excluded = [name.strip() for name in str(options.options.get("exclude", "")).split(",") if name.strip()]
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            nlp = spacy.load(path)
+            nlp = spacy.load(path, exclude=excluded)
     except Exception as error:
         raise LoadError(
             f"spaCy {spacy.__version__} cannot load {path.name}: {_first(error)}", _hint(str(error))

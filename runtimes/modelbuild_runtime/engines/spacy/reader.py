@@ -67,8 +67,8 @@ class Pipe:
     labels: tuple[str, ...]
 
 
-def read(artifact: Artifact) -> Reading:
-    """Read a pipeline's folder, or one around it.
+def read(artifact: Artifact, chosen: Mapping[str, Any]) -> Reading:
+    """Read a pipeline's folder, or one around it. ``chosen`` may hold ``exclude``, names of components.
 
     Raises:
         ArtifactError: it is cut off or corrupt, or files are missing.
@@ -86,7 +86,8 @@ def read(artifact: Artifact) -> Reading:
             hint="Train it again with spaCy 3, or fetch the pipeline of that name for it.",
         )
     config = _config(model)
-    pipes = _pipes(model, config, meta)
+    excluded = [name.strip() for name in str(chosen.get("exclude", "")).split(",") if name.strip()]
+    pipes = tuple(pipe for pipe in _pipes(model, config, meta) if pipe.name not in excluded)
     _check(model, pipes)
     return Reading(
         format="spacy",

@@ -34,7 +34,7 @@ class QuestionAnswerer:
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self.model = open_model(path, "AutoModelForQuestionAnswering", options.options)
-        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model)
+        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model, options.options)
         require_places(self._texts, path)
         window = min(WINDOW, self._texts.limit)
         self._texts.backend.enable_truncation(window, stride=min(OVERLAP, window // 2), strategy="only_second")

@@ -66,7 +66,7 @@ class TextClassifier:
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self.model = open_model(path, "AutoModelForSequenceClassification", options.options)
-        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model)
+        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model, options.options)
         self._classes = Classes(self.model.config)
         labels = {str(label).lower() for label in (self.model.config.id2label or {}).values()}
         pair = "entailment" in labels or hasattr(self.model.config, "sentence_transformers")

@@ -18,8 +18,7 @@ Step = Callable[[Any], Any]
 
 class Embedder:
     """``options.options`` say how: ``pooling`` (names, side by side where there are several), ``steps`` after it, the
-    ``folder`` of the model, ``max_length`` (longer texts are cut off there, as their authors want it), ``lower`` and
-    a ``prompt`` in front of each text.
+    ``folder`` of the model, ``lower``, a ``prompt`` in front of each text, and what ``Texts`` takes.
     """
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
@@ -27,8 +26,9 @@ class Embedder:
         inner = path / told.get("folder", "")
         self.model = open_model(inner, "AutoModel", told)
         tokenizer = open_processor(inner, "AutoTokenizer", told)
-        self._texts = Texts(tokenizer, self.model, longest=int(told.get("max_length") or 0), cuts="pooling" in told)
-        self._pooling = [_POOLINGS[name] for name in told.get("pooling", ["mean"])]
+        self._texts = Texts(tokenizer, self.model, told)
+        named = told.get("pooling", "mean")
+        self._pooling = [_POOLINGS[name] for name in ([named] if isinstance(named, str) else named)]
         self._steps = [_step(path, kind, place) for kind, place in told.get("steps", ())]
         self._prompt, self._lower = str(told.get("prompt", "")), bool(told.get("lower"))
         self._width = self._run(["1"]).shape[1]

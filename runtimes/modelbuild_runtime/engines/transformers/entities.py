@@ -22,7 +22,7 @@ class TokenClassifier:
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self.model = open_model(path, "AutoModelForTokenClassification", options.options)
-        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model)
+        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model, options.options)
         require_places(self._texts, path)
         names = self.model.config.id2label
         self._labels = [str(names[number]) for number in range(self.model.config.num_labels)]

@@ -26,7 +26,7 @@ class _Writer:
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self.model = open_model(path, self.kind, options.options)
-        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model)
+        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model, options.options)
         told = self.model.generation_config
         if told.pad_token_id is None:
             told.pad_token_id = self._texts.tokenizer.pad_token_id or 0  # generate() would say so each time

@@ -21,7 +21,7 @@ class MaskFiller:
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self.model = open_model(path, "AutoModelForMaskedLM", options.options)
-        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model)
+        self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model, options.options)
         self._mask = self._texts.tokenizer.mask_token_id
         if self._mask is None:
             raise LoadError(f"the tokenizer of {path.name} has no mask", "Save the folder with the model's tokenizer.")

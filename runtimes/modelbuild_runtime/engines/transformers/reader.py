@@ -12,7 +12,7 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from modelbuild.artifact import Artifact, File, folder_in
-from modelbuild.errors import ArtifactError, UnsupportedModelError
+from modelbuild.errors import ArtifactError, UnsupportedModelError, UsageError
 from modelbuild.formats import archive
 from modelbuild.formats.safetensors import read_header
 from modelbuild.pickles.machine import OUTSIDE
@@ -60,17 +60,23 @@ POOLINGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+CHOICES = {"too_long": ("refuse", "cut"), "pooling": tuple(POOLINGS.values())}
+"""What --runtime-option may say, where the folder does not decide."""
 
 Table = Mapping[str, Any]
 
 
-def read(artifact: Artifact) -> Reading:
-    """Read a folder of Transformers, or of Sentence Transformers.
+def read(artifact: Artifact, chosen: Mapping[str, Any]) -> Reading:
+    """Read a folder of Transformers, or of Sentence Transformers. ``chosen`` may say how it is pooled.
 
     Raises:
         ArtifactError: a file is missing, cut off or corrupt.
         UnsupportedModelError: what this kind of model does cannot be served.
+        UsageError: there is no such choice.
     """
+    for name, known in CHOICES.items():
+        if chosen.get(name, known[0]) not in known:
+            raise UsageError(f"{name} cannot be {chosen[name]!r}.", hint=f"It can be: {', '.join(known)}.")
     if not artifact.is_folder:
         raise UnsupportedModelError(f"{artifact.name} is a file.", hint=f"Give the folder that {CONFIG} is in.")
     _refuse_pointers(artifact)
@@ -98,7 +104,7 @@ def read(artifact: Artifact) -> Reading:
         _signature(task, config, options),
         _version(config),
         requirements=tuple(_requirements(task, model)),
-        findings=(*code, *_pickled(weights), *_remarks(task, options)),
+        findings=(*code, *_pickled(weights), *_remarks(task, {**options, **chosen})),
         options=options,
         unused=tuple(sorted(_unused(artifact, weights))),
         metadata=_metadata(task, config, weights),
@@ -290,7 +296,7 @@ def _pickled(weights: tuple[File, ...]) -> Iterator[Finding]:
 def _remarks(task: str, options: Table) -> Iterator[Finding]:
     if task == "embedding" and "pooling" not in options:
         what = "the embedding is the mean over the tokens"
-        yield Finding("info", what, f"the folder has no {MODULES}, which would say how tokens become one vector")
+        yield Finding("info", what, f"there is no {MODULES} that says how; choose with --runtime-option pooling=...")
 
 
 # What else the image needs.
@@ -339,6 +345,7 @@ def _sentence_transformer(artifact: Artifact) -> dict[str, Any]:
         "pooling": _pooling(artifact, pooling),
         "steps": [[kind, place] for kind, place in list(zip(kinds, places, strict=True))[2:]],
         "max_length": settings.get("max_seq_length"),
+        "too_long": "cut",
         "lower": settings.get("do_lower_case") is True,
         "prompt": str(prompts.get(whole.get("default_prompt_name"), "")),
         "width": widths[-1] if widths else None,

@@ -30,10 +30,11 @@ class Tokens(NamedTuple):
 class Texts:
     """A tokenizer, and what its model takes of it."""
 
-    def __init__(self, tokenizer: Any, model: Any, *, longest: int = 0, cuts: bool = False) -> None:
+    def __init__(self, tokenizer: Any, model: Any, options: Mapping[str, Any]) -> None:
+        """``options`` may hold ``max_length``, and what to do with what is ``too_long``: "cut" it, or refuse it."""
         self.tokenizer = tokenizer
-        self._limit = min(longest or UNLIMITED, limit_of(tokenizer, model))
-        self._cuts = cuts
+        self._limit = min(int(options.get("max_length") or UNLIMITED), limit_of(tokenizer, model))
+        self._cuts = cuts = options.get("too_long") == "cut"
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
         if self._backend is not None:
             self._backend.no_padding()

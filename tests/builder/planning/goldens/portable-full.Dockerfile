@@ -8,6 +8,7 @@ COPY requirements.lock /requirements.lock
 # Bytecode that needs no time stamps, then no time stamps: so that equal inputs give equal layers.
 RUN python3 -m pip install --no-cache-dir --no-compile --no-deps --require-hashes --disable-pip-version-check \
         --root-user-action ignore --only-binary :all: --no-binary delta \
+        --find-links https://wheels/cpu/delta/ \
         --target /tree/opt/mbuild/deps -r /requirements.lock \
     && rm -rf /tree/opt/mbuild/deps/bin \
     && find /tree -name direct_url.json -delete \
