@@ -15,6 +15,7 @@ from contract.wires import Server, Service, server
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http.message import HttpRequest
 from modelbuild_runtime.protocols.deepdetect import protocol
+from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.signature import TensorSpec
 
 INPUTS = [{"name": "x", "datatype": "FP64", "shape": [-1, 3]}]
@@ -55,7 +56,7 @@ def test_a_large_request_is_known_by_either_of_its_ends(before):
 def test_a_record_with_these_names_stays_a_record():
     fields = (TensorSpec("service", "BYTES", (-1,)), TensorSpec("data", "FP64", (-1, 1)))
     pipeline = ColumnsPipeline(Contract(fields), None)
-    service = Service("own", pipeline, ready=True, environment={})
+    service = Service("own", pipeline, Settings(), {}, ready=True)
     assert not is_asked(b'{"service": "a", "data": [1]}', service)
 
 

@@ -388,12 +388,13 @@ def test_patrols_do_not_pile_up(bench):
     timers: list[float] = []
     call_later = b.loop.call_later
     b.loop.call_later = lambda delay, *rest: timers.append(delay) or call_later(delay, *rest)  # type: ignore[assignment]
+    began = monotonic()
     for i in range(50):
         b.pace.observe(1, SLOW)  # however quick it is, it stays with the thread
         b.submit(job := Job(i))
         b.until(lambda: job.outcome)  # is called before the next is made
     ours = [delay for delay in timers if delay != 0.002]
-    assert len(ours) <= 5
+    assert len(ours) <= 2 + (monotonic() - began) / 0.05, "one at a time, each of which ends by itself"
 
 
 def test_what_asks_again_when_it_is_answered_does_not_start_a_second_run(bench):
