@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -14,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from modelbuild.artifact import Artifact, File, folder_in
 from modelbuild.errors import ArtifactError, UnsupportedModelError, UsageError
 from modelbuild.formats import archive
-from modelbuild.formats.safetensors import read_header
+from modelbuild.formats.hugging_face import adapter, file_of, has, json_of, refuse_pointers, table_of, weights_of
 from modelbuild.pickles.machine import OUTSIDE
 from modelbuild.pickles.scan import judge, scan_bytes
 from modelbuild.runtime import Finding, Reading, load_runtime
@@ -22,11 +21,7 @@ from modelbuild.signature import Signature, TensorSpec
 
 CONFIG = "config.json"
 MODULES = "modules.json"
-MAX_JSON = 1 << 25
 MAX_PICKLE = 1 << 26
-AGAIN = "Copy the whole folder again, or save it with save_pretrained."
-SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
-POINTER = b"version https://git-lfs"
 FOREIGN = (
     *("*.onnx", "*.onnx_data", "onnx/*", "openvino/*", "openvino_model.*", "coreml/*", "*.gguf", "*.tflite"),
     *("tf_model*.h5", "flax_model*.msgpack", "rust_model.ot", "optimizer.pt", "training_args.bin"),
@@ -79,21 +74,21 @@ def read(artifact: Artifact, chosen: Mapping[str, Any]) -> Reading:
             raise UsageError(f"{name} cannot be {chosen[name]!r}.", hint=f"It can be: {', '.join(known)}.")
     if not artifact.is_folder:
         raise UnsupportedModelError(f"{artifact.name} is a file.", hint=f"Give the folder that {CONFIG} is in.")
-    _refuse_pointers(artifact)
+    refuse_pointers(artifact)
     paths = {file.path for file in artifact.files}
     if CONFIG not in paths and "adapter_config.json" in paths:
-        raise _adapter(artifact)
+        raise adapter(artifact)
     options = _sentence_transformer(artifact) if MODULES in paths else {}
     model = folder_in(artifact, options["folder"]) if options.get("folder") else artifact
-    config = _table(model, CONFIG)
+    config = table_of(model, CONFIG)
     options = {"task": _task(model, config), **options}
     _check_config(model, config)
-    weights = _weights(model)
-    tokenizer = _table(model, "tokenizer_config.json", required=False)
+    weights = weights_of(model)
+    tokenizer = table_of(model, "tokenizer_config.json", required=False)
     task = options["task"]
     if task == "image-classification":
-        _table(model, "preprocessor_config.json")
-    elif not any(_has(model, pattern) for pattern in TOKENIZERS):
+        table_of(model, "preprocessor_config.json")
+    elif not any(has(model, pattern) for pattern in TOKENIZERS):
         raise ArtifactError(
             f"{model.name} has no tokenizer.", hint="Add it: tokenizer.save_pretrained(FOLDER), beside the model."
         )
@@ -143,102 +138,7 @@ def _check_config(model: Artifact, config: Table) -> None:
         )
 
 
-# Files.
-
-
-def _file(model: Artifact, path: str) -> File | None:
-    return next((file for file in model.files if file.path == path), None)
-
-
-def _has(model: Artifact, pattern: str) -> bool:
-    return any(fnmatchcase(file.path, pattern) and "/" not in file.path for file in model.files)
-
-
-def _json(model: Artifact, path: str, *, required: bool) -> Any:
-    file = _file(model, path)
-    if file is None:
-        if required:
-            raise ArtifactError(f"{model.name} has no {path}.", hint=AGAIN)
-        return None
-    if file.size > MAX_JSON:
-        raise ArtifactError(f"{path} in {model.name} has {file.size >> 20} MiB.", hint=AGAIN)
-    try:
-        return json.loads(file.source.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} in {model.name} is no JSON: {error}.", hint=AGAIN) from error
-
-
-def _table(model: Artifact, path: str, *, required: bool = True) -> dict[str, Any]:
-    value = _json(model, path, required=required)
-    if value is None and not required:
-        return {}
-    if not isinstance(value, dict):
-        raise ArtifactError(f"{path} in {model.name} is no JSON object.", hint=AGAIN)
-    return value
-
-
-def _refuse_pointers(artifact: Artifact) -> None:
-    for file in artifact.files:
-        if file.size < 1024:
-            with file.source.open("rb") as stream:
-                if stream.read(len(POINTER)) == POINTER:
-                    raise ArtifactError(
-                        f"{file.path} in {artifact.name} is a Git LFS pointer, not the file itself.",
-                        hint="Fetch the files: git lfs pull.",
-                    )
-
-
-# Weights.
-
-
-def _weights(model: Artifact) -> tuple[File, ...]:
-    """The files that are loaded, checked: of two formats the safe one, as Transformers does.
-
-    Raises:
-        ArtifactError: they are not there, or cut off.
-    """
-    for name in (SAFE, PICKLED):
-        whole = _file(model, name)
-        index = _json(model, f"{name}.index.json", required=False)
-        if whole is None and index is None:
-            continue
-        files = (whole,) if whole else _shards(model, name, index)
-        for file in files:
-            _check_weights(model, file)
-        return files
-    if _has(model, "adapter_model.*"):
-        raise _adapter(model)
-    raise ArtifactError(f"{model.name} has neither {SAFE} nor {PICKLED}.", hint=AGAIN)
-
-
-def _adapter(model: Artifact) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"{model.name} is an adapter without the model that it adapts.",
-        hint="Merge the two and save the whole: model.merge_and_unload().save_pretrained(FOLDER).",
-    )
-
-
-def _shards(model: Artifact, name: str, index: Any) -> tuple[File, ...]:
-    table = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(table, dict) or not all(isinstance(shard, str) for shard in table.values()):
-        raise ArtifactError(f"{name}.index.json in {model.name} has no weight_map.", hint=AGAIN)
-    names = sorted(set(table.values()))
-    found = [_file(model, shard) for shard in names]
-    missing = [shard for shard, file in zip(names, found, strict=True) if file is None]
-    if missing:
-        raise ArtifactError(
-            f"{model.name} lacks {', '.join(missing[:3])}, which {name}.index.json refers to.", hint=AGAIN
-        )
-    return tuple(file for file in found if file)
-
-
-def _check_weights(model: Artifact, file: File) -> None:
-    if not file.path.endswith(".safetensors"):
-        return
-    try:
-        read_header(file.source)
-    except ArtifactError as error:
-        raise ArtifactError(f"The weights of {model.name} are corrupt: {error.message}", hint=AGAIN) from error
+# What of it the image needs.
 
 
 def _unused(artifact: Artifact, weights: tuple[File, ...]) -> Iterator[str]:
@@ -260,7 +160,7 @@ def _code(model: Artifact, config: Table, tokenizer: Table) -> Iterator[Finding]
         texts = sorted(set(_texts(named)))
         for text in texts:
             module = text.rpartition(".")[0]
-            if _file(model, f"{module}.py"):
+            if file_of(model, f"{module}.py"):
                 yield Finding("danger", text, f"{module}.py in the folder, which {where} names in auto_map")
 
 
@@ -305,7 +205,7 @@ def _remarks(task: str, options: Table) -> Iterator[Finding]:
 def _requirements(task: str, model: Artifact) -> Iterator[str]:
     if task == "image-classification":
         yield "pillow"
-    elif not _has(model, "tokenizer.json") and (_has(model, "*.model") or _has(model, "*.spm")):
+    elif not has(model, "tokenizer.json") and (has(model, "*.model") or has(model, "*.spm")):
         yield "sentencepiece"
 
 
@@ -322,7 +222,7 @@ def _version(config: Table) -> str:
 
 def _sentence_transformer(artifact: Artifact) -> dict[str, Any]:
     """What stands around the model: how tokens become one vector, and what is done to it."""
-    listed = _json(artifact, MODULES, required=True)
+    listed = json_of(artifact, MODULES, required=True)
     modules = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     kinds = [str(item.get("type", "")).rpartition(".")[2] for item in modules]
     places = [str(item.get("path", "")) for item in modules]
@@ -332,13 +232,13 @@ def _sentence_transformer(artifact: Artifact) -> dict[str, Any]:
             f"{artifact.name} is a sentence transformer of {', '.join(kinds) or 'no modules'}.",
             hint="Served are those of a Transformer and a Pooling, with Dense and Normalize after them.",
         )
-    pooling = _table(artifact, f"{places[1]}/{CONFIG}")
-    settings = _table(artifact, _in(places[0], "sentence_bert_config.json"), required=False)
-    whole = _table(artifact, "config_sentence_transformers.json", required=False)
+    pooling = table_of(artifact, f"{places[1]}/{CONFIG}")
+    settings = table_of(artifact, _in(places[0], "sentence_bert_config.json"), required=False)
+    whole = table_of(artifact, "config_sentence_transformers.json", required=False)
     prompts = whole.get("prompts")
     prompts = prompts if isinstance(prompts, dict) else {}
     dense = [place for kind, place in zip(kinds, places, strict=True) if kind == "Dense"]
-    widths = [_table(artifact, f"{place}/{CONFIG}").get("out_features") for place in dense]
+    widths = [table_of(artifact, f"{place}/{CONFIG}").get("out_features") for place in dense]
     found = {
         "task": "embedding",
         "folder": places[0],
