@@ -22,6 +22,7 @@ from modelbuild_runtime.metrics.metrics import Gauge
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.closed import closed_router
+from modelbuild_runtime.process.crowd import Crowd
 from modelbuild_runtime.process.keeping import Entrusting
 from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.listening import Listening
@@ -71,6 +72,7 @@ class Server:
         self._model: Optional[Model] = None
         self._routes = {listener: self._closed(listener) for listener in listeners(settings)}
         self._health = Routes(closed_router(), {})
+        self._crowd = Crowd(self._app, settings)
         self._listening: List[Listening] = []
         self._renewal: Optional[asyncio.Task[None]] = None
         self._leave_by = 0.0
@@ -86,7 +88,7 @@ class Server:
         """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs; on ``health``, without TLS,
         only how the server is.
         """
-        self._listen(sock, lambda: Connection(self._app), HTTP)
+        self._listen(sock, self._crowd.door(partial(Connection, self._app), self._app.routes), HTTP)
         for listener, bound in more:
             self._listen(bound, self._connections(listener), HTTP2 if listener.speaks == GRPC else HTTP)
         if health is not None:
@@ -107,7 +109,8 @@ class Server:
         self._app.open(model.router, model.dataplane, queue, name)
         for listener, routes in self._routes.items():
             routes.open(router(model.service.protocols, listener.speaks))
-        self._health.open(router(model.service.protocols, HEALTH))
+        for public in (self._health, self._crowd.routes):
+            public.open(router(model.service.protocols, HEALTH))
         self._batcher = self._queues.batchers[name]
 
     def run(self) -> None:
@@ -185,10 +188,10 @@ class Server:
         """What makes a listener's connections."""
         routes = self._routes[listener]
         if listener.speaks != GRPC:
-            return lambda: Connection(self._app, routes)
+            return self._crowd.door(partial(Connection, self._app), routes)
         from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
 
-        return lambda: GrpcConnection(self._app, routes)
+        return self._crowd.door(partial(GrpcConnection, self._app), routes)
 
     def _listen(self, sock: socket.socket, connection: Callable[[], asyncio.Protocol], speaks: str) -> None:
         listening = Listening(self.loop, sock, connection, speaks, self._settings)
@@ -206,6 +209,7 @@ class Server:
 
     def _patrol(self) -> None:
         self._app.patrol()
+        self._crowd.patrol(self._app.now)
         self._numbers.post()
         if self._keys is not None and self._keys.renewed():
             self._forget()
