@@ -38,7 +38,7 @@ _WATCHED = (*_STOP, signal.SIGCHLD, WAKES)
 _SPARE = 2.5
 """Seconds beyond the grace period after which a worker is killed."""
 _SETTLED = 10.0
-"""A worker that lived for so many seconds did not fail at its start."""
+"""A worker that lived for so many seconds, or died with requests, did not fail at its start."""
 _MOST_FAILURES = 5
 _QUARANTINED = "this request was there at a second death: it is quarantined, and answered 422 until the server restarts"
 _LINGER = 2.0
@@ -137,12 +137,13 @@ class _Supervisor:
         slot, now = self._slots.pop(pid), monotonic()
         lived = now - self._born.pop(pid)
         keeper = self._keepers.pop(slot)
+        idle = not self._board.flights[slot].read()
         if not self._kill_at or status:
             self._tell(slot, pid, lived, deaths.cause_of(status, self._killed), keeper)
         keeper.close()
         if self._kill_at:
             return
-        self._failures = self._failures + 1 if lived < _SETTLED else 0
+        self._failures = self._failures + 1 if lived < _SETTLED and idle else 0
         if self._failures >= _MOST_FAILURES:
             logger.error("workers die as soon as they start: giving up")
             self._status = 1
