@@ -28,7 +28,7 @@ HANDLER = '''\
 
 def handle(data, context):
     names = ("traceparent", "tracestate")
-    return [{name: context.get_request_header(at, name) for name in names} for at in range(len(data))]
+    return [{name: context.get_request_header(at, name) for name in names} for at in range(len(data or ()))]
 '''
 STATES = """
 import sys, grpc
@@ -128,11 +128,11 @@ def test_a_request_is_a_span_of_its_callers_trace_and_one_line_of_the_log(
         "trace_id": TRACE,
         "span_id": span.id,
     }
-    assert (line["model"], line["request_bytes"], line["response_bytes"]) == ("model", 3, len(text))
+    assert (line["model"], line["request_bytes"], line["response_bytes"]) == ("observed", 3, len(text))
     assert set(line["stages"]) == {"decode", "queue", "preprocess", "predict", "postprocess", "encode"}
     assert 0 < sum(line["stages"].values()) <= line["seconds"] + 1e-4
     metrics = ask(address, "/metrics")[1].decode()
-    assert 'mbuild_stage_seconds_count{model="model",stage="predict"} 1.0' in metrics
+    assert 'mbuild_stage_seconds_count{model="observed",stage="predict"} 1.0' in metrics
     assert 'mbuild_traced_requests_total{outcome="exported"}' in metrics
 
 

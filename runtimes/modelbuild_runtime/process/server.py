@@ -24,6 +24,7 @@ from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.closed import closed_router
 from modelbuild_runtime.process.crowd import Crowd
 from modelbuild_runtime.process.keeping import Entrusting
+from modelbuild_runtime.process.leaving import STOP
 from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.listening import Listening
 from modelbuild_runtime.process.loop import new_loop
@@ -116,8 +117,9 @@ class Server:
     def run(self) -> None:
         """Serve until SIGTERM, then finish what has begun."""
         self._watchdog = Watchdog(self._settings.grace)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP:
             signal.signal(number, self._end)  # Python's own way: the loop's waits for a loop that turns
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         self.loop.run_forever()
         if self._app.in_flight:
             logger.warning("%d requests did not finish within MBUILD_GRACE", self._app.in_flight)

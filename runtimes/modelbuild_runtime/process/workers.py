@@ -24,6 +24,7 @@ from modelbuild_runtime.process import deaths
 from modelbuild_runtime.process.addresses import address, bind, bind_health, bind_more
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.keeping import WAKES, Entrusting, Keeper, Lingering
+from modelbuild_runtime.process.leaving import STOP, Leaving
 from modelbuild_runtime.process.memory import settle
 from modelbuild_runtime.process.model import Model, load_model, prove
 from modelbuild_runtime.process.server import Server
@@ -33,8 +34,7 @@ from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_STOP = (signal.SIGTERM, signal.SIGINT)
-_WATCHED = (*_STOP, signal.SIGCHLD, WAKES)
+_WATCHED = (*STOP, signal.SIGCHLD, WAKES)
 _SPARE = 2.5
 """Seconds beyond the grace period after which a worker is killed."""
 _SETTLED = 10.0
@@ -89,7 +89,7 @@ class _Supervisor:
             if not self._slots and not self._due:
                 return self._status
             received = signal.sigtimedwait(_WATCHED, 0.1 if self._due else 1.0)
-            if received is not None and received.si_signo in _STOP:
+            if received is not None and received.si_signo in STOP:
                 self._stop()
             for keeper in self._keepers.values():
                 keeper.hear()
@@ -118,8 +118,15 @@ class _Supervisor:
             keeper.close()
         self._lingering.close(math.inf)
         signal.signal(WAKES, signal.SIG_IGN)  # would end a process that did not expect it
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        return _work(self._settings, self._threads, self._model, self._board, slot, self._health, connections)
+        leaving = Leaving()
+        leaving.watch()
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+            return _work(
+                self._settings, self._threads, self._model, self._board, slot, self._health, connections, leaving
+            )
+        except SystemExit:
+            return 0 if leaving.told else 1
 
     def _reap(self) -> None:
         """Bury all that died: workers, and as process 1 of a container also the orphans of others."""
@@ -214,6 +221,7 @@ def _work(
     slot: int,
     health: Optional[socket.socket],
     connections: Entrusting,
+    leaving: Leaving,
 ) -> int:
     """A worker's life. Returns its exit status."""
     try:
@@ -222,12 +230,17 @@ def _work(
             model = load_model(settings, threads, os.environ)
             settle()
         prove(model, settings)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the server knows what to do
+        if leaving.told:
+            return 0
         server = Server(settings, board, slot, connections)
         server.open(model)
         server.listen(bind(settings, shared=True), bind_more(settings, shared=True), health)
         logger.info("worker %d is ready", slot)
         server.run()
     except LoadError as error:
+        if leaving.told:  # an example was asked when that was heard
+            return 0
         logger.error("worker %d: %s", slot, error.message)  # noqa: TRY400  # the message says all
         return 1
     except Exception:
