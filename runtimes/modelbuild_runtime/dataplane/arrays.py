@@ -36,7 +36,7 @@ _TYPES: Dict[str, Any] = {
     "BYTES": List[str],
 }
 _FLOATS = {"FP16": "e", "FP32": "f", "FP64": "d"}
-"""What ``struct`` calls them: it packs a list three times as fast as numpy, and with "=" refuses what is out of range."""
+"""As ``struct`` calls them: it packs a list three times as fast as numpy, and with "=" refuses what is out of range."""
 _MISSING = List[Optional[float]]
 _POSITION = re.compile(r"\$\[(\d+)\]")
 _NAMES = {bool: "a boolean", int: "a whole number", float: "a fraction", str: "a string", type(None): "null"}
