@@ -6,13 +6,18 @@ import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from time import monotonic
 
 import pytest
 
+from modelbuild_runtime.http.connection import Connection
+from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.process import crowd, memory
 from modelbuild_runtime.settings import Settings
+from runtime.fakes import fake_protocol
 from runtime.processes import free_port, serving
-from runtime.wires import parse, request
+from runtime.wires import Client, FakeTransport, parse, request
 
 READY = b"GET /health/ready HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -39,6 +44,7 @@ def test_who_is_beyond_the_most_is_told_so_and_health_is_told_to_all(tmp_path, w
     settings = {"MBUILD_GRPC_PORT": port, "MBUILD_WORKERS": workers, "MBUILD_MAX_CONNECTIONS": 4, "OMP_NUM_THREADS": 1}
     with serving(tmp_path, **settings, OPENBLAS_NUM_THREADS=1) as served:
         served.until_ready()
+        served.until(lambda: workers == 1 or served.log.read_text().count("is ready") == workers)
         with clients(served.port, 40) as some, clients(port, 30):  # wherever the kernel sends them
             assert {one[0] for client in some for one in ask(client, request(), more=True)} == {200, 503}
             with clients(served.port, 5) as late:
@@ -70,3 +76,40 @@ def test_how_many_are_let_in_by_itself(monkeypatch):
     assert most(1 << 20, 16 << 20) == 64
     assert most(1 << 20, 16 << 20, max_connections=5000) == 5000
     assert most(1024, None, max_connections=5000) == 1024 - 128 - 64
+
+
+def test_a_connection_that_never_comes_about_is_not_counted_for_ever():
+    client = Client(max_connections=2, read_timeout=5)
+    one = crowd.Crowd(client.app, Settings(max_connections=2, read_timeout=5))
+    one.routes.open(Router([fake_protocol()]))
+    enter = one.door(partial(Connection, client.app), client.app.routes)
+    first, second = enter(), enter()  # with the client there are three
+    first.connection_made(FakeTransport())
+    second.connection_made(FakeTransport())
+    assert client.app.coming == {}
+    first.data_received(request())
+    assert first._transport.written.startswith(b"HTTP/1.1 200")
+    second.data_received(request())
+    assert second._transport.written.startswith(b"HTTP/1.1 503")
+    assert second._transport.closed
+    for connection in (first, second):
+        connection.connection_lost(None)
+    shaking = enter()
+    one.patrol(client.app.now + 5)
+    assert list(client.app.coming) == [shaking]
+    one.patrol(client.app.now + 7)
+    assert client.app.coming == {}
+
+
+def test_of_those_beyond_the_most_the_oldest_gives_way_to_the_newest():
+    client = Client()
+    one = crowd.Crowd(client.app, Settings(max_connections=1))
+    enter = one.door(partial(Connection, client.app), client.app.routes)
+    beyond = [enter() for _ in range(70)]  # a burst: all are accepted before the first is made
+    for connection in beyond:
+        connection.connection_made(FakeTransport())
+    assert not any(connection._transport.aborted for connection in beyond)
+    enter().connection_made(FakeTransport())
+    assert [connection._transport.aborted for connection in beyond] == [True] * 7 + [False] * 63
+    one.patrol(monotonic() + 3)
+    assert beyond[-1]._transport.closed

@@ -109,6 +109,15 @@ def test_a_request_that_ends_workers_twice_is_not_run_again(tmp_path):
     assert "it is quarantined" in served.log.read_text()
 
 
+def test_requests_that_kill_one_worker_after_the_other_do_not_end_the_server(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
+        pids(served, 2)
+        for number in range(6):
+            assert served.get("/predict", [[13, 2, number]])[0] == 502
+        assert len(pids(served, 2)) == 2
+        assert served.get("/predict", [[1, 0, 0]])[0] == 200
+
+
 REFUSED = "this request has ended this server's processes twice, and is not run again"
 
 
