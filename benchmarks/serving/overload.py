@@ -24,7 +24,9 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-from run import CACHE, THREADS, cpu_seconds
+from processes import cpu_seconds
+
+from environments import CACHE, THREADS
 
 HERE = Path(__file__).parent
 PORT = 18437
