@@ -37,8 +37,8 @@ def _lines(container: str, count: int) -> list[str]:
 
 def start(reference: str, question: Question, rows: np.ndarray) -> dict[str, float]:
     """Milliseconds from a command's begin to the server's first answer, and to a bare session of the same model."""
-    with _begun(reference, *_ENTRY) as (_, began):
-        load.until_answered(question, rows, pause=0.001)
+    with _begun(reference, *_ENTRY) as (container, began):
+        load.until_answered(image.process(container), question, rows, pause=0.001)
         server = time.time_ns() - began
     session = (INSIDE / "session.py").read_text()
     with _begun(reference, "python3", "-c", session) as (container, began):
@@ -60,7 +60,7 @@ def memory(reference: str, question: Question, inputs: np.ndarray) -> dict[str, 
 
 def _loaded(reference: str, question: Question, inputs: np.ndarray, workers: int) -> float:
     with image.running(reference, MBUILD_WORKERS=str(workers)) as pid:
-        load.until_answered(question, inputs[0])
+        load.until_answered(pid, question, inputs[0])
         with load.prepared(question, inputs) as requests:
             load.burst(pid, requests, 32, 1)
         return memory_mb(pid)

@@ -16,10 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from environment import CACHE, THREADS
 from processes import cpu_seconds
 from workloads import w1
-
-from environments import CACHE, THREADS
 
 HERE = Path(__file__).parent
 PORT = 18433

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import workload
+from environment import THREADS
 from load import HOST, PORT
 from processes import StartError
-
-from environments import THREADS
 
 SETTINGS = {"MBUILD_PORT": str(PORT), "MBUILD_HOST": HOST, "MBUILD_GRPC_PORT": "0"}
 
@@ -60,10 +59,15 @@ def running(reference: str, *command: str, **settings: str) -> Iterator[int]:
     with created(reference, *command, **settings) as container:
         docker("start", container)
         try:
-            yield int(docker("inspect", "-f", "{{.State.Pid}}", container))
+            yield process(container)
         except StartError as error:
             said = subprocess.run(["docker", "logs", "--tail", "20", container], capture_output=True, check=False)
             raise StartError(f"{error}: {(said.stdout + said.stderr).decode(errors='replace')[-800:]}") from None
+
+
+def process(container: str) -> int:
+    """The id of a container's first process, as the host knows it."""
+    return int(docker("inspect", "-f", "{{.State.Pid}}", container))
 
 
 def inside(reference: str, script: Path, *words: object) -> dict:

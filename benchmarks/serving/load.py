@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from forms import Form
-from processes import StartError, cpu_seconds, memory_mb
+from processes import StartError, cpu_seconds, ended, memory_mb
 
 HERE = Path(__file__).parent
 HOST, PORT = "127.0.0.1", 18431
@@ -28,18 +29,20 @@ class Question(NamedTuple):
     path: str
     form: Form
     label: str = ""
-    warm_up: int = 1
+    warm_up: float = 0.5
 
 
 class WrongAnswerError(Exception):
     """A server answered, but not what the model says."""
 
 
-def until_answered(question: Question, rows: np.ndarray, pause: float = 0.02) -> None:
-    """Wait for the first answer, asking again after ``pause`` seconds. Raises StartError after a minute."""
+def until_answered(pid: int, question: Question, rows: np.ndarray, pause: float = 0.02) -> None:
+    """Wait for the first answer, asking again after ``pause`` seconds. Raises StartError after a minute, and as soon as
+    the server's process has ended.
+    """
     end = time.monotonic() + _PATIENCE
     said = "no answer"
-    while time.monotonic() < end:
+    while time.monotonic() < end and not ended(pid):
         with contextlib.suppress(OSError, http.client.HTTPException):
             status, _, body = _post(http.client.HTTPConnection(HOST, PORT, timeout=5), question, rows)
             if status == 200:
@@ -89,14 +92,27 @@ def prepared(question: Question, inputs: np.ndarray) -> Iterator[dict[str, str]]
         }
 
 
-def burst(pid: int, requests: dict[str, str], connections: int, seconds: int) -> dict[str, float]:
-    """One run of wrk on processor 1. Rates are a second, times milliseconds, CPU microseconds a request."""
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "load.lua")]
+def sent(requests: dict[str, str], connections: int, seconds: float) -> dict[str, float]:
+    """What wrk says of so many seconds, on processor 1. It counts whole seconds: it is told to stop."""
+    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", "-d600s", "-s", str(HERE / "load.lua")]
+    variables = {**os.environ, **requests}
+    wrk = subprocess.Popen([*command, f"http://{HOST}:{PORT}"], env=variables, stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(seconds)
+        wrk.send_signal(signal.SIGINT)
+        output, _ = wrk.communicate(timeout=30)
+    finally:
+        wrk.kill()
+    told = re.search(r"JSON(.*)", output)
+    if told is None:
+        raise ValueError(f"wrk says {output!r}")
+    return json.loads(told.group(1))
+
+
+def burst(pid: int, requests: dict[str, str], connections: int, seconds: float) -> dict[str, float]:
+    """One burst. Rates are a second, times milliseconds, CPU microseconds a request."""
     before = cpu_seconds(pid)
-    done = subprocess.run(
-        [*command, f"http://{HOST}:{PORT}"], env={**os.environ, **requests}, check=True, capture_output=True, text=True
-    )
-    result = json.loads(re.search(r"JSON(.*)", done.stdout).group(1))
+    result = sent(requests, connections, seconds)
     if result["bad"] or not result["requests"]:
         raise WrongAnswerError(f"{result['bad']} of {result['requests']} requests failed")
     return {

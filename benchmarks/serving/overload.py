@@ -24,9 +24,8 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
+from environment import CACHE, THREADS
 from processes import cpu_seconds
-
-from environments import CACHE, THREADS
 
 HERE = Path(__file__).parent
 PORT = 18437

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from environments import THREADS
+from environment import THREADS
 
 HERE = Path(__file__).parent
 SERVERS = HERE / "servers"
@@ -82,9 +82,25 @@ def memory_mb(pid: int) -> float:
     total = 0
     for member in family(pid):
         with contextlib.suppress(OSError):
-            text = Path(f"/proc/{member}/smaps_rollup").read_text()
-            total += int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE).group(1))
+            total += _kilobytes(Path(f"/proc/{member}"))
     return total / 1000
+
+
+def ended(pid: int) -> bool:
+    """Whether there is nothing left of a process but its status."""
+    try:
+        return _fields(Path(f"/proc/{pid}/stat"))[0] == "Z"
+    except OSError:
+        return True
+
+
+def _kilobytes(process: Path) -> int:
+    try:
+        text, name = (process / "smaps_rollup").read_text(), "Pss"
+    except PermissionError:  # only root sees how a container's memory is shared: then what is shared counts twice
+        text, name = (process / "status").read_text(), "VmRSS"
+    found = re.search(rf"^{name}:\s+(\d+)", text, re.MULTILINE)
+    return int(found.group(1)) if found else 0
 
 
 def _fields(stat: Path) -> list[str]:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 Results = dict
+PEERS = ("bentoml", "fastapi", "mlserver", "mosec", "torchserve")
+"""Those that a target compares with. Others are measured where they are asked for."""
 
 
 class Target(NamedTuple):

@@ -14,4 +14,4 @@ QUESTIONS = {"W1": (Question("/v1/models/w1:predict", instances()),)}
 
 def start(work: Work) -> contextlib.AbstractContextManager[int]:
     command = [work.python, SERVERS / "kserve_model.py", "--http_port", PORT, "--enable_grpc", "false"]
-    return started(work.python, [*command, "--workers", 1], work.folder)
+    return started(work.python, [*command, "--workers", 1, "--enable_latency_logging", "false"], work.folder)

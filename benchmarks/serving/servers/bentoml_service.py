@@ -4,7 +4,7 @@ import bentoml
 from w1_model import predict as answers
 
 
-@bentoml.service(workers=1)
+@bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class W1:
     @bentoml.api
     async def predict(self, instances: list[list[float]]) -> dict[str, list[list[float]]]:
