@@ -1,10 +1,11 @@
-"""Collects the figures of a run, round after round. Whoever fails is left out from then on, and named."""
+"""Collects the figures of a run, round after round. Whoever fails is named, and after a second time left out."""
 
 import http.client
 import random
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Bench:
         self.left_out: dict[str, str] = {}
         self.versions: dict[str, dict[str, str]] = {}
         self._pythons: dict[str, Path] = {}
+        self._failures: Counter[str] = Counter()
 
     def install(self, names: list[str]) -> None:
         """Make the environments that can be made."""
@@ -71,15 +73,16 @@ class Bench:
                 self._tried(*job)
 
     def _tried(self, label: str, call: Callable[..., None], *words: object) -> None:
-        if label in self.left_out:
+        if self._failures[label] > 1:
             return
         try:
             call(*words)
         except _FAILURES as error:
             said = getattr(error, "stderr", None) or str(error)
             text = said.decode(errors="replace") if isinstance(said, bytes) else said
+            self._failures[label] += 1
             self.left_out[label] = f"{type(error).__name__}: {text.strip()}"
-            print(f"left out: {label}: {self.left_out[label]}", file=sys.stderr)
+            print(f"failed: {label}: {self.left_out[label]}", file=sys.stderr)
 
     def _work(self, name: str, server: str) -> Work:
         return Work(name, environment.CACHE / name.lower(), self._pythons[server])

@@ -45,7 +45,7 @@ def created(reference: str, *command: str, **settings: str) -> Iterator[str]:
     """
     variables = [word for item in (THREADS | SETTINGS | settings).items() for word in ("-e", "=".join(item))]
     instead = ["--entrypoint", "python3"] if command else []
-    flags = ["--network=host", "--cpuset-cpus=0", "--no-healthcheck", *variables, *instead]
+    flags = ["--network=host", "--cpuset-cpus=0", *variables, *instead]
     container = docker("create", *flags, reference, *command)
     try:
         yield container

@@ -63,7 +63,7 @@ def _targets(results: Results) -> Iterator[str]:
 
 def _left_out(results: Results) -> Iterator[str]:
     for name, why in results["left_out"].items():
-        yield f"\nLeft out: {name}: {' '.join(why.split())[-600:]}"
+        yield f"\nFailed, and left out where it failed twice: {name}: {' '.join(why.split())[-600:]}"
 
 
 def _machine(results: Results) -> str:
