@@ -113,6 +113,7 @@ def test_requests_that_kill_one_worker_after_the_other_do_not_end_the_server(tmp
     with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
         pids(served, 2)
         for number in range(6):
+            served.until(lambda: served.status("/health/live") == 200)  # nobody listens while both are replaced
             assert served.get("/predict", [[13, 2, number]])[0] == 502
         assert len(pids(served, 2)) == 2
         assert served.get("/predict", [[1, 0, 0]])[0] == 200
