@@ -145,6 +145,13 @@ class NotReady(ServerError):  # noqa: N818
     code = "not_ready"
 
 
+class Crowded(ServerError):  # noqa: N818
+    """There are as many connections as the server takes."""
+
+    status = 503
+    code = "too_many_connections"
+
+
 class DeadlineExceeded(ServerError):  # noqa: N818
     """The deadline passed before an answer was there."""
 

@@ -101,7 +101,11 @@ class Settings:
         over=(Name("SAGEMAKER_MAX_PAYLOAD_IN_MB", 1 << 20),),
     )
     max_held: int = _setting(
-        0, "Most bytes that large bodies may take together; 0 is a quarter of the memory limit, 512 MiB at most."
+        0, "Most bytes that bodies may take together; 0 is a quarter of the memory limit, 512 MiB at most."
+    )
+    max_connections: int = _setting(
+        0,
+        "Most connections of a worker; more are answered 503, but for health; 0 takes it from memory and open files.",
     )
     max_elements: int = _setting(
         4_000_000,

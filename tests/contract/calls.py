@@ -25,6 +25,8 @@ class Caller:
         self.pending.clear()
         return self._responses.pop()
 
+    def keep(self, _size: int) -> None: ...
+
     def deliver(self, _exchange: Any, response: HttpResponse) -> None:
         self._responses.append(response)
 

@@ -187,13 +187,50 @@ def test_large_bodies_together_are_bounded_and_room_is_made_when_they_are_answer
 def test_chunked_bodies_count_as_they_grow():
     client = Client(max_held=3 << 20).send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
     chunk = b"80000\r\n" + b" " * 0x80000 + b"\r\n"
-    client.send(chunk, chunk)
-    assert client.app.held == 0
-    client.send(chunk, chunk)
-    assert client.app.held == 1 << 20
+    for count in (1, 2, 3):
+        client.send(chunk)
+        assert 0 <= client.app.held - count * 0x80000 < 200
     client.send(b"9\r\n[[1,2,3]]\r\n0\r\n\r\n")
     assert client.statuses == [200]
     assert client.app.held == 0
+
+
+def test_bodies_that_are_half_sent_count_however_small_and_many_they_are():
+    one = Client(max_held=1 << 20)
+    clients = [one.another().send(request(large(500_000))[:400_000]) for _ in range(3)]
+    assert [client.statuses for client in clients] == [[], [], [429]]
+    assert 800_000 <= one.app.held < 802_000
+    clients[0].send(request(large(500_000))[400_000:])
+    assert clients[0].statuses == [200]
+    clients[1].connection.connection_lost(None)
+    assert one.app.held == 0
+
+
+def test_what_is_sent_in_two_pieces_and_is_small_is_not_counted():
+    client = Client(hold=True).send(request(large(3000))[:2000])
+    assert client.app.held == 0
+    client.send(request(large(3000))[2000:])
+    assert client.app.held == 0
+
+
+def test_bodies_that_were_read_at_once_count_until_they_are_answered():
+    one = Client(hold=True, max_held=250_000)
+    data = request(large(100_000))
+    one.send(request())  # its head is known from now on
+    clients = [one.another().send(data) for _ in range(3)]
+    assert [client.statuses for client in clients] == [[], [], [429]]
+    clients[2].send(request())  # goes on: where the next request began was known
+    assert one.app.held == 2 * len(large(100_000))
+    one.queue.answer(1)
+    assert clients[0].statuses == [200]
+    assert one.app.held == len(large(100_000))
+    clients[1].send(data[:50_000], data[50_000:])
+    assert clients[1].statuses == []
+    one.queue.answer(2)
+    assert one.app.held > 100_000  # the second of its two
+    one.queue.answer(4)
+    assert clients[1].statuses == [200, 200]
+    assert one.app.held == 0
 
 
 def test_a_large_body_arrives_whole_however_it_is_split():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Dict, Optional
 
 import msgspec
 
-from modelbuild_runtime.errors import HeadTooLarge, InvalidInput, ServerError, Unauthorized, Unsupported
+from modelbuild_runtime.errors import HeadTooLarge, InvalidInput, ServerError, Unsupported
 from modelbuild_runtime.grpc.header_block import Fields, HeaderBlocks, sorted_out
 from modelbuild_runtime.http.heads import Head
 
@@ -113,8 +113,8 @@ class Calls:
             if call.timeout:  # from the message's arrival here; the call's own timer is exact
                 head.patience = min(call.timeout, head.patience or call.timeout)
             call.inflating = _inflating(head, headers.get(b"grpc-encoding", b"identity"))
-            if head.match.refusal:
-                raise Unauthorized(head.match.refusal)
+            if head.match.refused is not None:
+                raise head.match.refused
             if not routes and self._app.opened:
                 raise Unsupported(f"there is no method {head.match.path[:200]}")
         except ServerError as error:

@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("socket")
         if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._app.coming.pop(self, None)
         self._app.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -97,6 +98,10 @@ class Connection(asyncio.Protocol):
         """The server stops: take no more calls, and close as soon as none is on its way."""
         if not self._lingering:
             self.session.drain(greeted=self._reader.greeted)
+
+    def abort(self) -> None:
+        """Part with the client at once."""
+        self._transport.abort()
 
     def patrol(self, now: float) -> None:
         """Called about once a second: part with clients that are too slow, idle for too long, or do not read."""

@@ -11,8 +11,8 @@ from modelbuild_runtime.errors import Overloaded, ServerError, TooLarge
 if TYPE_CHECKING:
     from modelbuild_runtime.http.application import Application
 
-_LARGE = 1 << 20
-"""Bytes of one connection from which they count for what all may take."""
+_LARGE = 1 << 14
+"""Bytes of one connection from which they count for what all may take; less is part of what a connection costs."""
 
 
 class Holding:

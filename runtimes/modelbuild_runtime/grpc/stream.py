@@ -131,6 +131,9 @@ class Stream:
             head = self._call.inflating
         self._session.app.accept(self, head, body)
 
+    def keep(self, _size: int) -> None:
+        """Messages were counted as they came."""
+
     # What ends a call early
 
     def refuse(self, error: ServerError) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Callable, Optional, Protocol, Set, Sized, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Protocol, Set, Sized, Tuple, Union
 
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.settings import Settings
@@ -35,6 +35,7 @@ class Asker(Protocol):
     def pending(self) -> Line: ...
     @property
     def unsent(self) -> Callable[[], int]: ...
+    def keep(self, size: int) -> None: ...  # raises where there is no room for a body that was read
     def deliver(self, exchange: Exchange, response: HttpResponse) -> None: ...
 
 
@@ -45,6 +46,7 @@ class Connected(Protocol):
     def pending(self) -> Sized: ...
     def patrol(self, now: float) -> None: ...
     def drain(self) -> None: ...
+    def abort(self) -> None: ...
 
 
 class Keeper(Protocol):
@@ -61,6 +63,7 @@ class Application(Protocol):
     routes: Routes
     metrics: Metrics
     connections: Set[Connected]
+    coming: Dict[Connected, float]
     draining: bool
     held: int
     max_held: int

@@ -89,6 +89,7 @@ class Connection(asyncio.Protocol):
             if keeper is not None and transport.get_extra_info("sslcontext") is None:
                 self.number = keeper.opened(peer)
                 self.unsent = self._transport.get_write_buffer_size
+        self._app.coming.pop(self, None)
         self._app.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -220,6 +221,18 @@ class Connection(asyncio.Protocol):
                 self._lingering = True  # an idle client may not notice that TLS ends, and is not waited for
                 self._since = self._app.now
             self._transport.close()
+
+    def keep(self, size: int) -> None:
+        """The body that was just read is of this size, and stays until it is answered.
+
+        Raises:
+            ServerError: there is no room for it.
+        """
+        self._reader.keep(size)
+
+    def abort(self) -> None:
+        """Part with the client at once."""
+        self._transport.abort()
 
     def patrol(self, now: float) -> None:
         """Called about once a second: part with clients that are too slow, idle for too long, or do not read."""

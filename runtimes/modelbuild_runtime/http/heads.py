@@ -81,7 +81,7 @@ class KnownHeads:
         """Remember a head that the parser has accepted, unless it is not likely to come again."""
         if len(text) > _LONGEST or not head.keep_alive or head.version != "1.1":
             return
-        if head.match.refusal:  # whoever has no key shall not push out the heads of those who have
+        if head.match.refused is not None:  # whoever has no key shall not push out the heads of those who have
             return
         if b"transfer-encoding" in head.headers or any(name in head.headers for name in _PASSING):
             return

@@ -13,7 +13,6 @@ from modelbuild_runtime.errors import (
     Overloaded,
     ServerError,
     TooLarge,
-    Unauthorized,
     Unsupported,
     UriTooLong,
     VersionNotSupported,
@@ -29,7 +28,9 @@ _MAX_FIELDS = 100
 _CHUNK_HEAD = 16
 """Bytes that a chunk may take beside its data, before it counts as head: its size, and the ends of two lines."""
 _LARGE = 1 << 20
-"""Bytes from which a body counts for what all bodies may take."""
+"""Bytes from which the room for a body is reserved before it is sent."""
+_STEP = 4096
+"""Bytes of a request that is half read which are not counted: they are part of what a connection costs."""
 _SINGLE = frozenset((b"host", b"content-length", b"content-type", b"inference-header-content-length"))
 """Fields that two parties could read differently if there were two of them."""
 
@@ -43,6 +44,7 @@ class Reader:
         "_body",
         "_chunk",
         "_chunks",
+        "_counted",
         "_expect",
         "_head_text",
         "_headers",
@@ -78,7 +80,8 @@ class Reader:
         self._refusal: Optional[ServerError] = None
         self._head_text = b""  # of a request that begins with what was read last
         self._chunk = 0
-        self.held = 0  # bytes of large bodies that are, or were, being read
+        self.held = 0  # bytes of bodies that are, or were, being read
+        self._counted = 0  # of them, those of the request that is being read
         self._size: int
         self._body: Union[bytes, bytearray]
         self._announced: bool  # the body's length was, and is counted already
@@ -109,6 +112,8 @@ class Reader:
                 return self._refusal or InvalidInput(f"malformed HTTP request: {error}")
         if self.begun and self.received - self._size - _CHUNK_HEAD * self._chunks > self._settings.max_head:
             return HeadTooLarge(f"head, trailers and extensions are larger than {self._settings.max_head} bytes")
+        if self.begun and self.received - self._counted > _STEP:
+            return self._refused_without_key() or self._keep(self.received)
         return None
 
     def refused(self, error: ServerError) -> Head:
@@ -121,10 +126,20 @@ class Reader:
             method = b"GET"
         return self._routes.head(method, self._target or b"/", self._headers, "1.1", keep_alive=False)
 
+    def keep(self, size: int) -> None:
+        """A request was read whose body is of this size.
+
+        Raises:
+            ServerError: there is no room for it.
+        """
+        error = self._keep(size)
+        if error is not None:
+            raise error
+
     def release(self) -> None:
         """Bodies that were read are not needed any more."""
         self._app.held -= self.held
-        self.held = 0
+        self.held = self._counted = 0
 
     def close(self) -> None:
         """Let go of the connection, whose reader this is: neither has to wait for the garbage collector."""
@@ -182,11 +197,8 @@ class Reader:
     def on_body(self, body: bytes) -> None:
         before = self._size
         self._size = size = before + len(body)
-        if not self._announced:
-            if size > _LARGE:
-                self._hold(len(body))
-            if size > self._settings.max_body:
-                self._stop(TooLarge(f"the body is larger than {self._settings.max_body} bytes"))
+        if not self._announced and size > self._settings.max_body:
+            self._stop(TooLarge(f"the body is larger than {self._settings.max_body} bytes"))
         if not before:
             self._body = body
             return
@@ -213,6 +225,7 @@ class Reader:
         body = self._body
         self._reset()
         self._take(head, body)
+        self._counted = 0
 
     # Inside
 
@@ -253,19 +266,37 @@ class Reader:
 
     def _check_key(self) -> None:
         """Who has no key is told so before a large body is sent, and takes no room."""
-        refusal = self._routes.refusal(self._parser.get_method(), self._target, self._headers)
-        if refusal:
-            self._stop(Unauthorized(refusal))
+        refused = self._refused_without_key()
+        if refused is not None:
+            self._stop(refused)
+
+    def _refused_without_key(self) -> Optional[ServerError]:
+        if self._counted or self._in_head:
+            return None
+        return self._routes.refused(self._parser.get_method(), self._target, self._headers)
 
     def _hold(self, size: int) -> None:
-        """Count what large bodies take together: many clients could otherwise fill the memory."""
+        """Reserve the room for a large body."""
         self._check_key()
-        if self.held + size > self._app.max_held:
-            self._stop(TooLarge(f"the memory of this server is for bodies of {self._app.max_held} bytes"))
-        if self._app.held + size > self._app.max_held:
-            self._stop(Overloaded("other large requests are being read; come back later", retry_after=1))
-        self._app.held += size
-        self.held += size
+        error = self._keep(size)
+        if error is not None:
+            self._stop(error)
+
+    def _keep(self, size: int) -> Optional[ServerError]:
+        """Count what bodies take together: many clients could otherwise fill the memory. ``size`` is that of this one
+        as far as it is known.
+        """
+        more, app = size - self._counted, self._app
+        if more <= 0:
+            return None
+        if self.held + more > app.max_held:
+            return TooLarge(f"the memory of this server is for bodies of {app.max_held} bytes")
+        if app.held + more > app.max_held:
+            return Overloaded("other large requests are being read; come back later", retry_after=1)
+        app.held += more
+        self.held += more
+        self._counted = size
+        return None
 
     def _without_upgrade(self) -> bytes:
         """A request asked for another protocol, as Java's client does with each first one. It is answered in this one:

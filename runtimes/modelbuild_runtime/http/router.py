@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, Unauthorized
+from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Task
 from modelbuild_runtime.request import Request, Response
@@ -42,7 +42,7 @@ class Match(msgspec.Struct, frozen=True, eq=False):
     ``only`` is the single route where nothing is to choose; ``routes`` are to be asked in turn otherwise, and are empty
     where none fits. ``allowed`` are the methods of a path that exists; ``owner`` is the protocol that says so where
     there is no route: the one that takes what others on that path leave, else the only one with paths below the same.
-    ``refusal`` says why whoever asks gets nothing, without a key.
+    ``refused`` is why whoever asks gets nothing, without a key or where too many ask.
     """
 
     path: str
@@ -52,7 +52,7 @@ class Match(msgspec.Struct, frozen=True, eq=False):
     routes: Tuple[Bound, ...]
     allowed: Tuple[str, ...]
     owner: Optional[Protocol]
-    refusal: str = ""
+    refused: Optional[ServerError] = None
 
 
 class _Node(NamedTuple):
@@ -147,8 +147,8 @@ def choose(match: Match, http: HttpRequest, *, opened: bool) -> Bound:
     Raises:
         ServerError: there is none, or whoever asks may not.
     """
-    if match.refusal:
-        raise Unauthorized(match.refusal)
+    if match.refused is not None:
+        raise match.refused
     for bound in match.routes:
         if bound.route.when is None or bound.route.when(http):
             return bound

@@ -46,9 +46,9 @@ logger = logging.getLogger(__name__)
 
 class Application:
     """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM;
-    ``held`` are the bytes of large bodies that were not answered, and of answers not read yet, ``max_held`` the most
-    that they may be; ``beside`` does what would keep the loop for long, ``witness`` notes what is in flight,
-    ``tracer`` makes spans.
+    ``held`` are the bytes of bodies that were not answered, and of answers not read yet, ``max_held`` the most that
+    they may be; ``coming`` are connections that are not made yet, and since when; ``beside`` does what would keep the
+    loop for long, ``witness`` notes what is in flight, ``tracer`` makes spans.
     """
 
     def __init__(self, settings: Settings, router: Router, keys: Optional[Keys] = None) -> None:
@@ -56,6 +56,7 @@ class Application:
         self._logs_access = self._detailed = settings.access_log
         self.metrics = Metrics(detailed=self._detailed)
         self.connections: Set[Connected] = set()
+        self.coming: Dict[Connected, float] = {}
         self.others: Dict[str, Served] = {}
         self.routes = Routes(router, self.others, keys)
         self.draining = False
@@ -183,7 +184,10 @@ class Application:
         since each waits in its connection's line.
         """
         bound: Bound = exchange.bound  # type: ignore[assignment]  # its route was found
-        slow = head.content_encoding is not None or len(exchange.http.body) >= LARGE or bound.slow
+        size = len(exchange.http.body)
+        if size > SMALL:
+            exchange.connection.keep(size)
+        slow = head.content_encoding is not None or size >= LARGE or bound.slow
         (self.beside if slow else at_once)(partial(self._read_large, exchange, bound, head))
 
     def _read_large(self, exchange: Exchange, bound: Bound, head: Head) -> Then:

@@ -22,7 +22,9 @@ from modelbuild_runtime.metrics.metrics import Gauge
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.closed import closed_router
+from modelbuild_runtime.process.crowd import Crowd
 from modelbuild_runtime.process.keeping import Entrusting
+from modelbuild_runtime.process.leaving import STOP
 from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.listening import Listening
 from modelbuild_runtime.process.loop import new_loop
@@ -71,6 +73,7 @@ class Server:
         self._model: Optional[Model] = None
         self._routes = {listener: self._closed(listener) for listener in listeners(settings)}
         self._health = Routes(closed_router(), {})
+        self._crowd = Crowd(self._app, settings)
         self._listening: List[Listening] = []
         self._renewal: Optional[asyncio.Task[None]] = None
         self._leave_by = 0.0
@@ -86,7 +89,7 @@ class Server:
         """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs; on ``health``, without TLS,
         only how the server is.
         """
-        self._listen(sock, lambda: Connection(self._app), HTTP)
+        self._listen(sock, self._crowd.door(partial(Connection, self._app), self._app.routes), HTTP)
         for listener, bound in more:
             self._listen(bound, self._connections(listener), HTTP2 if listener.speaks == GRPC else HTTP)
         if health is not None:
@@ -107,14 +110,16 @@ class Server:
         self._app.open(model.router, model.dataplane, queue, name)
         for listener, routes in self._routes.items():
             routes.open(router(model.service.protocols, listener.speaks))
-        self._health.open(router(model.service.protocols, HEALTH))
+        for public in (self._health, self._crowd.routes):
+            public.open(router(model.service.protocols, HEALTH))
         self._batcher = self._queues.batchers[name]
 
     def run(self) -> None:
         """Serve until SIGTERM, then finish what has begun."""
         self._watchdog = Watchdog(self._settings.grace)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP:
             signal.signal(number, self._end)  # Python's own way: the loop's waits for a loop that turns
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         self.loop.run_forever()
         if self._app.in_flight:
             logger.warning("%d requests did not finish within MBUILD_GRACE", self._app.in_flight)
@@ -185,10 +190,10 @@ class Server:
         """What makes a listener's connections."""
         routes = self._routes[listener]
         if listener.speaks != GRPC:
-            return lambda: Connection(self._app, routes)
+            return self._crowd.door(partial(Connection, self._app), routes)
         from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
 
-        return lambda: GrpcConnection(self._app, routes)
+        return self._crowd.door(partial(GrpcConnection, self._app), routes)
 
     def _listen(self, sock: socket.socket, connection: Callable[[], asyncio.Protocol], speaks: str) -> None:
         listening = Listening(self.loop, sock, connection, speaks, self._settings)
@@ -206,6 +211,7 @@ class Server:
 
     def _patrol(self) -> None:
         self._app.patrol()
+        self._crowd.patrol(self._app.now)
         self._numbers.post()
         if self._keys is not None and self._keys.renewed():
             self._forget()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import resource
-import signal
 from dataclasses import replace
 from functools import partial
 
 from modelbuild_runtime.process.addresses import address, bind, bind_health, bind_more
+from modelbuild_runtime.process.leaving import Leaving
 from modelbuild_runtime.process.loop import Background
 from modelbuild_runtime.process.memory import settle
 from modelbuild_runtime.process.model import load_model, open_model, prove
@@ -22,9 +22,8 @@ logger = logging.getLogger(__name__)
 
 def serve(settings: Settings, threads: int) -> int:
     """Serve until told to stop. Returns the exit status."""
-    leaving = _Leaving()
-    for number in (signal.SIGTERM, signal.SIGINT):  # process 1 of a container has no default action
-        signal.signal(number, leaving.leave)
+    leaving = Leaving()
+    leaving.watch()
     raise_file_limit()
     if settings.workers > 1 and is_multi_model(os.environ):
         logger.warning("one worker instead of %d: the models of a multi-model endpoint share it", settings.workers)
@@ -37,19 +36,7 @@ def serve(settings: Settings, threads: int) -> int:
     return 0
 
 
-class _Leaving:
-    """Whether the process was told to end while it was loading: a model or a handler that catches everything may have
-    caught that too.
-    """
-
-    told = False
-
-    def leave(self, *_: object) -> None:
-        self.told = True
-        raise SystemExit(0)
-
-
-def serve_alone(settings: Settings, threads: int, leaving: _Leaving) -> None:
+def serve_alone(settings: Settings, threads: int, leaving: Leaving) -> None:
     """Load in the main thread, because some frameworks and handlers insist on it, while the loop tells from another one
     that the process is alive; then serve.
     """

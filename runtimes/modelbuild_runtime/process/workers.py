@@ -24,6 +24,7 @@ from modelbuild_runtime.process import deaths
 from modelbuild_runtime.process.addresses import address, bind, bind_health, bind_more
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.keeping import WAKES, Entrusting, Keeper, Lingering
+from modelbuild_runtime.process.leaving import STOP, Leaving
 from modelbuild_runtime.process.memory import settle
 from modelbuild_runtime.process.model import Model, load_model, prove
 from modelbuild_runtime.process.server import Server
@@ -33,12 +34,11 @@ from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_STOP = (signal.SIGTERM, signal.SIGINT)
-_WATCHED = (*_STOP, signal.SIGCHLD, WAKES)
+_WATCHED = (*STOP, signal.SIGCHLD, WAKES)
 _SPARE = 2.5
 """Seconds beyond the grace period after which a worker is killed."""
 _SETTLED = 10.0
-"""A worker that lived for so many seconds did not fail at its start."""
+"""A worker that lived for so many seconds, or died with requests, did not fail at its start."""
 _MOST_FAILURES = 5
 _QUARANTINED = "this request was there at a second death: it is quarantined, and answered 422 until the server restarts"
 _LINGER = 2.0
@@ -89,7 +89,7 @@ class _Supervisor:
             if not self._slots and not self._due:
                 return self._status
             received = signal.sigtimedwait(_WATCHED, 0.1 if self._due else 1.0)
-            if received is not None and received.si_signo in _STOP:
+            if received is not None and received.si_signo in STOP:
                 self._stop()
             for keeper in self._keepers.values():
                 keeper.hear()
@@ -118,8 +118,15 @@ class _Supervisor:
             keeper.close()
         self._lingering.close(math.inf)
         signal.signal(WAKES, signal.SIG_IGN)  # would end a process that did not expect it
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        return _work(self._settings, self._threads, self._model, self._board, slot, self._health, connections)
+        leaving = Leaving()
+        leaving.watch()
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+            return _work(
+                self._settings, self._threads, self._model, self._board, slot, self._health, connections, leaving
+            )
+        except SystemExit:
+            return 0 if leaving.told else 1
 
     def _reap(self) -> None:
         """Bury all that died: workers, and as process 1 of a container also the orphans of others."""
@@ -137,12 +144,13 @@ class _Supervisor:
         slot, now = self._slots.pop(pid), monotonic()
         lived = now - self._born.pop(pid)
         keeper = self._keepers.pop(slot)
+        idle = not self._board.flights[slot].read()
         if not self._kill_at or status:
             self._tell(slot, pid, lived, deaths.cause_of(status, self._killed), keeper)
         keeper.close()
         if self._kill_at:
             return
-        self._failures = self._failures + 1 if lived < _SETTLED else 0
+        self._failures = self._failures + 1 if lived < _SETTLED and idle else 0
         if self._failures >= _MOST_FAILURES:
             logger.error("workers die as soon as they start: giving up")
             self._status = 1
@@ -213,6 +221,7 @@ def _work(
     slot: int,
     health: Optional[socket.socket],
     connections: Entrusting,
+    leaving: Leaving,
 ) -> int:
     """A worker's life. Returns its exit status."""
     try:
@@ -221,12 +230,17 @@ def _work(
             model = load_model(settings, threads, os.environ)
             settle()
         prove(model, settings)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the server knows what to do
+        if leaving.told:
+            return 0
         server = Server(settings, board, slot, connections)
         server.open(model)
         server.listen(bind(settings, shared=True), bind_more(settings, shared=True), health)
         logger.info("worker %d is ready", slot)
         server.run()
     except LoadError as error:
+        if leaving.told:  # an example was asked when that was heard
+            return 0
         logger.error("worker %d: %s", slot, error.message)  # noqa: TRY400  # the message says all
         return 1
     except Exception:

@@ -169,8 +169,8 @@ def test_bodies_that_are_large_take_turns():
     client.send(first, message(b"x" * (3 << 20))[:-1])
     assert client.app.held > 3 << 20
     second = other.open(path="/fake.Service/Echo")
-    other.send(second, message(b"y" * (2 << 20))[: 1 << 20])
-    other.send(second, b"y" * 100)
+    other.send(second, message(b"y" * (2 << 20))[: 1 << 19])
+    other.send(second, b"y" * (1 << 19))
     answer = other.answer(second)
     assert (answer.status, answer.words) == (8, "other large requests are being read; come back later")
     client.send(first, b"x", end=True)

@@ -79,6 +79,20 @@ def test_whoever_a_dead_worker_had_not_answered_is_told(tmp_path):
     assert [(line["request_ids"], line["cause"]) for line in deaths] == [(["the-last-one"], "signal")], deaths
 
 
+def test_a_worker_that_is_told_to_stop_while_it_starts_has_not_died(tmp_path):
+    """Its examples catch what tells it, and take a while."""
+    with serving(tmp_path, MBUILD_WORKERS=2, FAKE_SECONDS=0.3, **ONE_THREAD) as served:
+        pids(served, 2)
+        assert served.get("/predict", [[13, 0, 0]])[0] == 502
+        served.until(lambda: "died after" in served.log.read_text())
+        time.sleep(0.1)
+        served.terminate()
+        status, log = served.end()
+    assert status == 0
+    assert log.count("died after") == 1
+    assert "did not stop" not in log
+
+
 def test_a_request_that_ends_workers_twice_is_not_run_again(tmp_path):
     with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
         before = pids(served, 2)
@@ -93,6 +107,15 @@ def test_a_request_that_ends_workers_twice_is_not_run_again(tmp_path):
         assert pids(served, 2) == after
         assert served.get("/predict", [[13, 0, 1]])[0] == 502  # another
     assert "it is quarantined" in served.log.read_text()
+
+
+def test_requests_that_kill_one_worker_after_the_other_do_not_end_the_server(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
+        pids(served, 2)
+        for number in range(6):
+            assert served.get("/predict", [[13, 2, number]])[0] == 502
+        assert len(pids(served, 2)) == 2
+        assert served.get("/predict", [[1, 0, 0]])[0] == 200
 
 
 REFUSED = "this request has ended this server's processes twice, and is not run again"

@@ -1,4 +1,4 @@
-"""Whoever collects spans: takes exports over HTTP, and reads them with Google's implementation of protobuf."""
+"""Whoever collects spans: takes exports over HTTP, and reads them with OpenTelemetry's own messages."""
 
 from __future__ import annotations
 
@@ -8,45 +8,7 @@ from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from google.protobuf import descriptor_pool, message_factory
-
-from modelbuild_runtime.grpc.proto_text import parse, resolve
-
-PROTO = """
-syntax = "proto3";
-package otlp;
-message Export { repeated ResourceSpans resource_spans = 1; }
-message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; }
-message Resource { repeated KeyValue attributes = 1; }
-message ScopeSpans { Scope scope = 1; repeated Span spans = 2; }
-message Scope { string name = 1; }
-message Span {
-  bytes trace_id = 1;
-  bytes span_id = 2;
-  string trace_state = 3;
-  bytes parent_span_id = 4;
-  string name = 5;
-  int32 kind = 6;
-  fixed64 start_time_unix_nano = 7;
-  fixed64 end_time_unix_nano = 8;
-  repeated KeyValue attributes = 9;
-  Status status = 15;
-}
-message Status { int32 code = 3; }
-message KeyValue { string key = 1; AnyValue value = 2; }
-message AnyValue { string string_value = 1; int64 int_value = 3; }
-"""
-
-
-def _message_class() -> Any:
-    file = parse("otlp.proto", PROTO)
-    resolve(file, {})
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("otlp.Export"))
-
-
-EXPORT = _message_class()
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
 def attributes(found: Sequence[Any]) -> dict[str, Any]:
@@ -63,7 +25,7 @@ class Span:
 
 def read(data: bytes) -> tuple[dict[str, Any], list[Span]]:
     """The resource's attributes, and the spans."""
-    export = EXPORT.FromString(data)
+    export = ExportTraceServiceRequest.FromString(data)
     (resource,) = export.resource_spans
     (scope,) = resource.scope_spans
     assert scope.scope.name == "modelbuild_runtime"
