@@ -140,7 +140,10 @@ def _replaced(source: Source, target: Runtime, path: Path, report: Mapping[str, 
         findings=before.findings,
         metadata={**before.metadata, **found.metadata},
     )
-    return replace(source, artifact=artifact, runtime=target, reading=reading)
+    # A handler that only has the code of the original model would bring its framework.
+    code = source.handler and before.needs and set(source.handler.entry_points) <= {before.needs}
+    handler = None if code else source.handler
+    return replace(source, artifact=artifact, runtime=target, reading=reading, handler=handler)
 
 
 def _dependencies(trial: Trial, target: Runtime, options: Options, host: Host) -> Tree:

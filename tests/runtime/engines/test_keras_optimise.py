@@ -17,7 +17,7 @@ keras = pytest.importorskip("keras", reason="tested in an environment of its own
 pytest.importorskip("tf2onnx", reason="tested in an environment of its own")
 
 CUSTOMER = [[1.0, 2.0], [-0.5, 0.25], [4.0, -1.0]]
-ROWS = [{"customer": numbers, "amount": [number]} for numbers, number in zip(CUSTOMER, (3.0, 0.0, 0.5))]
+ROWS = [{"customer": numbers, "amount": [number]} for numbers, number in zip(CUSTOMER, (3.0, 0.0, 0.5), strict=True)]
 
 
 @pytest.fixture(autouse=True)

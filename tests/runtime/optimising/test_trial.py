@@ -17,11 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelbuild_runtime.errors import InvalidInput, LoadError
-from modelbuild_runtime.manifest import Example, Handler, Manifest, Model, Runtime
+from modelbuild_runtime.manifest import Handler, Manifest, Model, Runtime
 from modelbuild_runtime.optimising import trial
 from modelbuild_runtime.optimising.candidate import Candidate
 from modelbuild_runtime.pipeline import load_engine
-from modelbuild_runtime.signature import TensorSpec
 from runtime.optimising.held import Held
 
 X, Y = load_iris(return_X_y=True)

@@ -131,6 +131,7 @@ def _try(torch: Any, program: Program, candidate: Known, rows: int, free: int) -
 
 
 def zeros(torch: Any, item: Argument, rows: int, free: int) -> Any:
+    """A tensor for an argument, with ``free`` for its free sizes; None where nothing tells what it is."""
     if item.dtype is None or item.shape is None:
         return None
     sizes: List[int] = [free if size < 0 else size for size in item.shape]

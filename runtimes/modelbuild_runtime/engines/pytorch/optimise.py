@@ -99,7 +99,7 @@ def _written(program: Any, given: List[Any], made: Any, path: Path) -> Dict[str,
     return dict(zip(names, found))
 
 
-class _Tuple(torch.nn.Module):
+class _Tuple(torch.nn.Module):  # type: ignore[misc,name-defined,unused-ignore]  # torch may not be here
     """A module whose answer is flat: exporters sort the keys of mappings in ways of their own."""
 
     def __init__(self, model: Any) -> None:
@@ -127,9 +127,10 @@ def _answering(program: Any, names: Sequence[str], made: Any) -> Any:
         raise CannotConvert("its answer is a mapping of more than tensors")
     taken = ", ".join(f"input_{place}" for place in range(len(program.arguments)))
     picked = ", ".join(f"found[{key!r}]" for key in made)
-    module = torch.jit.ScriptModule()
+    module = torch.nn.Module()
     module.model = program.model
-    module.define(f"def forward(self, {taken}):\n    found = self.model({taken})\n    return ({picked},)")
+    module = torch.jit.script(module)
+    module.define(f"def forward(self, {taken}):\n    found = self.model({taken})\n    return {picked}\n")
     return module.eval()
 
 
