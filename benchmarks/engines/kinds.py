@@ -1,9 +1,8 @@
-"""One model a kind, of thirty numbers in and classes or a number out, and how its framework alone is asked.
+"""One model a kind, of thirty numbers or a text in and classes or a number out, and how its framework alone is asked.
 
 Imported in the environment of each kind, and by peers for the models that they serve.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,17 +14,26 @@ ROWS = 1000
 
 
 class Kind(NamedTuple):
-    """``plain`` takes an array of rows and makes the framework's quickest documented call."""
+    """``plain`` takes rows, an array or a list of texts, and makes the framework's quickest documented call. ``rows``
+    are those that are asked, where they are not ``data()``.
+    """
 
     runtime: str
     path: Path
-    plain: Callable[[np.ndarray], Any]
+    plain: Callable[[Any], Any]
+    rows: Any = None
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
     rows = random.normal(size=(ROWS, FEATURES))
     return rows, (rows[:, :5].sum(axis=1) + random.normal(0, 0.3, ROWS) > 0).astype(int)
+
+
+def texts() -> list[str]:
+    words = ("the", "film", "was", "great", "dull", "and", "not", "a", "bit", "of")
+    random = np.random.default_rng(0)
+    return [" ".join(random.choice(words, 12)) for _ in range(64)]
 
 
 def forest(folder: Path) -> Kind:
@@ -138,6 +146,80 @@ def tensorflow(folder: Path) -> Kind:
     return Kind("tensorflow", folder / "model", lambda rows: function(**{name: tf.constant(rows)})["output_0"].numpy())
 
 
+def pytorch(folder: Path) -> Kind:
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    layers = (torch.nn.Linear(FEATURES, 64), torch.nn.ReLU(), torch.nn.Linear(64, 3), torch.nn.Softmax(1))
+    model = torch.nn.Sequential(*layers).eval()
+    rows = {0: torch.export.Dim("rows")}
+    program = torch.export.export(model, (torch.zeros(2, FEATURES),), dynamic_shapes=(rows,))
+    torch.export.save(program, folder / "model.pt2")
+
+    def plain(array: np.ndarray) -> Any:
+        with torch.inference_mode():
+            return model(torch.from_numpy(array)).numpy()
+
+    return Kind("pytorch", folder / "model.pt2", plain)
+
+
+def jax(folder: Path) -> Kind:
+    import jax
+    from jax import export
+    from jax import numpy as jnp
+
+    random = np.random.default_rng(0)
+    one, other = (random.normal(size=size).astype(np.float32) for size in ((FEATURES, 64), (64, 3)))
+    function = jax.jit(lambda x: jax.nn.softmax(jax.nn.relu(x @ one) @ other))
+    (rows,) = export.symbolic_shape("rows")
+    made = export.export(function, platforms=["cpu"])(jax.ShapeDtypeStruct((rows, FEATURES), jnp.float32))
+    (folder / "model.jax").write_bytes(made.serialize())
+    return Kind("jax", folder / "model.jax", lambda array: np.asarray(function(array)))
+
+
+def tflite(folder: Path) -> Kind:
+    """The sample's model of three numbers: making a larger one takes TensorFlow."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from modelbuild_runtime.engines.tflite.sample import make
+
+    path = make(folder).path
+    run = Interpreter(str(path), num_threads=1).get_signature_runner()
+    return Kind("tflite", path, lambda rows: run(features=rows)["probabilities"], data()[0][:, :3])
+
+
+def transformers(folder: Path) -> Kind:
+    """The sample's tiny BERT: what is around a model shows, and not how large it is."""
+    import transformers
+
+    from modelbuild_runtime.engines.transformers.sample import make
+
+    path = make(folder).path
+    run = transformers.pipeline("text-classification", model=str(path), top_k=None, device="cpu")
+    return Kind("transformers", path, lambda rows: run(rows, batch_size=len(rows)), texts())
+
+
+def spacy(folder: Path) -> Kind:
+    import spacy
+
+    from modelbuild_runtime.engines.spacy.sample import make
+
+    path = make(folder).path
+    nlp = spacy.load(path)
+    return Kind("spacy", path, lambda rows: [doc.cats for doc in nlp.pipe(rows)], texts())
+
+
+def fasttext(folder: Path) -> Kind:
+    import fasttext
+
+    lines = "\n".join(f"__label__{number % 3} {text}" for number, text in enumerate(texts()))
+    (folder / "train.txt").write_text(lines)
+    model = fasttext.train_supervised(str(folder / "train.txt"), thread=1, dim=50, lr=0.05, verbose=0)
+    model.save_model(str(folder / "model.bin"))
+    return Kind("fasttext", folder / "model.bin", lambda rows: model.predict(rows, k=-1), texts())
+
+
 KINDS: dict[str, Callable[[Path], Kind]] = {
     "scikit-learn, forest": forest,
     "scikit-learn, logistic": logistic,
@@ -148,14 +230,15 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
     "ONNX": onnx,
     "Keras": keras,
     "TensorFlow": tensorflow,
+    "TFLite": tflite,
+    "PyTorch": pytorch,
+    "JAX": jax,
+    "Transformers": transformers,
+    "spaCy": spacy,
+    "fastText": fasttext,
 }
 RUNTIMES = {
     "scikit-learn, forest": "sklearn",
     "scikit-learn, logistic": "sklearn",
     **{name: name.lower() for name in KINDS if "," not in name},
 }
-
-
-def example() -> str:
-    """Rows for the trial of ``--optimize``, as JSON."""
-    return json.dumps(data()[0][:32].tolist())
