@@ -27,7 +27,7 @@ def main(name: str, folder: Path, seconds: float) -> None:
     logging.disable()
     made = kinds.KINDS[name](folder)
     plain, rows = made.plain, kinds.data()[0] if made.rows is None else made.rows
-    manifest = Manifest(Model("m", "1", made.path.name), Runtime(made.runtime))
+    manifest = Manifest(Model("m", "1", made.path.name), Runtime(made.runtime, options=dict(made.options)))
     engine = load_engine(manifest, folder, 1)
     names = [item.name for item in engine.signature().inputs]
     datatype = engine.signature().inputs[0].datatype

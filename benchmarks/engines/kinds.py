@@ -3,8 +3,9 @@
 Imported in the environment of each kind, and by peers for the models that they serve.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,14 @@ ROWS = 1000
 
 class Kind(NamedTuple):
     """``plain`` takes rows, an array or a list of texts, and makes the framework's quickest documented call. ``rows``
-    are those that are asked, where they are not ``data()``.
+    are those that are asked, where they are not ``data()``; ``options`` are the engine's.
     """
 
     runtime: str
     path: Path
     plain: Callable[[Any], Any]
     rows: Any = None
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
@@ -30,8 +32,10 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     return rows, (rows[:, :5].sum(axis=1) + random.normal(0, 0.3, ROWS) > 0).astype(int)
 
 
-def texts() -> list[str]:
-    words = ("the", "film", "was", "great", "dull", "and", "not", "a", "bit", "of")
+FILM = ("the", "film", "was", "great", "dull", "and", "not", "a", "bit", "of")
+
+
+def texts(words: tuple[str, ...] = FILM) -> list[str]:
     random = np.random.default_rng(0)
     return [" ".join(random.choice(words, 12)) for _ in range(64)]
 
@@ -197,7 +201,8 @@ def transformers(folder: Path) -> Kind:
 
     path = make(folder).path
     run = transformers.pipeline("text-classification", model=str(path), top_k=None, device="cpu")
-    return Kind("transformers", path, lambda rows: run(rows, batch_size=len(rows)), texts())
+    options = {"task": "text-classification"}
+    return Kind("transformers", path, lambda rows: run(rows, batch_size=len(rows)), texts(), options)
 
 
 def spacy(folder: Path) -> Kind:
@@ -207,17 +212,23 @@ def spacy(folder: Path) -> Kind:
 
     path = make(folder).path
     nlp = spacy.load(path)
-    return Kind("spacy", path, lambda rows: [doc.cats for doc in nlp.pipe(rows)], texts())
+
+    def plain(rows: list[str]) -> Any:
+        docs = [nlp(rows[0])] if len(rows) == 1 else nlp.pipe(rows)
+        return [(doc.cats, [ent.text for ent in doc.ents], [sent.text for sent in doc.sents]) for doc in docs]
+
+    return Kind("spacy", path, plain, texts())
 
 
 def fasttext(folder: Path) -> Kind:
+    """The sample's few words: answers take as long whatever they are."""
     import fasttext
 
-    lines = "\n".join(f"__label__{number % 3} {text}" for number, text in enumerate(texts()))
-    (folder / "train.txt").write_text(lines)
-    model = fasttext.train_supervised(str(folder / "train.txt"), thread=1, dim=50, lr=0.05, verbose=0)
-    model.save_model(str(folder / "model.bin"))
-    return Kind("fasttext", folder / "model.bin", lambda rows: model.predict(rows, k=-1), texts())
+    from modelbuild_runtime.engines.fasttext.sample import WORDS, make
+
+    path = make(folder).path
+    model = fasttext.load_model(str(path))
+    return Kind("fasttext", path, lambda rows: model.predict(rows, k=-1), texts(tuple(WORDS)))
 
 
 KINDS: dict[str, Callable[[Path], Kind]] = {
