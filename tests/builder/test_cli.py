@@ -185,9 +185,13 @@ def test_what_this_machine_refuses_is_an_error_like_others(capsys, monkeypatch, 
 
 @pytest.fixture
 def signals():
-    """Handlers as they were, afterwards: a process that was told to end listens no more."""
+    """Handlers as they were, afterwards: a process that was told to end listens no more. Nothing is ignored meanwhile,
+    as it is in a process that runs in the background or under nohup.
+    """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    yield before
+    for number in before:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield {number: signal.getsignal(number) for number in before}
     for number, handler in before.items():
         signal.signal(number, handler)
 

@@ -36,7 +36,7 @@ _TYPES: Dict[str, Any] = {
     "BYTES": List[str],
 }
 _FLOATS = {"FP16": "e", "FP32": "f", "FP64": "d"}
-"""What ``struct`` calls them: it packs a list three times as fast as numpy, and refuses what is out of range."""
+"""As ``struct`` calls them: it packs a list three times as fast as numpy, and with "=" refuses what is out of range."""
 _MISSING = List[Optional[float]]
 _POSITION = re.compile(r"\$\[(\d+)\]")
 _NAMES = {bool: "a boolean", int: "a whole number", float: "a fraction", str: "a string", type(None): "null"}
@@ -53,7 +53,7 @@ def to_array(field: Field, values: List[Any]) -> np.ndarray:
         code = _FLOATS.get(field.datatype)
         if code is None:
             return np.array(checked, dtype=field.dtype)
-        return np.frombuffer(bytearray(struct.pack(f"{len(checked)}{code}", *checked)), field.dtype)
+        return np.frombuffer(bytearray(struct.pack(f"={len(checked)}{code}", *checked)), field.dtype)
     except (msgspec.ValidationError, OverflowError, SystemError) as error:  # the last from older msgspec, for 10**400
         if field.truths and bool in set(map(type, values)):
             return to_array(field, [float(value) if value.__class__ is bool else value for value in values])

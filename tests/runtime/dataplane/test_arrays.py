@@ -105,3 +105,13 @@ def test_a_finite_number_never_becomes_infinite(datatype, most, beyond):
         with pytest.raises(InvalidInput, match=f"expected a number .{datatype}., got -?\\d.* in row 2") as caught:
             to_array(field(datatype, optional=True), [1.0, None, value])
         assert caught.value.field == "f"
+        with pytest.raises(InvalidInput, match="in row 1"):
+            to_array(field(datatype), [1.0, value])
+
+
+@pytest.mark.parametrize(("datatype", "half"), [("FP32", 2.0**103), ("FP16", 16.0)])
+def test_what_is_rounded_to_the_largest_is_taken(datatype, half):
+    most = float(np.finfo(NUMPY[datatype]).max)
+    assert to_array(field(datatype), [math.nextafter(most + half, 0)]).tolist() == [most]
+    with pytest.raises(InvalidInput):
+        to_array(field(datatype), [most + half])
