@@ -1,6 +1,6 @@
 """The packaged engines beside their frameworks' plain calls, and the server beside peers that serve the same models.
 
-    python benchmarks/engines/run.py [--seconds 0.7] [--kind NAME ...] [--no-peers]
+    python benchmarks/engines/run.py [--seconds 0.4] [--kind NAME ...] [--no-peers]
 
 In process: microseconds of CPU of one prediction of 1 and of 32 rows, by the framework's own call, by the engine that
 mbuild packages, and by what ``--optimize`` keeps of it. Over HTTP: requests a second and CPU a request, of one row
@@ -175,7 +175,7 @@ def tables(summary: dict) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=0.7, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of each measurement")
     parser.add_argument("--kind", action="append", choices=list(kinds.KINDS), help="only these")
     parser.add_argument("--no-peers", action="store_true", help="only what is measured in process")
     arguments = parser.parse_args()
