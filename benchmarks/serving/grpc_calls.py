@@ -16,8 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import workload
-from run import CACHE, THREADS, cpu_seconds
+from environment import CACHE, THREADS
+from processes import cpu_seconds
+from workloads import w1
 
 HERE = Path(__file__).parent
 PORT = 18433
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     arguments = parser.parse_args()
     folder = CACHE / "w1"
-    workload.make(folder)
+    w1.make(folder)
     python = peer_environment()
     servers = {
         "mbuild": lambda: ours(folder),

@@ -18,7 +18,7 @@ import features
 import msgspec
 import numpy as np
 import onnxruntime
-import workload
+from workloads import w1
 
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.dataplane.dataplane import Dataplane
@@ -194,7 +194,7 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        workload.make(folder)
+        w1.make(folder)
         rows = msgspec.json.decode((folder / "rows.json").read_bytes())
         bodies = [msgspec.json.encode({"instances": [rows[at % len(rows)]]}) for at in range(REQUESTS)]
         (folder / "w1_features.py").write_bytes(Path(features.__file__).read_bytes())

@@ -1,12 +1,20 @@
--- Bodies from the file named by BODIES, one a line, in turn; prints one line of JSON at the end.
-local bodies = {}
-for line in io.lines(os.getenv("BODIES")) do bodies[#bodies + 1] = line end
-local headers = { ["Content-Type"] = "application/json" }
-local n = 0
+-- Requests from files: REQUESTS has all bodies in a row, LENGTHS how long each is, FIELDS a header field a line.
+-- They are sent in turn. Prints one line of JSON at the end.
+local requests, n = {}, 0
+
+function init()
+  local fields = {}
+  for name, value in os.getenv("FIELDS"):gmatch("([^:\n]+): ([^\n]+)") do fields[name] = value end
+  local file = io.open(os.getenv("REQUESTS"), "rb")
+  for length in os.getenv("LENGTHS"):gmatch("%d+") do
+    requests[#requests + 1] = wrk.format("POST", os.getenv("TARGET_PATH"), fields, file:read(tonumber(length)))
+  end
+  file:close()
+end
 
 function request()
-  n = n % #bodies + 1
-  return wrk.format("POST", os.getenv("TARGET_PATH"), headers, bodies[n])
+  n = n % #requests + 1
+  return requests[n]
 end
 
 function done(summary, latency)

@@ -18,8 +18,8 @@ from time import process_time
 
 import features
 import msgspec
-import workload
 from hot_path import MANIFEST, REQUESTS, WIDTHS, Server, Sink, question
+from workloads import w1
 
 from modelbuild_runtime import log
 from modelbuild_runtime.pipeline import load_pipeline
@@ -83,7 +83,7 @@ def main():
     logging.getLogger("modelbuild_runtime.trace").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        workload.make(folder)
+        w1.make(folder)
         rows = msgspec.json.decode((folder / "rows.json").read_bytes())
         (folder / "w1_features.py").write_bytes(Path(features.__file__).read_bytes())
         pipeline = load_pipeline(MANIFEST, folder)

@@ -24,7 +24,8 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-from run import CACHE, THREADS, cpu_seconds
+from environment import CACHE, THREADS
+from processes import cpu_seconds
 
 HERE = Path(__file__).parent
 PORT = 18437
