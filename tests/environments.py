@@ -53,7 +53,7 @@ def python_of(name: str) -> Path:
     """An interpreter that has what a runtime requires; skips where there can be none, which fails under CI."""
     if is_here(name):
         return Path(sys.executable)
-    wanted = sorted({*_requirements(name), *_server_requirements(), *TOOLS})
+    wanted = sorted({*_requirements(name), *_quicker_requirements(name), *_server_requirements(), *TOOLS})
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mbuild-tests" / f"runtime-{name}"
     python, stamp = home / "bin" / "python", home / "wanted"
     digest = hashlib.sha256(json.dumps([wanted, sys.version]).encode()).hexdigest()
@@ -105,6 +105,12 @@ def _declared(name: str) -> dict[str, Any]:
 
 def _requirements(name: str) -> list[str]:
     return list(_declared(name).get("requirements", ()))
+
+
+def _quicker_requirements(name: str) -> list[str]:
+    """What it takes to make a quicker form of its models, and to run that."""
+    told = _declared(name).get("optimise", {})
+    return [*told.get("requirements", ()), *(_requirements(told["runtime"]) if told else ())]
 
 
 def _server_requirements() -> list[str]:

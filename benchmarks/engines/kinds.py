@@ -1,11 +1,11 @@
-"""One model a kind, of thirty numbers in and classes or a number out, and how its framework alone is asked.
+"""One model a kind, of thirty numbers or a text in and classes or a number out, and how its framework alone is asked.
 
 Imported in the environment of each kind, and by peers for the models that they serve.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,17 +15,29 @@ ROWS = 1000
 
 
 class Kind(NamedTuple):
-    """``plain`` takes an array of rows and makes the framework's quickest documented call."""
+    """``plain`` takes rows, an array or a list of texts, and makes the framework's quickest documented call. ``rows``
+    are those that are asked, where they are not ``data()``; ``options`` are the engine's.
+    """
 
     runtime: str
     path: Path
-    plain: Callable[[np.ndarray], Any]
+    plain: Callable[[Any], Any]
+    rows: Any = None
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
     rows = random.normal(size=(ROWS, FEATURES))
     return rows, (rows[:, :5].sum(axis=1) + random.normal(0, 0.3, ROWS) > 0).astype(int)
+
+
+FILM = ("the", "film", "was", "great", "dull", "and", "not", "a", "bit", "of")
+
+
+def texts(words: tuple[str, ...] = FILM) -> list[str]:
+    random = np.random.default_rng(0)
+    return [" ".join(random.choice(words, 12)) for _ in range(64)]
 
 
 def forest(folder: Path) -> Kind:
@@ -138,6 +150,87 @@ def tensorflow(folder: Path) -> Kind:
     return Kind("tensorflow", folder / "model", lambda rows: function(**{name: tf.constant(rows)})["output_0"].numpy())
 
 
+def pytorch(folder: Path) -> Kind:
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    layers = (torch.nn.Linear(FEATURES, 64), torch.nn.ReLU(), torch.nn.Linear(64, 3), torch.nn.Softmax(1))
+    model = torch.nn.Sequential(*layers).eval()
+    rows = {0: torch.export.Dim("rows")}
+    program = torch.export.export(model, (torch.zeros(2, FEATURES),), dynamic_shapes=(rows,))
+    torch.export.save(program, folder / "model.pt2")
+
+    def plain(array: np.ndarray) -> Any:
+        with torch.inference_mode():
+            return model(torch.from_numpy(array)).numpy()
+
+    return Kind("pytorch", folder / "model.pt2", plain)
+
+
+def jax(folder: Path) -> Kind:
+    import jax
+    from jax import export
+    from jax import numpy as jnp
+
+    random = np.random.default_rng(0)
+    one, other = (random.normal(size=size).astype(np.float32) for size in ((FEATURES, 64), (64, 3)))
+    function = jax.jit(lambda x: jax.nn.softmax(jax.nn.relu(x @ one) @ other))
+    (rows,) = export.symbolic_shape("rows")
+    made = export.export(function, platforms=["cpu"])(jax.ShapeDtypeStruct((rows, FEATURES), jnp.float32))
+    (folder / "model.jax").write_bytes(made.serialize())
+    return Kind("jax", folder / "model.jax", lambda array: np.asarray(function(array)))
+
+
+def tflite(folder: Path) -> Kind:
+    """The sample's model of three numbers: making a larger one takes TensorFlow."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from modelbuild_runtime.engines.tflite.sample import make
+
+    path = make(folder).path
+    run = Interpreter(str(path), num_threads=1).get_signature_runner()
+    return Kind("tflite", path, lambda rows: run(features=rows)["probabilities"], data()[0][:, :3])
+
+
+def transformers(folder: Path) -> Kind:
+    """The sample's tiny BERT: what is around a model shows, and not how large it is."""
+    import transformers
+
+    from modelbuild_runtime.engines.transformers.sample import make
+
+    path = make(folder).path
+    run = transformers.pipeline("text-classification", model=str(path), top_k=None, device="cpu")
+    options = {"task": "text-classification"}
+    return Kind("transformers", path, lambda rows: run(rows, batch_size=len(rows)), texts(), options)
+
+
+def spacy(folder: Path) -> Kind:
+    import spacy
+
+    from modelbuild_runtime.engines.spacy.sample import make
+
+    path = make(folder).path
+    nlp = spacy.load(path)
+
+    def plain(rows: list[str]) -> Any:
+        docs = [nlp(rows[0])] if len(rows) == 1 else nlp.pipe(rows)
+        return [(doc.cats, [ent.text for ent in doc.ents], [sent.text for sent in doc.sents]) for doc in docs]
+
+    return Kind("spacy", path, plain, texts())
+
+
+def fasttext(folder: Path) -> Kind:
+    """The sample's few words: answers take as long whatever they are."""
+    import fasttext
+
+    from modelbuild_runtime.engines.fasttext.sample import WORDS, make
+
+    path = make(folder).path
+    model = fasttext.load_model(str(path))
+    return Kind("fasttext", path, lambda rows: model.predict(rows, k=-1), texts(tuple(WORDS)))
+
+
 KINDS: dict[str, Callable[[Path], Kind]] = {
     "scikit-learn, forest": forest,
     "scikit-learn, logistic": logistic,
@@ -148,14 +241,15 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
     "ONNX": onnx,
     "Keras": keras,
     "TensorFlow": tensorflow,
+    "TFLite": tflite,
+    "PyTorch": pytorch,
+    "JAX": jax,
+    "Transformers": transformers,
+    "spaCy": spacy,
+    "fastText": fasttext,
 }
 RUNTIMES = {
     "scikit-learn, forest": "sklearn",
     "scikit-learn, logistic": "sklearn",
     **{name: name.lower() for name in KINDS if "," not in name},
 }
-
-
-def example() -> str:
-    """Rows for the trial of ``--optimize``, as JSON."""
-    return json.dumps(data()[0][:32].tolist())

@@ -1,6 +1,6 @@
 """The packaged engines beside their frameworks' plain calls, and the server beside peers that serve the same models.
 
-    python benchmarks/engines/run.py [--seconds 0.7] [--kind NAME ...] [--no-peers]
+    python benchmarks/engines/run.py [--seconds 0.4] [--kind NAME ...] [--no-peers]
 
 In process: microseconds of CPU of one prediction of 1 and of 32 rows, by the framework's own call, by the engine that
 mbuild packages, and by what ``--optimize`` keeps of it. Over HTTP: requests a second and CPU a request, of one row
@@ -24,6 +24,9 @@ import chart
 import kinds
 import peers
 
+from modelbuild.dependencies.pip_settings import find_links
+from modelbuild.dependencies.places import placed, places, project
+
 HERE = Path(__file__).parent
 SERVER = HERE.parents[1] / "runtimes"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mbuild-benchmarks"
@@ -33,8 +36,8 @@ LIMIT = 300
 FURTHER = ("scipy", "pandas", "onnx")
 
 
-def environment(name: str, packages: list[str]) -> Path:
-    """A virtual environment; returns its interpreter."""
+def environment(name: str, packages: list[str], indexes: dict[str, str] | None = None) -> Path:
+    """A virtual environment; returns its interpreter. ``indexes`` are of distributions that are not on PyPI."""
     folder = CACHE / name
     python, stamp = folder / "bin/python", folder / "packages"
     wanted = "\n".join(sorted(packages))
@@ -42,7 +45,12 @@ def environment(name: str, packages: list[str]) -> Path:
         print(f"making the environment {name}", file=sys.stderr)
         uv = [sys.executable, "-m", "uv"]
         subprocess.run([*uv, "venv", "-q", "--clear", "--python", sys.executable, folder], check=True)
-        subprocess.run([*uv, "pip", "install", "-q", "--python", python, *packages], check=True)
+        links = find_links(os.environ)
+        further = [part for link in links for part in ("--find-links", link)]
+        if names := placed(packages, known := places(indexes or {}, links)):
+            (folder / "pyproject.toml").write_text(project(names, known))
+            further += ["-r", folder / "pyproject.toml"]
+        subprocess.run([*uv, "pip", "install", "-q", "--python", python, *further, *packages], check=True)
         stamp.write_text(wanted)
     return python
 
@@ -53,10 +61,22 @@ def of_runtime(name: str) -> Path:
     lines = (SERVER / "modelbuild_runtime/requirements.txt").read_text().splitlines()
     server = [line for line in lines if line and not line.startswith("#")]
     ways = told.get("optimise", {}).get("requirements", [])
-    return environment(f"engine-{name}", [*told["requirements"], *server, *ways, *FURTHER, "onnxruntime"])
+    packages = [*told["requirements"], *server, *ways, *FURTHER, "onnxruntime"]
+    return environment(f"engine-{name}", packages, told.get("index"))
 
 
-def inside(name: str, seconds: float) -> dict:
+def inside(chosen: list[str], seconds: float) -> list[dict]:
+    """The figures of each kind; one that fails is told and left out."""
+    found = []
+    for name in chosen:
+        try:
+            found.append(one_inside(name, seconds))
+        except (RuntimeError, subprocess.SubprocessError) as error:
+            print(f"left out: {name}: {error}", file=sys.stderr)
+    return found
+
+
+def one_inside(name: str, seconds: float) -> dict:
     """The figures of one kind, in a process of its own."""
     python = of_runtime(kinds.RUNTIMES[name])
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +89,7 @@ def inside(name: str, seconds: float) -> dict:
             timeout=LIMIT,
         )
     if done.returncode:
-        raise SystemExit(f"{name}: {done.stderr[-2000:]}")
+        raise RuntimeError(done.stderr[-2000:])
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -155,13 +175,13 @@ def tables(summary: dict) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=0.7, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of each measurement")
     parser.add_argument("--kind", action="append", choices=list(kinds.KINDS), help="only these")
     parser.add_argument("--no-peers", action="store_true", help="only what is measured in process")
     arguments = parser.parse_args()
     chosen = arguments.kind or list(kinds.KINDS)
     machine = {"python": platform.python_version(), "cpus": os.cpu_count()}
-    summary = {"machine": machine, "inside": [inside(name, arguments.seconds) for name in chosen]}
+    summary = {"machine": machine, "inside": inside(chosen, arguments.seconds)}
     summary["http"] = [] if arguments.no_peers else over_http(chosen, arguments.seconds)
     (HERE / "results.json").write_text(json.dumps(summary, indent=2) + "\n")
     (HERE / "results.md").write_text(tables(summary))

@@ -41,7 +41,7 @@ _MODEL = "model.onnx"
 _REPORT = "report.json"
 _ARCHITECTURES = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 _OWN_MODEL = frozenset({"predict", "explain"})
-_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG")
+_INHERITED = ("PATH", "HOME", "LANG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ def optimised(trial: Trial, options: Options, host: Host) -> tuple[Source, Optim
         with tempfile.TemporaryDirectory(prefix="mbuild-optimise-") as folder:
             manifest = lay_out(Path(folder), trees)
             _lay_out_server(Path(folder, "server"), source.runtime)
+            Path(folder, "tmp").mkdir()
             environment = _environment(Path(folder), target, source.runtime, host)
             _run(interpreter, [manifest, root, target.name, options.tolerance], environment, source)
         return ()
@@ -140,7 +141,10 @@ def _replaced(source: Source, target: Runtime, path: Path, report: Mapping[str, 
         findings=before.findings,
         metadata={**before.metadata, **found.metadata},
     )
-    return replace(source, artifact=artifact, runtime=target, reading=reading)
+    # A handler that only has the code of the original model would bring its framework.
+    code = source.handler and before.needs and set(source.handler.entry_points) <= {before.needs}
+    handler = None if code else source.handler
+    return replace(source, artifact=artifact, runtime=target, reading=reading, handler=handler)
 
 
 def _dependencies(trial: Trial, target: Runtime, options: Options, host: Host) -> Tree:
@@ -194,6 +198,8 @@ def _environment(folder: Path, target: Runtime, runtime: Runtime, host: Host) ->
         "PYTHONPATH": f"{folder / 'opt/mbuild/deps'}:{folder / 'server'}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONSAFEPATH": "1",
+        # What converters leave behind goes with the rest.
+        "TMPDIR": str(folder / "tmp"),
     }
 
 

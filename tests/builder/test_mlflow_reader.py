@@ -15,6 +15,11 @@ import pytest
 from builder.mlflow_folder import PYFUNC, SKLEARN, folder_of
 from builder.samples import classifier, pickled
 from builder.test_keras_reader import functional, layer, saved
+from builder.test_pytorch_reader import MODULE, WEIGHTS, exported, program, script
+from builder.test_pytorch_reader import saved as torch_saved
+from builder.test_spacy_reader import pipeline
+from builder.test_tensorflow_reader import ROWS, saved_model, signature
+from builder.test_tensorflow_reader import folder as graph_folder
 from modelbuild.config import Options
 from modelbuild.dependencies.python_version import choose_python
 from modelbuild.errors import (
@@ -146,15 +151,14 @@ def test_the_python_follows_and_the_user_may_try_another(tmp_path):
 
 
 def test_smaller_packages_with_the_same_modules(tmp_path):
-    lines = (
-        "mlflow[extras]==3.1\nxgboost==3.2.0\ntensorflow>=2.20 ; python_version > '3'\nother==1 # why\n-r more.txt\n"
-    )
+    lines = "mlflow[extras]==3.1\nxgboost==3.2.0\ntensorflow>=2.20 ; python_version > '3'\nother==1 # why\ntorch==2.8.0+cu128\n-r more.txt\n"
     found = source(folder_of(tmp_path, requirements__txt=lines), runtime="mlflow").reading.requirements
     assert found == (
         "mlflow-skinny==3.1",
         "xgboost-cpu==3.2.0",
         'tensorflow-cpu>=2.20; python_version > "3"',
         "other==1",
+        "torch==2.8.0",
     )
 
 
@@ -169,6 +173,51 @@ def test_a_network_in_a_folder_of_its_own(tmp_path):
     found = source(folder)
     assert (found.runtime.package, found.reading.options["path"]) == ("keras", "data/model.keras")
     assert found.reading.options["answer"] == "all"
+
+
+TORCH = PYFUNC + "  pytorch:\n    model_data: data\n    pytorch_version: 2.8.0\n    code: null\n"
+UNNAMED = [{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 3]}}]
+
+
+@pytest.mark.parametrize(
+    "inputs, write, runtime",
+    [
+        (UNNAMED, script, "pytorch"),
+        (UNNAMED, lambda folder: exported(folder, program()), "pytorch"),
+        ([column(name, "double") for name in "abc"], lambda folder: exported(folder, program()), ""),
+        (UNNAMED, lambda folder: (folder / "model.pth").write_bytes(torch_saved(MODULE)), ""),
+        (UNNAMED, lambda folder: (folder / "model.pth").write_bytes(torch_saved(WEIGHTS)), ""),
+    ],
+    ids=["a script", "a program", "columns", "a pickled module", "weights"],
+)
+def test_programs_of_pytorch_have_its_runtime_and_pickled_modules_mlflow(tmp_path, inputs, write, runtime):
+    folder = folder_of(tmp_path, TORCH, inputs)
+    (folder / "data").mkdir()
+    write(folder / "data")
+    found = source(folder)
+    assert found.reading.options.get("runtime", "") == runtime
+    assert found.reading.options.get("answer", "") == ("all" if runtime else "")
+
+
+def test_the_signature_that_the_flavor_names_is_served(tmp_path):
+    both = {"a": signature({"x": ROWS}, {"y": ROWS}), "b": signature({"z": ROWS}, {"y": ROWS})}
+    flavor = "  tensorflow:\n    saved_model_dir: tf\n    signature_def_key: b\n    meta_graph_tags: [serve]\n"
+    folder = folder_of(tmp_path, PYFUNC + flavor)
+    graph_folder(folder / "tf", saved_model(both))
+    found = source(folder).reading
+    assert (found.options["options"]["signature"], [spec.name for spec in found.signature.inputs]) == ("b", ["z"])
+    chosen = source(folder, runtime_option=("signature=a",)).reading
+    assert (chosen.options["options"]["signature"], chosen.signature.inputs[0].name) == ("a", "x")
+    (folder / "MLmodel").write_text((folder / "MLmodel").read_text().replace("[serve]", "[serve, gpu]"))
+    assert "runtime" not in source(folder).reading.options
+
+
+def test_without_a_python_function_the_runtime_answers_as_it_would_alone(tmp_path):
+    folder = folder_of(tmp_path, "  spacy:\n    data: model.spacy\n    spacy_version: 3.8.18\n", model__pkl=b"")
+    pipeline(folder / "model.spacy", "ner")
+    found = source(folder)
+    assert (found.runtime.package, found.reading.options["answer"]) == ("spacy", "all")
+    assert [spec.name for spec in found.reading.signature.inputs] == ["text"]
 
 
 def test_a_registry_s_name_and_version(tmp_path):

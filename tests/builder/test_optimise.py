@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builder.samples import onnx_classifier
 from modelbuild import optimise
 from modelbuild.artifact import read_artifact
 from modelbuild.config import Options
@@ -21,8 +23,10 @@ from modelbuild.planning.labels import optimised_labels
 from modelbuild.planning.manifest import Example, make_manifest
 from modelbuild.planning.plan import Tree
 from modelbuild.runtime import Reading, builtin_runtimes
+from modelbuild.signature import Signature
 from modelbuild.source import Source
 
+WEIGHTS = Reading("weights", needs="build_model")
 RUNTIMES = {runtime.name: runtime for runtime in builtin_runtimes()}
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PLATFORM = optimise._ARCHITECTURES.get(optimise.platform.machine(), "linux/amd64")
@@ -131,6 +135,16 @@ def test_a_trial_in_a_process_of_its_own(forest, monkeypatch):
     monkeypatch.setattr(optimise, "_run", lambda *_: pytest.fail("an equal question is answered from the cache"))
     again, same = optimised(trial, Options(), host)
     assert (again.artifact.digest, same) == (found.artifact.digest, outcome)
+
+
+@pytest.mark.parametrize("functions, stays", [(("build_model",), False), (("build_model", "preprocess"), True)])
+def test_a_handler_that_has_only_the_original_s_code_goes_with_it(tmp_path, functions, stays):
+    made = replace(source(tmp_path, "pytorch", Handler("h", "functions", functions, ())), reading=WEIGHTS)
+    (tmp_path / "model.onnx").write_bytes(onnx_classifier())
+    report = {"signature": Signature().to_json(), "runtime": {"options": {}}}
+    host = Host(tmp_path / "cache", HERE, {})
+    found = optimise._replaced(made, RUNTIMES["onnx"], tmp_path / "model.onnx", report, host)
+    assert (found.handler is not None) == stays
 
 
 def test_why_a_trial_cannot_be_held(forest):

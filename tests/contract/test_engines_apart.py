@@ -13,6 +13,7 @@ APART = [name for name in names() if not is_here(name)]
 @pytest.mark.parametrize("name", APART)
 def test_the_tests_of_engines(name: str) -> None:
     files = [ROOT / "tests" / "contract" / "test_engines.py"]
-    files += ROOT.glob(f"tests/runtime/engines/test_{name}_engine.py")
+    for part in ("engine", "optimise"):
+        files += ROOT.glob(f"tests/runtime/engines/test_{name}_{part}.py")
     done = run_in(name, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, files))
     assert done.returncode == 0, done.stdout + done.stderr

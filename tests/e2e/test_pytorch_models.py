@@ -71,6 +71,24 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
     return folder, json.loads(done.stdout)
 
 
+def test_weights_become_a_graph_that_needs_no_pytorch(
+    mbuild: Mbuild, image: Image, client: Any, written: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    folder, expected = written
+    handler, example = tmp_path / "net.py", tmp_path / "request.json"
+    handler.write_text(f"{NET}\n\ndef build_model():\n    return Net()\n")
+    example.write_text(json.dumps([{"measures": row} for row in ROWS]))
+    options = ("--handler", handler, "--example", example, "--optimize", "-t", image(), "--json")
+    packaged = mbuild("package", folder / "weights.pth", *options).json
+    assert packaged["optimisation"]["kept"] == "ONNX", packaged["optimisation"]
+    labels = client.images.get(packaged["reference"]).labels
+    assert labels["mbuild.runtime"] == "onnx"
+    assert not any(text.startswith("torch") for text in json.loads(labels["mbuild.requirements"]))
+    with running(client, packaged["reference"]) as (_, address):
+        status, answer = ask(address, "/predict", [{"measures": row} for row in ROWS])
+        assert (status, differs(answer, expected, tolerance=1e-5)) == (200, "")
+
+
 def test_torchscript(mbuild: Mbuild, image: Image, client: Any, written: tuple[Path, list[Any]]) -> None:
     folder, expected = written
     packaged = mbuild("package", folder / "traced.pt", "-t", image(), "--json").json

@@ -31,6 +31,7 @@ UNNEEDED: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime/tools", "onnxruntime/transformers", "onnxruntime/quantization"),
     "pandas": ("pandas/tests", "pandas/**/*.pyi"),
     "pyarrow": ("pyarrow/tests", "pyarrow/include", "pyarrow/src", "pyarrow/**/*.pyx", "pyarrow/**/*.pxd"),
+    "pysimdjson": ("simdjson/*.cpp", "simdjson/*.h", "simdjson/*.pyx", "simdjson/*.pxd"),
     "scikit-learn": ("sklearn/**/tests", "sklearn/**/*.pyx", "sklearn/**/*.pxd", "sklearn/**/*.tp"),
     "scipy": ("scipy/**/tests", "scipy/**/*.pyi", "scipy/**/*.pxd"),
     "uvloop": ("uvloop/**/*.pyx", "uvloop/**/*.pxd", "uvloop/**/*.pyi", "uvloop/loop.c"),

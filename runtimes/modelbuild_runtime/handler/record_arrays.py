@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Dict, Tuple
 
 import numpy as np
 
 from modelbuild_runtime.handler.fields import Column
-from modelbuild_runtime.tensor import NUMPY
+from modelbuild_runtime.tensor import NUMPY, floats
 
 _WORDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "O": "string"}
 
@@ -18,6 +19,11 @@ def exact(value: Any, wanted: np.dtype) -> np.ndarray:
     Raises:
         ValueError: it cannot hold what was sent.
     """
+    if value.__class__ is list and wanted.kind == "f":
+        try:
+            return floats(value, wanted)
+        except (struct.error, OverflowError):
+            pass  # lists in lists, nothing for a missing value, or what does not fit
     try:
         with np.errstate(all="ignore"):
             array = np.asarray(value, wanted)

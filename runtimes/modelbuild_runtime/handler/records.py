@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import enum
+import functools
 import operator
 import typing
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, Type
@@ -180,11 +181,19 @@ def _pydantic_instances(cls: Any) -> Callable[[List[Dict[str, Any]]], List[Any]]
 
 def _decode_array(kind: Any, value: Any) -> Any:
     """Arrays in records: msgspec asks for every type that it does not know."""
-    if kind is np.ndarray or typing.get_origin(kind) is np.ndarray:
-        return np.asarray(value) if kind is np.ndarray else exact(value, NUMPY[column(kind).datatype])
+    if kind is np.ndarray:
+        return np.asarray(value)
+    if typing.get_origin(kind) is np.ndarray:
+        return exact(value, _dtype_of(kind))
     if isinstance(kind, type) and isinstance(value, kind):
         return value
     raise NotImplementedError(f"a value of type {kind}")
+
+
+@functools.lru_cache(maxsize=256)
+def _dtype_of(kind: Any) -> np.dtype:
+    """Of an array's annotation, which every record of every request asks for."""
+    return np.dtype(NUMPY[column(kind).datatype])
 
 
 def _msgspec_fields(cls: Type[Any]) -> Tuple[Field, ...]:

@@ -10,12 +10,14 @@ from typing import Any, Dict, List, Mapping, NamedTuple
 import msgspec
 import numpy as np
 
+from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.engines import Engine, Predicted
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.manifest import Manifest
-from modelbuild_runtime.pipeline import complete, load_engine
+from modelbuild_runtime.pipeline import complete, load_pipeline
 from modelbuild_runtime.process.model import open_model, prove
 from modelbuild_runtime.process.replay import Replayer
+from modelbuild_runtime.process.warmup import learn
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.signature import Signature
 
@@ -78,8 +80,17 @@ def open_subject(manifest: Manifest, root: Path) -> Subject:
     witness.asked.clear()
     replayer = Replayer(settings, model.router, model.dataplane)
     answers = [msgspec.json.decode(replayer.replay(example).response.body) for example in manifest.examples]
-    signature = complete(witness.signature(), manifest.signature)
-    return Subject(witness.engine, signature, answers, _joined(witness.asked), _load_seconds(manifest, root))
+    rows = _joined(witness.asked)
+    signature = _shown(complete(witness.signature(), manifest.signature), witness.engine, rows)
+    return Subject(witness.engine, signature, answers, rows, _load_seconds(manifest, root))
+
+
+def _shown(signature: Signature, engine: Engine, rows: Arrays) -> Signature:
+    """With outputs as an answer shows them, where the model does not say them: what stands in for it must."""
+    if signature.outputs or not rows:
+        return signature
+    learnt = learn(Contract(signature.inputs), engine.predict(rows))
+    return Signature(signature.inputs, learnt.outputs, columns=signature.columns)
 
 
 def _joined(asked: List[Arrays]) -> Arrays:
@@ -103,7 +114,7 @@ def _load_seconds(manifest: Manifest, root: Path) -> float:
     best = sys.float_info.max
     for _ in range(_LOADS):
         began = perf_counter()
-        load_engine(manifest, root, _THREADS)
+        load_pipeline(manifest, root, _THREADS)
         best = min(best, perf_counter() - began)
         if best > 1:
             break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelbuild_runtime.errors import InvalidInput, LoadError
-from modelbuild_runtime.manifest import Example, Handler, Manifest, Model, Runtime
+from modelbuild_runtime.manifest import Handler, Manifest, Model, Runtime
 from modelbuild_runtime.optimising import trial
 from modelbuild_runtime.optimising.candidate import Candidate
 from modelbuild_runtime.pipeline import load_engine
-from modelbuild_runtime.signature import Signature, TensorSpec
+from runtime.optimising.held import Held
 
 X, Y = load_iris(return_X_y=True)
 ROWS = X[::15].tolist()
@@ -33,51 +32,6 @@ FLOATS = ("ONNX, 32-bit floats", "ONNX, 64-bit floats, 32-bit trees", "ONNX, 64-
 def _no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every candidate is quicker: what other processes do at the time must not decide."""
     monkeypatch.setattr(trial, "microseconds", lambda engines, rows: (100.0, 10.0))
-
-
-class Held:
-    """A trial of a model, and the engines of both."""
-
-    def __init__(
-        self, folder: Path, runtime: str, file: str, rows: Any, *, options: Any = None, **manifest: Any
-    ) -> None:
-        (folder / "out").mkdir()
-        examples = (Example(rows, None, "rows"),)
-        told = Manifest(Model("m", "1", file), Runtime(runtime, options=options or {}), examples=examples, **manifest)
-        self.report = trial.hold_trial(told, folder, folder / "out", target="onnx", tolerance=1e-4)
-        self.original = load_engine(told, folder, 1)
-        if self.report["kept"]:
-            kept = self.report["runtime"]
-            signature = json.loads(json.dumps(self.report["signature"]))
-            sides = {
-                side: tuple(
-                    TensorSpec(**{**spec, "shape": tuple(spec["shape"]), "labels": tuple(spec["labels"])})
-                    for spec in signature[side]
-                )
-                for side in ("inputs", "outputs")
-            }
-            served = Manifest(
-                Model("m", "1", "out/model.onnx"),
-                Runtime(kept["name"], options=kept["options"]),
-                Signature(**sides, columns=signature["columns"]),
-            )
-            self.kept = load_engine(served, folder, 1)
-
-    @property
-    def reasons(self) -> list[str]:
-        return [tried["reason"] for tried in self.report["tried"]]
-
-    def require_equal(self, rows: dict[str, np.ndarray]) -> None:
-        """Both answer alike, in everything that clients see."""
-        expected, found = self.original.predict(rows), self.kept.predict(rows)
-        assert list(found) == list(expected)
-        for name, array in expected.items():
-            assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
-            if array.dtype.kind == "f":
-                np.testing.assert_allclose(found[name], array, rtol=1e-5, atol=1e-6)
-            else:
-                assert found[name].tolist() == array.tolist()
-        assert self.kept.signature() == self.original.signature()
 
 
 def sklearn(folder: Path, model: Any, rows: Any, **manifest: Any) -> Held:

@@ -38,6 +38,7 @@ class KerasEngine:
         self.model = model
         specs = _input_specs(tf, model)
         function = _traced(tf, model, list(specs.values()))
+        self.function = function
         self._inputs = [_port(tf, name, spec) for name, spec in specs.items()]
         names = _output_names(model, function.structured_outputs, len(function.outputs))
         self._outputs = [_port(tf, name, tensor) for name, tensor in zip(names, function.outputs)]

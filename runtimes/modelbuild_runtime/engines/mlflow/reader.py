@@ -37,6 +37,12 @@ PICKLED = ("sklearn", "statsmodels")
 TENSORS = ("onnx", "keras", "tensorflow")
 """Runtimes all of whose outputs MLflow answers."""
 
+PROGRAMS = ("torchscript", "torch.export")
+"""What PyTorch's flavor may hold beside modules that were pickled whole, which stay with MLflow."""
+
+CHOICES = {"signature_def_key": "signature"}
+"""What flavors say of how their model is served, and the options of runtimes that say it."""
+
 REGRESSIONS = {
     *("OLS", "WLS", "GLS", "GLSAR", "GLM", "RLM", "QuantReg"),
     *("Logit", "Probit", "Poisson", "NegativeBinomial", "GeneralizedPoisson"),
@@ -60,8 +66,9 @@ class Found(NamedTuple):
     reading: Reading
 
 
-def read(artifact: Artifact) -> Reading:
-    """Read a folder that MLflow's save_model or log_model wrote.
+def read(artifact: Artifact, chosen: Mapping[str, Any]) -> Reading:
+    """Read a folder that MLflow's save_model or log_model wrote. ``chosen`` are options of the runtime of the model
+    inside.
 
     Raises:
         ArtifactError: MLmodel is missing or cannot be read.
@@ -71,7 +78,7 @@ def read(artifact: Artifact) -> Reading:
         raise UnsupportedModelError(f"{artifact.name} is no MLflow folder.", hint=f"Give the folder that {NAME} is in.")
     model = read_mlmodel(artifact.source)
     lines = tuple(_requirements(artifact))
-    found = _found(artifact, model)
+    found = _found(artifact, model, chosen)
     inside = _inside(model, found, lines) if found else None
     if not model.pyfunc and inside is None:
         flavors = ", ".join(model.flavors) or "none"
@@ -97,7 +104,7 @@ def read(artifact: Artifact) -> Reading:
 # The model inside.
 
 
-def _found(artifact: Artifact, model: MlModel) -> Found | None:
+def _found(artifact: Artifact, model: MlModel, chosen: Mapping[str, Any]) -> Found | None:
     """The flavor that a runtime here takes, if the model is nothing but that."""
     runtimes = [runtime for runtime in builtin_runtimes() if runtime.name != "mlflow"]
     for name, flavor in model.flavors.items():
@@ -107,12 +114,19 @@ def _found(artifact: Artifact, model: MlModel) -> Found | None:
             part = part_of(artifact, path)
             try:
                 runtime = detect(part, runtimes)
-                reading = read_with(runtime, part)
+                reading = read_with(runtime, part, {**_choices(flavor, runtime), **chosen})
             except (UnknownFormatError, UnsupportedModelError):
                 continue  # MLflow may know how to load it
-            if not (reading.prepare or reading.companions or reading.folder or runtime.handler_predicts):
+            alone = not (reading.prepare or reading.companions or reading.folder or reading.needs)
+            if alone and not runtime.handler_predicts:
                 return Found(flavor, path, runtime, reading)
     return None
+
+
+def _choices(flavor: Mapping[str, Any], runtime: Runtime) -> dict[str, str]:
+    """The options that a flavor sets, as far as the runtime has them."""
+    told = {option: text(flavor.get(key)) for key, option in CHOICES.items() if option in runtime.options}
+    return {option: value for option, value in told.items() if value}
 
 
 def _paths(artifact: Artifact, flavor: Mapping[str, Any]) -> Iterator[str]:
@@ -176,8 +190,11 @@ def _inside(model: MlModel, found: Found, lines: tuple[str, ...]) -> Inside | No
 
 def _answer(found: Found, model: MlModel) -> str:
     """Which output of the runtime MLflow's python_function answers: "first", "probabilities", "booster" (a booster's
-    own answer: the probability of the second class, or of each) or "all"; "" where it answers something else.
+    own answer: the probability of the second class, or of each) or "all"; "" where it answers something else. Without
+    a python_function MLflow answers nothing that would have to be met.
     """
+    if not model.pyfunc:
+        return "all"
     name = found.runtime.name
     kind = text(found.flavor.get("model_class")) or text(found.flavor.get("model_type"))
     kind = kind.rpartition(".")[2]
@@ -190,7 +207,11 @@ def _answer(found: Found, model: MlModel) -> str:
         return "first" if kind in {"CatBoostClassifier", "CatBoostRegressor"} else ""
     if name == "statsmodels":
         return "first" if found.reading.metadata.get("model") in REGRESSIONS else ""
-    if text(found.flavor.get("signature_def_key")) not in {"", found.reading.options.get("signature")}:
+    if name == "pytorch":
+        # To a frame MLflow answers one, whose columns are numbers.
+        return "all" if found.reading.format in PROGRAMS and not model.inputs.columns else ""
+    tags = found.flavor.get("meta_graph_tags")
+    if tags and tags != found.reading.options.get("tags"):
         return ""
     return "all" if name in TENSORS else ""
 
@@ -222,7 +243,8 @@ def _named(schema: Schema) -> tuple[TensorSpec, ...]:
 def _requirements(artifact: Artifact) -> Iterator[str]:
     """Requirements that an image can have, by the smaller of two names."""
     for line in requirement_lines(artifact.source):
-        plain = re.sub(r"(^|\s)#.*$", "", line).strip()
+        # A build of the machine that saved it (torch==2.8.0+cu128) says what was there, not what the model needs.
+        plain = re.sub(r"(==\s*[\w.]+)\+[\w.]+", r"\1", re.sub(r"(^|\s)#.*$", "", line).strip())
         if not plain or plain.startswith("-"):
             continue
         try:

@@ -31,7 +31,7 @@ class TorchEngine:
 
     def __init__(self, torch: Any, program: Program, labels: Mapping[str, Sequence[str]]) -> None:
         self.model = program.model
-        self._torch, self._program = torch, program
+        self._torch, self.program = torch, program
         self._labels = {name: tuple(names) for name, names in labels.items()}
         self._feeds = [(item.name, feed(torch, item.dtype)) for item in program.arguments]
         known = all(item.shape is not None for item in program.arguments if not item.optional)
@@ -42,10 +42,10 @@ class TorchEngine:
         if not self._known:
             return Signature()
         return Signature(
-            tuple(self._input(item) for item in self._program.arguments if item.shape is not None),
+            tuple(self._input(item) for item in self.program.arguments if item.shape is not None),
             tuple(
                 TensorSpec(spec.name, spec.datatype, spec.shape, labels=self._labels.get(spec.name, ()))
-                for spec in self._program.outputs
+                for spec in self.program.outputs
             ),
         )
 
@@ -55,7 +55,7 @@ class TorchEngine:
             tensors = self._unknown(inputs)
         try:
             with self._torch.inference_mode():
-                return arrays(self._torch, self._program.call(tensors))
+                return arrays(self._torch, self.program.call(tensors))
         except (RuntimeError, IndexError) as error:
             if _REFUSED.search(str(error)):
                 raise InvalidInput(f"the model refuses a value: {_reason(error)}") from error
@@ -66,9 +66,9 @@ class TorchEngine:
 
     def _unknown(self, inputs: Mapping[str, np.ndarray]) -> List[Any]:
         """Tensors of what nothing describes: by name, or by their order. Floats become what the weights are."""
-        names = [item.name for item in self._program.arguments]
+        names = [item.name for item in self.program.arguments]
         named = inputs if set(inputs) <= set(names) else dict(zip(names, inputs.values()))
-        missing = [item.name for item in self._program.arguments if not item.optional and item.name not in named]
+        missing = [item.name for item in self.program.arguments if not item.optional and item.name not in named]
         if missing or len(inputs) > len(names):
             raise InvalidInput(f"the model takes {', '.join(names)}", field=missing[0] if missing else "")
         return [self._tensor(named[name]) if name in named else None for name in names]

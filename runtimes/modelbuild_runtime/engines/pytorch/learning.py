@@ -15,7 +15,7 @@ from modelbuild_runtime.engines.pytorch.values import arrays
 
 _ROWS = (1, 2, 3)
 _UNSURE = 5
-_FREE = (8, 32, 224, 1)
+FREE = (8, 32, 224, 1)
 """What stands for a free size, one after the other."""
 
 Known = Tuple[Argument, ...]
@@ -84,7 +84,7 @@ def _suggested(torch: Any, model: Any) -> Iterator[Tuple[Any, Tuple[int, ...]]]:
 
 def _rows_are_apart(torch: Any, program: Program, candidate: Known) -> bool:
     """Whether rows that differ are answered alike alone and together, as far as that can be tried."""
-    tensors = [_made(torch, item, 2, _FREE[0]) for item in candidate]
+    tensors = [zeros(torch, item, 2, FREE[0]) for item in candidate]
     for tensor in tensors:
         if tensor is not None:
             tensor[1:] = 1
@@ -112,7 +112,7 @@ class _Seen(NamedTuple):
 
 def _accepted(torch: Any, program: Program, candidate: Known) -> Known:
     """The arguments, if calls with them work. The leading size stays free where it counts the rows of all outputs."""
-    for free in _FREE if any(-1 in (item.shape or ())[1:] for item in candidate) else (8,):
+    for free in FREE if any(-1 in (item.shape or ())[1:] for item in candidate) else (8,):
         seen = [_try(torch, program, candidate, rows, free) for rows in _ROWS]
         if all(item is not None and item.by_row for item in seen):
             return candidate
@@ -122,7 +122,7 @@ def _accepted(torch: Any, program: Program, candidate: Known) -> Known:
 
 
 def _try(torch: Any, program: Program, candidate: Known, rows: int, free: int) -> Any:
-    tensors = [_made(torch, item, rows, free) for item in candidate]
+    tensors = [zeros(torch, item, rows, free) for item in candidate]
     try:
         made = arrays(torch, program.call(tensors))
     except Exception:  # noqa: BLE001  # whatever a module raises, it does not take this
@@ -130,7 +130,8 @@ def _try(torch: Any, program: Program, candidate: Known, rows: int, free: int) -
     return _Seen(all(array.shape[:1] == (rows,) for array in made.values()))
 
 
-def _made(torch: Any, item: Argument, rows: int, free: int) -> Any:
+def zeros(torch: Any, item: Argument, rows: int, free: int) -> Any:
+    """A tensor for an argument, with ``free`` for its free sizes; None where nothing tells what it is."""
     if item.dtype is None or item.shape is None:
         return None
     sizes: List[int] = [free if size < 0 else size for size in item.shape]

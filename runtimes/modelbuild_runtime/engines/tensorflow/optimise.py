@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from functools import partial
@@ -28,7 +29,8 @@ def make(engine: Any, source: Path, options: Mapping[str, Any], path: Path) -> M
     command = [sys.executable, "-S", "-s", "-m", "tf2onnx.convert", "--saved-model", str(source), "--output", str(path)]
     command += ["--tag", ",".join(options.get("tags", ["serve"]))]
     command += ["--signature_def", options["signature"]] if options.get("signature") else []
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode or not path.exists():
         raise CannotConvert((done.stderr.strip().splitlines() or ["tf2onnx wrote nothing"])[-1])
     graph, signature = onnx.load(path, load_external_data=False).graph, engine.signature()
