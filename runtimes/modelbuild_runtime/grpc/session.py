@@ -31,6 +31,8 @@ _PATIENCE = 1000
 """Frames that ask for nothing and cost something: so many are borne."""
 _FORGIVEN = 500
 """How many of them are forgotten a second."""
+_ACKNOWLEDGED = 4
+"""How many of them one written frame is worth."""
 _MOST_CUT = 256
 
 
@@ -127,8 +129,10 @@ class Session:
                 found.more()
 
     def wrote(self) -> None:
-        """Much was written, which the client may acknowledge twice: for the stream, and for the connection."""
-        self._patience = min(self._patience + 2, _PATIENCE)
+        """A frame, which the client may acknowledge: C++ clients do so for the connection once and for the stream up to
+        twice, however little it was.
+        """
+        self._patience = min(self._patience + _ACKNOWLEDGED, _PATIENCE)
 
     def close_if_done(self) -> None:
         """Where no call is on its way any more, and none is taken."""
@@ -147,7 +151,7 @@ class Session:
     def close_stream(self, stream: Stream) -> None:
         """All of an answer is written."""
         self._forget(stream.id)
-        self._patience = min(self._patience + 2, _PATIENCE)
+        self.wrote()
         if not stream.ended:
             self.write(frames.rst_stream(stream.id, frames.NO_ERROR))
             self._remember(stream.id)
