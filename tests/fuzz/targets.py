@@ -37,7 +37,7 @@ from modelbuild_runtime.manifest import Manifest, Model, Runtime
 from modelbuild_runtime.process.archive import opened
 from modelbuild_runtime.process.java_properties import read_properties
 from modelbuild_runtime.trace import context
-from runtime.grpc.wires import Client, Peer, message, opening
+from runtime.grpc.wires import Client, Peer, check_survival, message, opening
 
 NAMES = sorted(MODELS)
 WIRE = Path(__file__).parents[1] / "contract" / "wire"
@@ -73,17 +73,7 @@ def of_http(data: bytes) -> None:
 def of_http2(data: bytes) -> None:
     """Bytes on a connection of gRPC, after a greeting or in its place."""
     peer = Peer(Client(max_body=1 << 16), greeted=bool(data) and data[0] != 0)
-    size = data[1] + 1 if len(data) > 1 else 1
-    for at in range(2, len(data), size):
-        if not peer.transport.closed:
-            peer.send(data[at : at + size])
-    for seconds in (1, 20, 100, 700):
-        if not peer.transport.closed:
-            peer.connection.patrol(peer.app.now + seconds)
-    peer.connection.connection_lost(None)
-    assert peer.app.held == 0
-    assert peer.app.in_flight == 0
-    assert not peer.connection.session.streams
+    check_survival(peer, data[2:], data[1] + 1 if len(data) > 1 else 1)
 
 
 def of_calls(data: bytes) -> None:

@@ -19,7 +19,7 @@ from modelbuild_runtime.grpc.frames import (
     STREAM_CLOSED,
     frame,
 )
-from runtime.grpc.wires import Client, Peer, block, goaway, message, opening
+from runtime.grpc.wires import Client, Peer, block, check_survival, goaway, message, opening
 
 WORD = struct.Struct(">I").pack
 CALL = opening() + frame(frames.DATA, 1, 1, message())
@@ -351,18 +351,7 @@ FRAMES = st.builds(
 @given(st.lists(FRAMES, max_size=40), st.integers(1, 60), st.booleans())
 @settings(deadline=None, max_examples=400)
 def test_no_frames_break_the_server(sequence, size, hold):
-    peer = Peer(Client(hold=hold))
-    data = b"".join(sequence)
-    for at in range(0, len(data), size):
-        if not peer.transport.closed:
-            peer.send(data[at : at + size])
-    for seconds in (1, 20, 100, 700):
-        if not peer.transport.closed:
-            peer.connection.patrol(peer.app.now + seconds)
-    peer.connection.connection_lost(None)
-    assert peer.app.held == 0
-    assert peer.app.in_flight == 0
-    assert not peer.connection.session.streams
+    check_survival(Peer(Client(hold=hold)), b"".join(sequence), size)
 
 
 @given(st.binary(max_size=300))

@@ -255,3 +255,17 @@ def block(**fields: str) -> bytes:
 
 def opening(stream: int = 1, flags: int = frames.END_HEADERS, **fields: str) -> bytes:
     return frames.frame(frames.HEADERS, flags, stream, block(**fields))
+
+
+def check_survival(peer: Peer, data: bytes, size: int) -> None:
+    """Bytes in pieces of a size, and then the client's silence: nothing of them is kept when it has gone."""
+    for at in range(0, len(data), size):
+        if not peer.transport.closed:
+            peer.send(data[at : at + size])
+    for seconds in (1, 20, 100, 700):
+        if not peer.transport.closed:
+            peer.connection.patrol(peer.app.now + seconds)
+    peer.connection.connection_lost(None)
+    assert peer.app.held == 0
+    assert peer.app.in_flight == 0
+    assert not peer.connection.session.streams
