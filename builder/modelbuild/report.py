@@ -47,10 +47,21 @@ def show_runtimes(runtimes: Iterable[Runtime], terminal: Terminal, *, as_json: b
     """What ``mbuild runtimes`` lists."""
     if as_json:
         names = ("name", "title", "summary", "python")
-        terminal.json([{name: getattr(runtime, name) for name in names} for runtime in runtimes])
+        terminal.json(
+            [
+                {
+                    **{name: getattr(runtime, name) for name in names},
+                    "options": {name: setting.help for name, setting in runtime.options.items()},
+                }
+                for runtime in runtimes
+            ]
+        )
         return
-    rows = [[runtime.name, runtime.title, runtime.summary, runtime.python] for runtime in runtimes]
-    terminal.result_table(["runtime", "framework", "takes", "python"], rows)
+    rows = [
+        [runtime.name, runtime.title, runtime.summary, runtime.python, ", ".join(runtime.options)]
+        for runtime in runtimes
+    ]
+    terminal.result_table(["runtime", "framework", "takes", "python", "options"], rows)
 
 
 def show_packaged(packaged: Packaged, terminal: Terminal) -> None:

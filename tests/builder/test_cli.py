@@ -134,7 +134,10 @@ def test_how_it_ends(capsys, monkeypatch, model, raised, code):
 def test_runtimes_are_listed(capsys):
     code, out, _ = run(capsys, "runtimes", "--json")
     assert code == 0
-    assert {"onnx", "sklearn"} <= {item["name"] for item in json.loads(out)}
+    listed = {item["name"]: item for item in json.loads(out)}
+    assert {"onnx", "sklearn"} <= listed.keys()
+    assert listed["tensorflow"]["options"].keys() == {"threads", "signature"}
+    assert "threads, signature" in run(capsys, "runtimes")[1]
 
 
 def test_init_leaves_a_model_alone_whose_inputs_it_cannot_declare(capsys, tmp_path):

@@ -76,7 +76,7 @@ def test_runtimes(mbuild: Mbuild) -> None:
     assert {"onnx", "sklearn"} <= {line.split()[0] for line in mbuild("runtimes").out.splitlines()[1:]}
     listed = mbuild("runtimes", "--json").json
     assert {"onnx", "sklearn"} <= {item["name"] for item in listed}
-    assert set(listed[0]) == {"name", "title", "summary", "python"}
+    assert set(listed[0]) == {"name", "title", "summary", "python", "options"}
 
 
 def test_doctor_sees_an_engine_a_base_a_resolver_and_the_space(mbuild: Mbuild) -> None:
