@@ -10,6 +10,7 @@ import numpy as np
 
 from modelbuild_runtime.answers import items
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD
+from modelbuild_runtime.dataplane.shares import Share
 from modelbuild_runtime.request import Response
 
 
@@ -30,14 +31,24 @@ def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> 
     if response.rows is not None:
         return response.rows
     columns = response.columns or {}
+    if columns.__class__ is Share and batched:
+        return columns.rows(_rows, named)  # type: ignore[union-attr]
     if response.count == 1 and batched and (named or len(columns) != 1):
         return [{name: values(array)[0] for name, array in columns.items()}]
-    lists = {name: values(array) if batched else [values(array)] for name, array in columns.items()}
+    if batched:
+        return _rows(columns, named)
+    sole = len(columns) == 1 and not named
+    return [values(next(iter(columns.values()))) if sole else {name: values(array) for name, array in columns.items()}]
+
+
+def _rows(columns: Mapping[str, np.ndarray], named: bool) -> List[Any]:  # noqa: FBT001  # see ``Share.rows``
+    lists = [values(array) for array in columns.values()]
     if len(lists) == 1 and not named:
-        return next(iter(lists.values()))
-    if not batched:
-        return [{name: column[0] for name, column in lists.items()}]
-    return [dict(zip(lists, row)) for row in zip(*lists.values())]
+        return lists[0]  # type: ignore[no-any-return]
+    if len(lists) == 1:
+        (name,) = columns
+        return [{name: value} for value in lists[0]]
+    return [dict(zip(columns, row)) for row in zip(*lists)]
 
 
 def outputs(response: Response) -> Any:
