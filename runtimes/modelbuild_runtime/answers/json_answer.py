@@ -26,22 +26,34 @@ def answer(response: Response, form: str, *, batched: bool = True, named: bool =
     return {"predictions": rows} if form == INSTANCES else rows
 
 
+def text(share: Share, form: str, *, named: bool, tokens: bool) -> bytes:
+    """The same as JSON, of one request's share of a run: each row of the run is written once, with those of others."""
+    if form == INPUTS:
+        return encode({"outputs": _columns(share)}, tokens=tokens)
+    rows = share.rows(_texts_of_rows, named and form != INSTANCES, tokens)
+    if form == RECORD:
+        return rows[0]  # type: ignore[no-any-return]
+    return (b'{"predictions":[%b]}' if form == INSTANCES else b"[%b]") % b",".join(rows)
+
+
 def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> List[Any]:
     """One value a row: the handler's item, an object of outputs, or the value of the only output."""
     if response.rows is not None:
         return response.rows
     columns = response.columns or {}
-    if columns.__class__ is Share and batched:
-        return columns.rows(_rows, named)  # type: ignore[union-attr]
     if response.count == 1 and batched and (named or len(columns) != 1):
         return [{name: values(array)[0] for name, array in columns.items()}]
     if batched:
-        return _rows(columns, named)
+        return _rows(columns, named=named)
     sole = len(columns) == 1 and not named
     return [values(next(iter(columns.values()))) if sole else {name: values(array) for name, array in columns.items()}]
 
 
-def _rows(columns: Mapping[str, np.ndarray], named: bool) -> List[Any]:  # noqa: FBT001  # see ``Share.rows``
+def _texts_of_rows(columns: Mapping[str, np.ndarray], named: bool, tokens: bool) -> List[bytes]:  # noqa: FBT001
+    return [encode(row, tokens=tokens) for row in _rows(columns, named=named)]
+
+
+def _rows(columns: Mapping[str, np.ndarray], *, named: bool) -> List[Any]:
     lists = [values(array) for array in columns.values()]
     if len(lists) == 1 and not named:
         return lists[0]  # type: ignore[no-any-return]

@@ -129,7 +129,8 @@ class Batcher:
 
     def _wait(self, job: Job, latest: float = math.inf) -> None:
         job.queued = now = monotonic()
-        latest = min(latest, now + self._timeout)
+        if now + self._timeout < latest:
+            latest = now + self._timeout
         asked = job.request.deadline
         if 0 < asked < latest:
             latest = asked
