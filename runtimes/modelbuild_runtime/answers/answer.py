@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Tuple
+from typing import Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -41,9 +41,8 @@ class AnswerWriter:
             ServerError: that media type cannot hold it.
         """
         columns = response.columns
-        if columns.__class__ is Share and wire is not None and wire.media.name == media_type.JSON and self._by_rows:
-            text = json_answer.text(columns, wire.form, named=self._named, tokens=self._tokens)  # type: ignore[arg-type]
-            return HttpResponse(200, text)
+        if type(columns) is Share and wire is not None and wire.media.name == media_type.JSON and self._by_rows:
+            return HttpResponse(200, json_answer.text(columns, wire.form, named=self._named, tokens=self._tokens))
         return self._write_any(wire, response)
 
     def _write_any(self, wire: Optional[Wire], response: Response) -> HttpResponse:
@@ -65,7 +64,7 @@ class AnswerWriter:
             return HttpResponse(200, body, "text/csv; charset=utf-8")
         return HttpResponse(200, npy_answer.encode(self._columns(response)), media_type.NPY)
 
-    def _columns(self, response: Response) -> Dict[str, np.ndarray]:
+    def _columns(self, response: Response) -> Mapping[str, np.ndarray]:
         if response.rows is not None:
             return items.to_columns(response.rows, self._contract.outputs)
         return response.columns or {}

@@ -49,7 +49,7 @@ def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> 
     return [values(next(iter(columns.values()))) if sole else {name: values(array) for name, array in columns.items()}]
 
 
-def _texts_of_rows(columns: Mapping[str, np.ndarray], named: bool, tokens: bool) -> List[bytes]:  # noqa: FBT001
+def _texts_of_rows(columns: Mapping[str, np.ndarray], named: bool, tokens: bool) -> List[bytes]:
     return [encode(row, tokens=tokens) for row in _rows(columns, named=named)]
 
 

@@ -51,9 +51,7 @@ class BodyReader:
         accept = headers.get(b"accept", b"")
         if self._raw:
             whole = raw_body(body, header)
-            return Request(
-                whole, id=http.id, headers=headers, accept=accept.decode("latin-1"), stream=self._streams
-            )
+            return Request(whole, id=http.id, headers=headers, accept=accept.decode("latin-1"), stream=self._streams)
         media = media_type.parse(header)
         if media.name in _JSON or _is_curls_json(body, media):
             question = self._json.read(body)

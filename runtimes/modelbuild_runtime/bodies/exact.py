@@ -19,21 +19,22 @@ _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Read = Callable[[Any], Optional[Question]]
 
 
-def reader(contract: Contract) -> Read:
-    """How to read such bodies: a function that returns None for all others."""
+def reader(contract: Contract, *, bare: bool = True) -> Read:
+    """How to read such bodies: a function that returns None for all others. ``bare``: also rows with nothing around."""
     row = _row(contract)
     if row is None:
         return _nothing
     rows = Annotated[List[row], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
     body = msgspec.defstruct("Body", [(INSTANCES, rows)], forbid_unknown_fields=True)
-    instances, bare = msgspec.json.Decoder(body).decode, msgspec.json.Decoder(rows).decode
+    instances: Callable[[Any], Any] = msgspec.json.Decoder(body).decode
+    alone = msgspec.json.Decoder(rows).decode
     named = only_input(contract).name == INSTANCES  # type: ignore[union-attr]  # a contract with rows has one
 
     def read(body: Any) -> Optional[Question]:
         try:
             if body.startswith(b'{"instances"') and not named:
                 return Question(Rows(instances(body).instances, True), INSTANCES)
-            return Question(Rows(bare(body), True), ROWS) if body.startswith(b"[[") else None
+            return Question(Rows(alone(body), True), ROWS) if bare and body.startswith(b"[[") else None
         except _REFUSED:
             return None
 
@@ -43,7 +44,7 @@ def reader(contract: Contract) -> Read:
 def _row(contract: Contract) -> Any:
     """The type of a row: so many numbers. None where a contract says less, or something else."""
     spec = only_input(contract)
-    if spec is None or contract.record or not contract.batched or spec.optional or len(spec.shape) != 2:  # noqa: PLR2004
+    if spec is None or contract.record or not contract.batched or spec.optional or len(spec.shape) != 2:
         return None
     kind, size = _NUMBERS.get(spec.datatype), spec.shape[1]
     if kind is None or size < 1:

@@ -129,8 +129,7 @@ class Batcher:
 
     def _wait(self, job: Job, latest: float = math.inf) -> None:
         job.queued = now = monotonic()
-        if now + self._timeout < latest:
-            latest = now + self._timeout
+        latest = min(latest, now + self._timeout)
         asked = job.request.deadline
         if 0 < asked < latest:
             latest = asked

@@ -80,7 +80,7 @@ def make_head(
 def _usual(match: Match) -> Tuple[Optional[Bound], bytes]:
     """The route of bodies that do not hold the mark, if there is such a one."""
     bound, mark = match.only, b""
-    if bound is None and len(match.routes) == 2 and match.routes[1].route.when is None:  # noqa: PLR2004
+    if bound is None and len(match.routes) == 2 and match.routes[1].route.when is None:
         mark = match.routes[0].route.mark
         bound = match.routes[1] if mark else None
     return (bound, mark) if bound is not None and bound.predicts else (None, b"")

@@ -97,7 +97,17 @@ class Application:
             head.method, match.path, match.query, head.headers, body, match.params, self._new_id(), received
         )
         exchange = Exchange(
-            self, asker, http, http.id, received, head.keep_alive, head.version, head.plain, usual.protocol, served, usual
+            self,
+            asker,
+            http,
+            http.id,
+            received,
+            head.keep_alive,
+            head.version,
+            head.plain,
+            usual.protocol,
+            served,
+            usual,
         )
         asker.pending.append(exchange)
         try:
@@ -162,7 +172,7 @@ class Application:
         """A prediction was made: put it into the protocol's shape, and send it."""
         if self._detailed:
             exchange.encoding = monotonic()
-        if response.columns.__class__ is not Share and is_large(response):
+        if type(response.columns) is not Share and is_large(response):
             self.beside(partial(self._encode_large, exchange, kept(response)))
             return
         try:
