@@ -81,7 +81,7 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     says is not found out either (see "Optimization" in the documentation of ``logging``): where in the code it came
     from, and which thread, process and task it was.
     """
-    logging._srcfile = None  # type: ignore[attr-defined]
+    logging._srcfile = None  # noqa: SLF001  # as documented
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     if hasattr(logging, "logAsyncioTasks"):  # from Python 3.12
         logging.logAsyncioTasks = False
