@@ -105,8 +105,11 @@ class Connection(asyncio.Protocol):
             end = data.find(b"\r\n\r\n") + 4
             head_text = data[:end]
             head = self._known_heads.get(head_text)
-            if head is not None and head.length == len(data) - end:
-                self._take(head, data[end:])
+            if head is not None and head.length == len(data) - end:  # such a head says nothing of the connection
+                self._fresh = self._wants_continue = False
+                self._app.accept(self, head, data[end:])
+                if len(self.pending) > _MAX_PENDING:
+                    self._pace()
                 return
             if self._lends and head is not None and head.length > max(SMALL, len(data) - end):
                 self._read_in_place(head, head_text, memoryview(data)[end:])

@@ -229,6 +229,21 @@ def test_the_same_head_is_parsed_once_and_means_the_same():
     assert len({headers["x-request-id"] for _, headers, _ in client.responses}) == 7
 
 
+def test_a_known_head_leads_to_another_route_where_the_body_has_its_mark():
+    """And where the mark is there by chance, the route's own condition is asked."""
+    other = Prediction(decode, lambda *_: HttpResponse(200, b'"other"'))
+
+    def is_asked(http):
+        return http.body.endswith(b" ")
+
+    client = Client(
+        Route("POST", "/two", other, when=is_asked, mark=b"1, "), Route("POST", "/two", Prediction(decode, encode))
+    )
+    for body in (b"[[1, 2,3]] ", b"[[1, 2,3]]\n", b"[[1,2,3]]\n\n") * 2:
+        client.send(request(body, target=b"/two"))
+    assert [body for _, _, body in client.responses] == [b'"other"', b'{"y":[6.0]}', b'{"y":[6.0]}'] * 2
+
+
 def test_heads_that_differ_for_each_request_are_not_remembered():
     client = Client()
     client.send(request(b"[[1,2,3]]", b"X-Request-Id: a"), request(b"[[1,2,3]]", b"X-Request-Id: b"))
