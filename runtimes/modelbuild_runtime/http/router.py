@@ -34,6 +34,7 @@ class Bound(msgspec.Struct, frozen=True, eq=False):
     decode: Callable[[HttpRequest], Request]
     encode: Callable[[HttpRequest, Request, Response], HttpResponse]
     counts: bool = False  # the values of a body by itself
+    light: Optional[Callable[[HttpRequest], bool]] = None  # whether a large body is decoded as quickly as a small one
 
 
 class Match(msgspec.Struct, frozen=True, eq=False):

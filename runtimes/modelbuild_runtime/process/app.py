@@ -225,7 +225,8 @@ class Application:
         size = len(exchange.http.body)
         if size > SMALL:
             exchange.connection.keep(size)
-        slow = head.content_encoding is not None or size >= LARGE or bound.slow
+        heavy = size >= LARGE and not (bound.light is not None and bound.light(exchange.http))
+        slow = head.content_encoding is not None or heavy or bound.slow
         (self.beside if slow else at_once)(partial(self._read_large, exchange, bound, head))
 
     def _read_large(self, exchange: Exchange, bound: Bound, head: Head) -> Then:

@@ -48,7 +48,7 @@ def serve_alone(settings: Settings, threads: int, leaving: Leaving) -> None:
         prove(model, settings)
     if leaving.told:
         return
-    settle()
+    settle(os.environ)
     server.open(model, partial(open_model, settings=settings, threads=threads, environment=os.environ))
     logger.info("ready on %s", address(sock, settings))
     server.run()

@@ -201,7 +201,7 @@ def _preload(settings: Settings, threads: int) -> Model:
         logging.shutdown()
         command = [sys.executable, "-m", "modelbuild_runtime", "serve"]
         os.execve(sys.executable, command, {**os.environ, "MBUILD_PRELOAD": "0"})  # noqa: S606  # itself
-    settle()
+    settle(os.environ)
     return model
 
 
@@ -228,7 +228,7 @@ def _work(
         _reseed()
         if model is None:
             model = load_model(settings, threads, os.environ)
-            settle()
+            settle(os.environ)
         prove(model, settings)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the server knows what to do
         if leaving.told:
