@@ -201,6 +201,10 @@ def _preload(settings: Settings, threads: int) -> Model:
         logging.shutdown()
         command = [sys.executable, "-m", "modelbuild_runtime", "serve"]
         os.execve(sys.executable, command, {**os.environ, "MBUILD_PRELOAD": "0"})  # noqa: S606  # itself
+    if settings.grpc_port:
+        from modelbuild_runtime.grpc import messages
+
+        messages.prepare()  # shared by all workers; one process alone waits for the first who speaks gRPC
     settle()
     return model
 
