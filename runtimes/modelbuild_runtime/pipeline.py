@@ -1,6 +1,7 @@
 """From neutral inputs to neutral outputs: the handler's preprocess, the engine, the handler's postprocess.
 
 ``load_pipeline`` is the only place that knows how engines and handlers are put together; the dataplane sees ``run``.
+Of the ways in which handlers are written, the one that is needed is imported.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from modelbuild_runtime.fixed_rows import FixedRows, Predict, fixed_size, freed,
 from modelbuild_runtime.handler.entry import open_rows
 from modelbuild_runtime.handler.functions import Context, Model, functions_pipeline, only_builds
 from modelbuild_runtime.handler.module import import_handler, lend_to_main
-from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
-from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
 from modelbuild_runtime.manifest import Handler, Manifest
 from modelbuild_runtime.metrics.marks import Marks
 from modelbuild_runtime.request import Parts
@@ -126,6 +125,8 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, see
     folder = root / handler.path
     name, _, function = handler.module.partition(":")
     if handler.style == "torchserve":
+        from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
+
         add_foreign_packages()
         return torchserve_pipeline(import_handler(name, folder), function or "handle", manifest, root)
     module = import_handler(name, folder)
@@ -138,6 +139,8 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, see
         return model if own or model.by_row else _of_any_rows(model)
 
     if handler.style == "sagemaker":
+        from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
+
         return sagemaker_pipeline(module, manifest, root, open_model)
     if handler.style != "functions":
         raise LoadError(f"there is no style of handler called {handler.style!r}")

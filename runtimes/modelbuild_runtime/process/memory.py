@@ -33,6 +33,12 @@ def limit(root: Path = Path("/")) -> Optional[int]:
     return min([int(text) for text in map(str.strip, map(read, files)) if text.isdigit()], default=None)
 
 
+def imported() -> None:
+    """The code of the server is there, and none of it is garbage: the collector, off until now, never looks at it."""
+    gc.freeze()
+    gc.enable()
+
+
 def settle(environment: Mapping[str, str], root: Path = Path("/")) -> None:
     """What is loaded stays: keep the collector from walking through it again and again. What requests give back is kept
     for the next ones.

@@ -201,6 +201,10 @@ def _preload(settings: Settings, threads: int) -> Model:
         logging.shutdown()
         command = [sys.executable, "-m", "modelbuild_runtime", "serve"]
         os.execve(sys.executable, command, {**os.environ, "MBUILD_PRELOAD": "0"})  # noqa: S606  # itself
+    if settings.grpc_port:  # one process alone waits until somebody speaks gRPC; workers share what is there before
+        from modelbuild_runtime.grpc import connection, messages  # noqa: F401
+
+        messages.prepare()
     settle(os.environ)
     return model
 
@@ -252,7 +256,7 @@ def _work(
 
 
 def _reseed() -> None:
-    """Forked processes must not draw the same random numbers."""
-    import numpy as np
-
-    np.random.seed()  # noqa: NPY002  # handlers use the global generator
+    """Forked processes must not draw the same random numbers. A generator that is not there yet seeds itself."""
+    drawing = sys.modules.get("numpy.random")
+    if drawing is not None:
+        drawing.seed()  # handlers use the global generator
