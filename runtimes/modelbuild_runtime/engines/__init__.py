@@ -72,9 +72,11 @@ class LoadEngine(Protocol):
 class Sample(NamedTuple):
     """What a runtime's ``sample.py`` makes for the tests: ``make(folder)`` writes a tiny artifact into the folder and
     says what it answers. ``request`` is a body for POST /predict, one object or a list of them; ``expected`` is the
-    answer as the framework itself computes it. To any other rows ``answers(path, rows)`` beside ``make`` tells that: by the
-    framework's plainest call, in whatever form it is fed, None for what is missing. ``options`` go to the manifest's ``runtime.options``; ``handler`` is the
+    answer as the framework itself computes it. ``options`` go to the manifest's ``runtime.options``; ``handler`` is the
     file of the handler that belongs to it.
+
+    Beside it ``answers(path, rows)`` says what the framework answers to any rows, one object each, with None for what
+    is missing: by its plainest call, and with its own exception where it refuses them.
     """
 
     path: Path
