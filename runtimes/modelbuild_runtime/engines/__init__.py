@@ -74,6 +74,9 @@ class Sample(NamedTuple):
     says what it answers. ``request`` is a body for POST /predict, one object or a list of them; ``expected`` is the
     answer as the framework itself computes it. ``options`` go to the manifest's ``runtime.options``; ``handler`` is the
     file of the handler that belongs to it.
+
+    Beside it ``answers(path, rows)`` says what the framework answers to any rows, one object each, with None for what
+    is missing: by its plainest call, and with its own exception where it refuses them.
     """
 
     path: Path

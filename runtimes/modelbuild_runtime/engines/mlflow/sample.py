@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
 from modelbuild_runtime.engines import Sample
 
@@ -40,3 +41,12 @@ def make(folder: Path) -> Sample:
         str(path), python_model=str(code), signature=ModelSignature(inputs, outputs), pip_requirements=["mlflow"]
     )
     return Sample(path, REQUEST, EXPECTED)
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What MLflow itself answers."""
+    import mlflow.pyfunc
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows)).astype({"surface": float})
+    return [{"prediction": price} for price in mlflow.pyfunc.load_model(str(path)).predict(frame).tolist()]

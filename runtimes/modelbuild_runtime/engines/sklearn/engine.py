@@ -86,6 +86,9 @@ def _explain(error: ValueError, given: Mapping[str, Any]) -> None:
     Raises:
         InvalidInput: the complaint is about a value.
     """
+    if isinstance(error, UnicodeDecodeError):
+        name = next((str(n) for n in given if _is(given[n], error.object)), "")
+        raise InvalidInput(f"{_input(name)}a text is not UTF-8", field=name) from error
     text = str(error)
     unknown = _UNKNOWN.search(text)
     if unknown is not None:
@@ -95,6 +98,10 @@ def _explain(error: ValueError, given: Mapping[str, Any]) -> None:
     if "contains NaN" in text or "contains infinity" in text:
         name = next((str(n) for n in given if not _finite(given[n])), "")
         raise InvalidInput(f"{_input(name)}the model takes no missing or infinite values", field=name) from error
+
+
+def _is(column: Any, value: bytes) -> bool:
+    return column.dtype == object and value in column.ravel().tolist()
 
 
 def _input(name: str) -> str:
