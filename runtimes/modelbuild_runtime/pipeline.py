@@ -16,7 +16,7 @@ import numpy as np
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.pipeline import Pipeline
-from modelbuild_runtime.engines import Engine, EngineOptions, Predicted, WritingEngine
+from modelbuild_runtime.engines import AskedEngine, Engine, EngineOptions, Predicted, WritingEngine
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.fixed_rows import FixedRows, Predict, fixed_size, freed, rows_are_apart
 from modelbuild_runtime.handler.entry import open_rows
@@ -55,6 +55,8 @@ class ModelPipeline:
             open=not signature.inputs,
             batched=batched,
             example=getattr(engine, "example", {}),
+            parameters=getattr(engine, "parameters", {}),
+            answers=getattr(engine, "answers", {}),
         )
         self.batchable = batched
         self.one_at_a_time = size == 1
@@ -85,7 +87,18 @@ class ModelPipeline:
         return self._predict(inputs)
 
 
-class WritingPipeline(ModelPipeline):
+class AskedPipeline(ModelPipeline):
+    """A model whose answers hang on parameters. The dataplane joins only requests that have the same."""
+
+    def __init__(self, engine: Any, signature: Signature) -> None:
+        super().__init__(engine, signature)
+        self._asked: AskedEngine = engine
+
+    def _run(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]]) -> Predicted:
+        return self._asked.predict(inputs, parameters) if parameters else self._predict(inputs)
+
+
+class WritingPipeline(AskedPipeline):
     """A model that makes its answers piece by piece: whoever asks for parts gets them as they are made."""
 
     streams = True
@@ -98,9 +111,6 @@ class WritingPipeline(ModelPipeline):
         """The answer to one row."""
         self.marks.began = monotonic()
         return Parts(self._writing.stream(inputs, parameters))
-
-    def _run(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]]) -> Predicted:
-        return self._writing.predict(inputs, parameters)
 
 
 def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen = lambda engine: engine) -> Pipeline:
@@ -115,7 +125,8 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen =
 
 
 def _alone(engine: Engine, manifest: Manifest) -> ModelPipeline:
-    kind = WritingPipeline if hasattr(engine, "stream") else ModelPipeline
+    asked = AskedPipeline if getattr(engine, "parameters", None) else ModelPipeline
+    kind = WritingPipeline if hasattr(engine, "stream") else asked
     pipeline = kind(engine, complete(engine.signature(), manifest.signature))
     pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
     return pipeline

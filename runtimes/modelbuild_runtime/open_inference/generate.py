@@ -92,7 +92,7 @@ class Generate:
             everything = {**given, **body}
             record = {name: value for name, value in everything.items() if name in self._names}
             parameters = {name: value for name, value in everything.items() if name not in self._names}
-        _check(parameters)
+        _check(parameters, self._service.contract.parameters)
         return Request(
             Rows([record]), id=identity or http.id, parameters=user_parameters(parameters), headers=http.headers
         )
@@ -113,7 +113,7 @@ class Generate:
         return {**said, TEXT_OUTPUT: answer_parts.said(value)}
 
 
-def _check(parameters: Mapping[str, Optional[Any]]) -> None:
+def _check(parameters: Mapping[str, Optional[Any]], told: Mapping[str, Any]) -> None:
     for name, value in parameters.items():
-        if not isinstance(value, _SCALARS):
+        if name not in told and not isinstance(value, _SCALARS):
             raise InvalidInput(f"parameters: {name} is no text, number or boolean", field=name)

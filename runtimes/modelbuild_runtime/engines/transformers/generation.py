@@ -9,7 +9,7 @@ import numpy as np
 
 from modelbuild_runtime.engines import EngineOptions
 from modelbuild_runtime.engines.transformers.loading import open_model, open_processor
-from modelbuild_runtime.engines.transformers.sampling import Sampling, sampling_of
+from modelbuild_runtime.engines.transformers.sampling import PARAMETERS, Sampling, sampling_of
 from modelbuild_runtime.engines.transformers.texts import Texts, Tokens, strings
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.signature import Signature, TensorSpec
@@ -31,6 +31,7 @@ class _Writer:
         if told.pad_token_id is None:
             told.pad_token_id = self._texts.tokenizer.pad_token_id or 0  # generate() would say so each time
         ends = told.eos_token_id
+        self.parameters = PARAMETERS
         self._ends = frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
 
     def signature(self) -> Signature:
