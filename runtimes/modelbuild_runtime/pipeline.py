@@ -12,11 +12,12 @@ from time import monotonic
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, Optional, cast
 
+import msgspec
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.pipeline import Pipeline
-from modelbuild_runtime.engines import AskedEngine, Engine, EngineOptions, Predicted, WritingEngine
+from modelbuild_runtime.engines import AskedEngine, Engine, EngineOptions, Predicted, RowsEngine, WritingEngine
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.fixed_rows import FixedRows, Predict, fixed_size, freed, rows_are_apart
 from modelbuild_runtime.handler.entry import open_rows
@@ -113,6 +114,37 @@ class WritingPipeline(AskedPipeline):
         return Parts(self._writing.stream(inputs, parameters))
 
 
+class RowsPipeline(WritingPipeline):
+    """A model that checks its rows by itself. In protocols of tensors they have the signature's inputs alone."""
+
+    wants = "rows"
+
+    def __init__(self, engine: Any, signature: Signature) -> None:
+        super().__init__(engine, signature)
+        self._rows: RowsEngine = engine
+        self.contract = msgspec.structs.replace(self.contract, record=engine.record)
+
+    def convert(self, items: List[Any]) -> List[Any]:
+        return self._rows.convert(items)
+
+    def rows(self, columns: Mapping[str, np.ndarray]) -> List[Any]:
+        return self._rows.convert(open_rows(columns))
+
+    def run(self, inputs: Any, parameters: Optional[Mapping[str, Any]] = None) -> Predicted:
+        return super().run(self._fields(inputs), parameters)
+
+    def stream(self, inputs: Any, parameters: Optional[Mapping[str, Any]] = None) -> Parts:
+        return super().stream(self._fields(inputs), parameters)
+
+    def _fields(self, rows: List[Dict[str, Any]]) -> Dict[str, np.ndarray]:
+        names = [name for name in self.contract.record["properties"] if any(name in row for row in rows)]
+        found = {name: np.empty(len(rows), object) for name in names}
+        for at, row in enumerate(rows):
+            for name in names:
+                found[name][at] = row.get(name)
+        return found
+
+
 def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen = lambda engine: engine) -> Pipeline:
     """Load the model and the handler that the manifest names.
 
@@ -126,7 +158,8 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen =
 
 def _alone(engine: Engine, manifest: Manifest) -> ModelPipeline:
     asked = AskedPipeline if getattr(engine, "parameters", None) else ModelPipeline
-    kind = WritingPipeline if hasattr(engine, "stream") else asked
+    writes = RowsPipeline if hasattr(engine, "record") else WritingPipeline
+    kind = writes if hasattr(engine, "stream") else asked
     pipeline = kind(engine, complete(engine.signature(), manifest.signature))
     pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
     return pipeline

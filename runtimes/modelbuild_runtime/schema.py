@@ -82,7 +82,8 @@ def columns(contract: Contract) -> Schema:
     """The inputs as one list a name, with an entry a row."""
     if not contract.record:
         return _object(contract.inputs, batched=False)
-    fields = contract.record.get("properties", {})
+    told = contract.record.get("properties", {})
+    fields = {spec.name: told[spec.name] for spec in contract.inputs if spec.name in told}
     whole = _object(contract.inputs, batched=False)
     listed = {name: {"type": "array", "items": fields[name], "minItems": 1} for name in fields}
     return {**whole, "properties": {**whole["properties"], **listed}}

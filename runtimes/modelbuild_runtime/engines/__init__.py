@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
 import msgspec
 import numpy as np
@@ -69,6 +69,19 @@ class WritingEngine(AskedEngine, Protocol):
 
     def stream(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]] = None) -> Iterator[str]:
         """The answer to one row in parts, each made when it is asked for."""
+        ...
+
+
+class RowsEngine(WritingEngine, Protocol):
+    """An engine whose rows may be more than values of datatypes, such as the messages of a dialogue. ``record`` is the
+    JSON Schema of a row, as an object; ``predict`` and ``stream`` take the fields as arrays of objects, None where a
+    row lacks one.
+    """
+
+    record: Dict[str, Any]
+
+    def convert(self, rows: Sequence[Any]) -> List[Dict[str, Any]]:
+        """Rows as clients send them, checked. Raises ``InvalidInput``, which names the field."""
         ...
 
 

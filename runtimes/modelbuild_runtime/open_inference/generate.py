@@ -37,7 +37,8 @@ class Generate:
         self._service = service
         self._inference = inference
         self._streams = streams
-        self._names = tuple(spec.name for spec in service.contract.inputs)
+        self._inputs = tuple(spec.name for spec in service.contract.inputs)
+        self._names = (*self._inputs, *(name for name in _fields(service) if name not in self._inputs))
 
     def decode(self, http: HttpRequest) -> Request:
         """A record with its parameters, or an infer request."""
@@ -85,8 +86,8 @@ class Generate:
             raise InvalidInput("id: expected a string", field="id")
         if not isinstance(given, dict):
             raise InvalidInput("parameters: expected an object", field="parameters")
-        if len(self._names) == 1 and TEXT_INPUT in body and self._names[0] not in body:
-            body[self._names[0]] = body.pop(TEXT_INPUT)
+        if len(self._inputs) == 1 and TEXT_INPUT in body and self._inputs[0] not in body:
+            body[self._inputs[0]] = body.pop(TEXT_INPUT)
         record, parameters = body, given
         if self._names and not self._service.contract.open:
             everything = {**given, **body}
@@ -111,6 +112,12 @@ class Generate:
             only = next(iter(value.values())) if len(value) == 1 else None
             return {**said, TEXT_OUTPUT: only} if isinstance(only, str) else {**said, **value}
         return {**said, TEXT_OUTPUT: answer_parts.said(value)}
+
+
+def _fields(service: Service) -> Mapping[str, Any]:
+    """Those of a record, where rows are such."""
+    fields: Mapping[str, Any] = service.contract.record.get("properties", {})
+    return fields
 
 
 def _check(parameters: Mapping[str, Optional[Any]], told: Mapping[str, Any]) -> None:
