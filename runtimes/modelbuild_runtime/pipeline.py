@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
@@ -47,8 +48,9 @@ class ModelPipeline:
         batched = row_counted(engine, signature)
         size = 0 if batched else fixed_size(signature)
         fixed = cast("Predict", engine.predict)  # what is made for so many rows answers arrays
+        self._size = 0
         if size and rows_are_apart(fixed, signature, size):
-            signature, batched = freed(signature), True
+            signature, batched, self._size = freed(signature), True, size
             self._predict = FixedRows(fixed, size)
         self.contract = Contract(
             signature.inputs,
@@ -96,7 +98,10 @@ class AskedPipeline(ModelPipeline):
         self._asked: AskedEngine = engine
 
     def _run(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]]) -> Predicted:
-        return self._asked.predict(inputs, parameters) if parameters else self._predict(inputs)
+        if not parameters:
+            return self._predict(inputs)
+        asked: Predict = partial(self._asked.predict, parameters=parameters)
+        return FixedRows(asked, self._size)(inputs) if self._size else asked(inputs)
 
 
 class WritingPipeline(AskedPipeline):
