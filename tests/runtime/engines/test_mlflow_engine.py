@@ -251,6 +251,15 @@ def test_requests_of_different_params_never_share_a_run(engine, tmp_path):
     assert [one.columns["prediction"].tolist() for one in alone] == [[2, 6], [3, 9], [2, 6], [2, 6]]
 
 
+def test_params_reach_a_model_of_one_row_at_a_time(engine, tmp_path):
+    one, answered = [Tensor(np.dtype(np.float32), (1, 2))], [Tensor(np.dtype(np.float32), (1,))]
+    engine("(given.sum(axis=1) * params['factor']).astype(np.float32)", one, answered, params=PARAMS)
+    server = served(tmp_path)[1]
+    for given, expected in ({}, [6.0, 14.0]), ({"factor": 10}, [30.0, 70.0]):
+        response = server.post("/predict", json.dumps({"instances": X.tolist(), "parameters": given}).encode())
+        assert (response.status, json.loads(response.body)) == (200, {"predictions": expected})
+
+
 def test_params_are_in_the_contract(engine, tmp_path):
     engine("given", [FLOATS], params=PARAMS)
     told = served(tmp_path)[0].dataplane.contract.parameters
