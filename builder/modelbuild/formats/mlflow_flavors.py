@@ -96,6 +96,8 @@ def _transformers(model: MlModel, flavor: Flavor, reading: Reading) -> str:
     task = text(flavor.get("task"))
     settings = (flavor.get("prompt_template"), flavor.get("peft_adaptor"), flavor.get("inference_task"))
     changed = any(text(setting) for setting in settings) or model.pyfunc.get("config") not in (None, "", "null", {})
+    if reading.format == "sentence-transformers":
+        return "" if changed else "first"
     if changed or task != reading.options.get("task") or text(flavor.get("torch_dtype")) not in {"", "torch.float32"}:
         return ""
     outputs = {spec.name for spec in reading.signature.outputs}

@@ -1,25 +1,27 @@
-"""Runs in MLflow's environment, with PyTorch and Transformers behind it: saves folders of both flavors, and asks MLflow's
-scoring app about each.
+"""Runs in MLflow's environment, with PyTorch, Transformers and Sentence Transformers behind it: saves folders of the three
+flavors, and asks MLflow's scoring app about each.
 
-usage: mlflow_torch_folders.py SITE_PACKAGES FOLDER   > {"name": [[body, status, answer], ...], ...}
+usage: mlflow_torch_folders.py SITE_PACKAGES:SITE_PACKAGES:... FOLDER   > {"name": [[body, status, answer], ...], ...}
 """
 
 # ruff: noqa: E402  # the frameworks have to be found first
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.append(sys.argv[1])
+sys.path += sys.argv[1].split(os.pathsep)
 sys.path.append(str(Path(__file__).parents[3] / "runtimes"))
 warnings.simplefilter("ignore")
 
 import mlflow.pyfunc
 import mlflow.pytorch
+import mlflow.sentence_transformers
 import mlflow.transformers
 import numpy as np
 import pandas as pd
@@ -28,6 +30,8 @@ import transformers
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 from mlflow_asking import Folders, requirements, run
+from sentence_transformers import SentenceTransformer
+from sentence_transformers import models as modules
 
 from modelbuild_runtime.engines.transformers.sample import WORDS, write_tokenizer
 
@@ -103,9 +107,24 @@ def pipelines(folders: Folders) -> None:
         ]
 
 
+def sentences(folders: Folders) -> None:
+    """Embeddings, with a layer after the pooling, and in the shape of a service of language models."""
+    inner = folders.folder / "bert"
+    transformers.BertModel(config()).save_pretrained(inner)
+    write_tokenizer(inner)
+    told = modules.Transformer(str(inner), max_seq_length=16)
+    dense = modules.Dense(32, 8)
+    model = SentenceTransformer(modules=[told, modules.Pooling(32, "mean"), dense, modules.Normalize()], device="cpu")
+    for name, more in (("sentences", {}), ("embeddings", {"task": "llm/v1/embeddings"})):
+        path = str(folders.folder / name)
+        mlflow.sentence_transformers.save_model(model, path, pip_requirements=requirements(), **more)
+        folders.bodies[name] = [{"inputs": TEXTS}, {"instances": TEXTS[:1]}]
+
+
 def make(folders: Folders) -> None:
     networks(folders)
     pipelines(folders)
+    sentences(folders)
 
 
 if __name__ == "__main__":

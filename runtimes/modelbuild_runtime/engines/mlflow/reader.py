@@ -28,6 +28,9 @@ from modelbuild.signature import Signature, TensorSpec
 PLACES = ("pickled_model", "data", "model_path", "saved_model_dir", "model_data", "model_binary")
 """Under which names flavors tell where their model lies."""
 
+OF_PYFUNC = ("sentence_transformers",)
+"""Flavors that leave it to python_function to say so."""
+
 COMPONENTS = "components"
 """The folder in which the flavor of Transformers keeps what belongs beside the model: a tokenizer, an image processor,
 each in a folder of its own.
@@ -98,7 +101,7 @@ def _found(artifact: Artifact, model: MlModel, chosen: Mapping[str, Any]) -> Fou
     for name, flavor in model.flavors.items():
         if name == "python_function" or text(flavor.get("code")) or text(model.pyfunc.get("code")):
             continue
-        for path in _paths(artifact, flavor):
+        for path in _paths(artifact, model.pyfunc if name in OF_PYFUNC else flavor):
             part, beside = _with_components(artifact, part_of(artifact, path), path)
             try:
                 runtime = detect(part, runtimes)
