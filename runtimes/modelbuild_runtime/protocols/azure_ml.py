@@ -180,7 +180,7 @@ def _frame(service: Service) -> Shared:
     """What clients send to models of MLflow."""
     contract = service.contract
     data = {"anyOf": [scoring_schema.FRAME, *scoring_schema.inputs(contract)["anyOf"]]}
-    properties = {DATA: data, "params": scoring_schema.PARAMETERS}
+    properties = {DATA: data, "params": schema.parameters(contract)}
     body = {"type": "object", "properties": properties, "required": [DATA]}
     return Shared("AzureMLData", {**body, "additionalProperties": False})
 
