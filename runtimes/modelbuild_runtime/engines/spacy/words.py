@@ -1,8 +1,8 @@
-"""Which words of clients spaCy keeps. Outside a memory zone it keeps all for ever; in one it forgets them at its end, and
-reads a known word in half the time of a new one.
+"""Which words of clients spaCy keeps. Outside a memory zone it keeps all for ever; in one it forgets them at its end.
+A known word is read in half the time of a new one.
 
-So the first words stay, as many as cost some megabytes whatever they are. When there are so many, later ones are read in
-zones, each of several predictions.
+So the first words stay, as many as cost some megabytes whatever they are. When there are so many, later ones are read
+in zones, each of several predictions.
 """
 
 from __future__ import annotations
