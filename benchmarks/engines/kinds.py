@@ -243,7 +243,17 @@ def fasttext(folder: Path) -> Kind:
 
     path = make(folder).path
     model = fasttext.load_model(str(path))
-    return Kind("fasttext", path, lambda rows: model.predict(rows, k=-1), texts(tuple(WORDS)))
+    places = {label: place for place, label in enumerate(model.labels)}
+
+    def plain(rows: list[str]) -> Any:
+        """fastText answers the most probable label first; the engine, by label."""
+        found = model.predict(rows, k=-1)
+        probabilities = np.zeros((len(rows), len(places)), np.float32)
+        for row, (labels, values) in enumerate(zip(*found, strict=True)):
+            probabilities[row, [places[label] for label in labels]] = values
+        return [labels[0] for labels in found[0]], probabilities
+
+    return Kind("fasttext", path, plain, texts(tuple(WORDS)))
 
 
 KINDS: dict[str, Callable[[Path], Kind]] = {
