@@ -257,6 +257,7 @@ class Reader:
         if b"upgrade" in self._headers and parser.should_upgrade():
             return  # llhttp stops before the body: see _without_upgrade
         self.begun = False
+        self._chunk = 0
         head, body = self._head(), self._body
         self._head_text = b""
         self._reset()

@@ -158,6 +158,23 @@ def test_requests_of_other_sizes_and_places_in_between_and_all_in_one_go(run):
     run(ask())
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_requests_of_any_sizes_in_pieces_of_any_sizes(run, seed):
+    served, chance = Served(), random.Random(seed)
+    sizes = [chance.choice([0, 500, 65_536, 65_537, 70_000, 70_000, 70_000, 400_000, 1_100_000]) for _ in range(25)]
+    bodies = [body_of(size, number) for number, size in enumerate(sizes)]
+    fields = [[b"X-Request-Id: %d" % number] if chance.random() < 0.2 else [] for number in range(len(sizes))]
+    data = b"".join(question(body, *more) for body, more in zip(bodies, fields, strict=True))
+    pieces = cut(data, *(chance.randrange(len(data)) for _ in range(60)))
+
+    async def ask() -> list[tuple[int, bytes]]:
+        async with served.listening():
+            return await sent(served.port, *pieces, answers=len(bodies), pause=0)
+
+    assert run(ask()) == [(200, digest(body)) for body in bodies]
+    assert [bytes(body) for body in served.bodies] == bodies
+
+
 def test_a_client_that_goes_on_sending_large_bodies_is_read_in_place_and_takes_no_memory_while_it_waits(run):
     served = Served()
     body = body_of(300_000)
