@@ -6,8 +6,11 @@ import asyncio
 import logging
 import threading
 
+from modelbuild_runtime.process.without_tls import standing_in
+
 try:
-    import uvloop  # here, so that workers share it
+    with standing_in():
+        import uvloop  # here, so that workers share it
 except ImportError:
     uvloop = None
 
