@@ -14,6 +14,7 @@ from modelbuild_runtime.http.application import Application, Connected
 from modelbuild_runtime.http.routes import Routes
 from modelbuild_runtime.process import memory
 from modelbuild_runtime.process.closed import closed_router
+from modelbuild_runtime.process.listeners import listeners
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,9 @@ logger = logging.getLogger(__name__)
 Client = TypeVar("Client", bound=Connected)
 
 _FILES = 128
-"""Of the files that a process may open, those for other things: the model's, the log, sockets to listen on."""
+"""Of the files that a process may open, those for other things: the model's, the log, sockets to listen on. Of these
+there are more with several workers, since each holds those of all.
+"""
 _MEMORY = 32 << 10
 """Bytes that a connection may take before anything of it is counted: its objects, a head, the beginning of a body."""
 _SHARE = 8
@@ -39,7 +42,8 @@ def most(settings: Settings) -> int:
     """Connections that one worker lets in. With several workers the supervisor keeps all of theirs as well."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     open_files = limit if limit != resource.RLIM_INFINITY else 1 << 20
-    files = (open_files - _FILES) // settings.workers - _SPARE
+    doors = 0 if settings.workers == 1 else settings.workers * (1 + len(listeners(settings)))
+    files = (open_files - _FILES - doors) // settings.workers - _SPARE
     if settings.max_connections:
         if settings.max_connections > files:
             logger.warning("MBUILD_MAX_CONNECTIONS is more than the limit of open files allows: %d", files)
