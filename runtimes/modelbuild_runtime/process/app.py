@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Optional, Set, Tuple, Union
 from modelbuild_runtime.beside import Then, Work, at_once
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.job import Queue
-from modelbuild_runtime.errors import ServerError
+from modelbuild_runtime.errors import Overloaded, ServerError
 from modelbuild_runtime.http.application import Asker, Connected, Keeper
 from modelbuild_runtime.http.compression import SLOW, coding_for, compressed
 from modelbuild_runtime.http.exchange import Exchange
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_ERROR = 400
+"""Some protocols have an answer for who is turned away, which is not kept waiting."""
+
 
 class Application:
     """``now`` is the monotonic clock as of the last patrol, a second ago at most; ``draining`` is set by SIGTERM;
@@ -64,6 +67,7 @@ class Application:
         self.max_held = settings.max_held or room(settings.workers)
         self.now = monotonic()
         self.beside: Callable[[Work], None] = at_once
+        self.later: Optional[Callable[[Then], None]] = None
         self._ids = RequestIds()
         self._limits = Limits(settings.max_body, settings.max_elements)
         self._count = self.metrics.response
@@ -148,7 +152,11 @@ class Application:
 
     def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
         """Send an error in the shape of the protocol that was asked."""
-        self._respond(exchange, refusal(exchange, error, allowed))
+        response = refusal(exchange, error, allowed)
+        if self.later is not None and error.__class__ is Overloaded and response.status >= _ERROR:
+            self.later(partial(self._if_wanted, exchange, partial(self._respond, exchange, response)))
+        else:
+            self._respond(exchange, response)
 
     def patrol(self) -> None:
         """Called about once a second."""

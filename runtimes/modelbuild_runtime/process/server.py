@@ -33,6 +33,7 @@ from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.models import Models, Open, Running, store
 from modelbuild_runtime.process.numbers import Numbers
 from modelbuild_runtime.process.queues import Queues
+from modelbuild_runtime.process.turned_away import TurnedAway
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.protocols import Statistics, Summary
@@ -66,6 +67,7 @@ class Server:
         self._certificates = certificates(settings)
         self._app = Application(settings, closed_router(), self._keys)
         self._app.beside = Beside(self.loop, "bodies").do
+        self._app.later = TurnedAway(self.loop, lambda: self._app.draining).later
         if board is not None:
             self._app.witness = Witness(board.flights[slot], board.quarantine, connections)
         self._batcher: Optional[Batcher] = None
