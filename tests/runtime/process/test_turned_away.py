@@ -29,7 +29,7 @@ class Bench:
 @pytest.fixture
 def bench():
     made = Bench()
-    with mock.patch.object(turned_away, "monotonic", lambda: made.loop.now):
+    with mock.patch.object(turned_away, "monotonic", lambda: made.loop.now):  # noqa: PT008  # it moves
         made.away = TurnedAway(made.loop, lambda: made.draining)
         yield made
 
