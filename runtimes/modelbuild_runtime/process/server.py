@@ -10,7 +10,7 @@ import socket
 import ssl
 from functools import partial
 from time import monotonic
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.dataplane.batcher import Batcher
@@ -22,7 +22,7 @@ from modelbuild_runtime.metrics.metrics import Gauge
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.closed import closed_router
-from modelbuild_runtime.process.crowd import Crowd
+from modelbuild_runtime.process.crowd import Crowd, Entrance
 from modelbuild_runtime.process.doors import Doors
 from modelbuild_runtime.process.keeping import Entrusting
 from modelbuild_runtime.process.leaving import STOP
@@ -98,7 +98,7 @@ class Server:
         """
         found = self._at(sock, more)
         if health is not None:
-            found.append(Listening(self.loop, health, lambda: Connection(self._app, self._health), "", self._settings))
+            found.append(self._listening_on(health, lambda *_: Connection(self._app, self._health), ""))
         self.loop.run_until_complete(self._begin(found))
         self._patrol()
 
@@ -198,7 +198,7 @@ class Server:
         for routes in (self._app.routes, *self._routes.values()):
             routes.forget()
 
-    def _connections(self, listener: Listener) -> Callable[[], asyncio.Protocol]:
+    def _connections(self, listener: Listener) -> Entrance[asyncio.Protocol]:
         """What makes a listener's connections."""
         routes = self._routes[listener]
         if listener.speaks != GRPC:
@@ -210,10 +210,13 @@ class Server:
     def _at(self, sock: socket.socket, more: Sequence[Tuple[Listener, socket.socket]]) -> List[Listening]:
         """What listens on the main socket and those beside it."""
         main = self._crowd.door(partial(Connection, self._app), self._app.routes)
-        made: List[Tuple[socket.socket, Callable[[], asyncio.Protocol], str]] = [(sock, main, HTTP)]
+        made: List[Tuple[socket.socket, Entrance[asyncio.Protocol], str]] = [(sock, main, HTTP)]
         for listener, bound in more:
             made.append((bound, self._connections(listener), HTTP2 if listener.speaks == GRPC else HTTP))
-        return [Listening(self.loop, *one, self._settings) for one in made]
+        return [self._listening_on(*one) for one in made]
+
+    def _listening_on(self, sock: socket.socket, entrance: Entrance[asyncio.Protocol], speaks: str) -> Listening:
+        return Listening(self.loop, sock, entrance, speaks, self._settings, self._app.coming)
 
     async def _begin(self, found: Sequence[Listening]) -> None:
         self._listening += found
