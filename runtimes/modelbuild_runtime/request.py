@@ -20,9 +20,12 @@ class Columns(msgspec.Struct, eq=False):
 
 
 class Rows(msgspec.Struct, eq=False):
-    """One item a row: JSON objects (records), or lists and numbers in the order of the contract's fields."""
+    """One item a row: JSON objects (records), or lists and numbers in the order of the contract's fields. ``exact``
+    where each is known to be a list of as many numbers as the contract's only input has in a row.
+    """
 
     items: List[Any]
+    exact: bool = False
 
 
 class Raw(msgspec.Struct, eq=False):
@@ -63,7 +66,7 @@ class Response(msgspec.Struct, eq=False):
     """
 
     count: int
-    columns: Optional[Dict[str, np.ndarray]] = None
+    columns: Optional[Mapping[str, np.ndarray]] = None
     rows: Optional[List[Any]] = None
     raw: Optional[bytes] = None
     content_type: str = ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Tuple
+from typing import Mapping, Optional, Tuple
 
 import numpy as np
 
 from modelbuild_runtime.answers import csv_answer, items, json_answer, npy_answer, parts
 from modelbuild_runtime.bodies.question import INSTANCES, Wire
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.dataplane.shares import Share
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.request import Response
@@ -30,6 +31,7 @@ class AnswerWriter:
         self._contract = contract
         self._named = named
         self._tokens = tokens
+        self._by_rows = contract.batched
 
     def write(self, wire: Optional[Wire], response: Response) -> HttpResponse:
         """The response in the media type and the shape that were chosen when the question was read; a handler that
@@ -38,6 +40,12 @@ class AnswerWriter:
         Raises:
             ServerError: that media type cannot hold it.
         """
+        columns = response.columns
+        if type(columns) is Share and wire is not None and wire.media.name == media_type.JSON and self._by_rows:
+            return HttpResponse(200, json_answer.text(columns, wire.form, named=self._named, tokens=self._tokens))
+        return self._write_any(wire, response)
+
+    def _write_any(self, wire: Optional[Wire], response: Response) -> HttpResponse:
         if response.raw is not None:
             return HttpResponse(response.status, response.raw, response.content_type, response.headers)
         if response.parts is not None or wire is None:
@@ -56,7 +64,7 @@ class AnswerWriter:
             return HttpResponse(200, body, "text/csv; charset=utf-8")
         return HttpResponse(200, npy_answer.encode(self._columns(response)), media_type.NPY)
 
-    def _columns(self, response: Response) -> Dict[str, np.ndarray]:
+    def _columns(self, response: Response) -> Mapping[str, np.ndarray]:
         if response.rows is not None:
             return items.to_columns(response.rows, self._contract.outputs)
         return response.columns or {}

@@ -10,6 +10,7 @@ import numpy as np
 
 from modelbuild_runtime.answers import items
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD
+from modelbuild_runtime.dataplane.shares import Share
 from modelbuild_runtime.request import Response
 
 
@@ -25,6 +26,16 @@ def answer(response: Response, form: str, *, batched: bool = True, named: bool =
     return {"predictions": rows} if form == INSTANCES else rows
 
 
+def text(share: Share, form: str, *, named: bool, tokens: bool) -> bytes:
+    """The same as JSON, of one request's share of a run: each row of the run is written once, with those of others."""
+    if form == INPUTS:
+        return encode({"outputs": _columns(share)}, tokens=tokens)
+    rows = share.rows(_texts_of_rows, named and form != INSTANCES, tokens)
+    if form == RECORD:
+        return rows[0]  # type: ignore[no-any-return]
+    return (b'{"predictions":[%b]}' if form == INSTANCES else b"[%b]") % b",".join(rows)
+
+
 def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> List[Any]:
     """One value a row: the handler's item, an object of outputs, or the value of the only output."""
     if response.rows is not None:
@@ -32,12 +43,24 @@ def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> 
     columns = response.columns or {}
     if response.count == 1 and batched and (named or len(columns) != 1):
         return [{name: values(array)[0] for name, array in columns.items()}]
-    lists = {name: values(array) if batched else [values(array)] for name, array in columns.items()}
+    if batched:
+        return _rows(columns, named=named)
+    sole = len(columns) == 1 and not named
+    return [values(next(iter(columns.values()))) if sole else {name: values(array) for name, array in columns.items()}]
+
+
+def _texts_of_rows(columns: Mapping[str, np.ndarray], named: bool, tokens: bool) -> List[bytes]:
+    return [encode(row, tokens=tokens) for row in _rows(columns, named=named)]
+
+
+def _rows(columns: Mapping[str, np.ndarray], *, named: bool) -> List[Any]:
+    lists = [values(array) for array in columns.values()]
     if len(lists) == 1 and not named:
-        return next(iter(lists.values()))
-    if not batched:
-        return [{name: column[0] for name, column in lists.items()}]
-    return [dict(zip(lists, row)) for row in zip(*lists.values())]
+        return lists[0]  # type: ignore[no-any-return]
+    if len(lists) == 1:
+        (name,) = columns
+        return [{name: value} for value in lists[0]]
+    return [dict(zip(columns, row)) for row in zip(*lists)]
 
 
 def outputs(response: Response) -> Any:

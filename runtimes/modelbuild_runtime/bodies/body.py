@@ -46,14 +46,13 @@ class BodyReader:
         Raises:
             ServerError: it cannot be read, or no answer to it would be accepted.
         """
-        header = http.headers.get(b"content-type", b"")
-        accept = http.headers.get(b"accept", b"")
-        media = media_type.parse(header)
+        headers, body = http.headers, http.body
+        header = headers.get(b"content-type", b"")
+        accept = headers.get(b"accept", b"")
         if self._raw:
-            whole = raw_body(http.body, header)
-            accepted = accept.decode("latin-1")
-            return Request(whole, id=http.id, headers=http.headers, accept=accepted, stream=self._streams)
-        body = http.body
+            whole = raw_body(body, header)
+            return Request(whole, id=http.id, headers=headers, accept=accept.decode("latin-1"), stream=self._streams)
+        media = media_type.parse(header)
         if media.name in _JSON or _is_curls_json(body, media):
             question = self._json.read(body)
         else:

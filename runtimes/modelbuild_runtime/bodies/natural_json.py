@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.bodies import base64_text, flat_buffer, json_body
+from modelbuild_runtime.bodies import base64_text, exact, flat_buffer, json_body
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, ROWS, Question, is_open, only_input
 from modelbuild_runtime.bodies.tensor_data import flatten
@@ -30,6 +30,7 @@ class NaturalJson:
         self._batched = contract.batched
         self._open = is_open(contract)
         self._single = only_input(contract)
+        self._exact = exact.reader(contract)
         self._takes_bytes = (
             self._open or bool(contract.record) or any(spec.datatype == "BYTES" for spec in contract.inputs)
         )
@@ -41,7 +42,7 @@ class NaturalJson:
         Raises:
             ServerError: it is not JSON, or not in any of these shapes.
         """
-        question = self.large(body)
+        question = self._exact(body) if len(body) < flat_buffer.LARGE else self.large(body)
         return self.question(self.value(body)) if question is None else question
 
     def value(self, body: Body) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from time import monotonic
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from modelbuild_runtime.dataplane.parts import Step, started
 from modelbuild_runtime.dataplane.pipeline import Outputs, Pipeline
 from modelbuild_runtime.dataplane.prepared import Prepared
 from modelbuild_runtime.dataplane.records import columns_from
+from modelbuild_runtime.dataplane.shares import FEW, Share, Whole
 from modelbuild_runtime.dataplane.tensors import check_tensors
 from modelbuild_runtime.errors import (
     DeadlineExceeded,
@@ -47,6 +48,7 @@ class Dataplane:
         self._open = contract.open or not contract.inputs
         self._fields = fields_of(contract, guessed=getattr(pipeline, "guessed", False))
         self._shapes = [(field.name, field, self._fields.shape(field)) for field in self._fields.all]
+        self._sole = self._fields.all[0].name if self._fields.simple and len(self._fields.all) == 1 else ""
         self._outputs = tuple(spec.name for spec in contract.outputs)
         self._prepare = {"columns": self._as_columns, "rows": self._as_rows, "raw": _as_raw}[pipeline.wants]
         self._join = {"columns": self._join_columns, "rows": _join_items, "raw": _join_items}[pipeline.wants]
@@ -139,13 +141,23 @@ class Dataplane:
 
     def _as_columns(self, request: Request) -> Prepared:
         payload = request.payload
+        if isinstance(payload, Rows):
+            if payload.exact and self._sole:
+                return self._exact(payload.items)
+            return open_columns(payload.items) if self._open else columns_from(self._fields, payload.items)
         if isinstance(payload, Columns):
             if self._open:
                 return open_tensors(payload.tensors, batched=self.contract.batched)
             return check_tensors(self._fields, payload.tensors)
-        if isinstance(payload, Rows):
-            return open_columns(payload.items) if self._open else columns_from(self._fields, payload.items)
         raise UnsupportedMediaType("this model takes JSON, CSV or tensors, not a body of this content type")
+
+    def _exact(self, items: List[Any]) -> Prepared:
+        """Rows of numbers that were checked when they were read."""
+        return (
+            {self._sole: items[0] if len(items) == 1 else [value for row in items for value in row]},
+            len(items),
+            None,
+        )
 
     def _as_rows(self, request: Request) -> Prepared:
         payload = request.payload
@@ -191,17 +203,17 @@ class Dataplane:
         if len(jobs) == 1:
             asked = jobs[0].request.outputs
             return [Response(jobs[0].count, _asked(jobs[0].request, outputs) if asked else outputs)]
-        outcomes: List[Outcome] = []
+        few = sum([array.size for array in outputs.values()]) <= FEW
+        whole = Whole(outputs)
         items = list(outputs.items())
+        outcomes: List[Outcome] = []
         start = 0
         for job in jobs:
             count = job.count
             end = start + count
-            columns = {name: array[start:end] for name, array in items}
+            columns: Any = Share(whole, start, end) if few else {name: array[start:end] for name, array in items}
             start = end
-            if job.request.outputs:
-                columns = _asked(job.request, columns)
-            outcomes.append(Response(count, columns))
+            outcomes.append(Response(count, _asked(job.request, columns) if job.request.outputs else columns))
         return outcomes
 
 
@@ -247,7 +259,7 @@ def _check_outputs(asked: Sequence[str], known: Sequence[str]) -> None:
             raise InvalidInput(f"output {name!r} is unknown; this model gives {quoted(known)}", field=name)
 
 
-def _asked(request: Request, columns: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+def _asked(request: Request, columns: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
     _check_outputs(request.outputs, tuple(columns))
     return {name: columns[name] for name in request.outputs}
 

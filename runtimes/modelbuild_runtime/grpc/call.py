@@ -144,4 +144,4 @@ def _inflating(head: Head, encoding: bytes) -> Optional[Head]:
         return None
     if encoding not in ENCODINGS:
         raise Unsupported(f"grpc-encoding {encoding[:20]!r} is not supported; use gzip, deflate or identity")
-    return msgspec.structs.replace(head, content_encoding=encoding)
+    return msgspec.structs.replace(head, content_encoding=encoding, usual=None)

@@ -15,14 +15,15 @@ from modelbuild_runtime.http.message import HttpResponse
 
 SLOW = 1 << 16
 """Bytes from which an answer is packed beside the loop."""
-_LEAST = 256
+LEAST = 256
+"""Bytes from which packing is worth while."""
 _LEVEL = 1
 _CODINGS = ("gzip", "deflate")
 
 
 def coding_for(accepted: bytes, response: HttpResponse) -> Optional[str]:
     """The coding that Accept-Encoding asks for, where there is enough to be packed."""
-    if len(response.body) < _LEAST or any(name.lower() == "content-encoding" for name, _ in response.headers):
+    if len(response.body) < LEAST or any(name.lower() == "content-encoding" for name, _ in response.headers):
         return None
     return _only(accepted)
 

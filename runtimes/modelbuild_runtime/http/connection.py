@@ -100,8 +100,11 @@ class Connection(asyncio.Protocol):
             end = data.find(b"\r\n\r\n") + 4
             head_text = data[:end]
             head = self._known_heads.get(head_text)
-            if head is not None and head.length == len(data) - end:
-                self._take(head, data[end:])
+            if head is not None and head.length == len(data) - end:  # such a head says nothing of the connection
+                self._fresh = self._wants_continue = False
+                self._app.accept(self, head, data[end:])
+                if len(self.pending) > _MAX_PENDING:
+                    self._pace()
                 return
         error = self._reader.feed(data, head_text)
         if error is not None:

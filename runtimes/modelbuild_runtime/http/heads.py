@@ -4,12 +4,12 @@ a head that was parsed and found good is not parsed again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, Optional
+from typing import TYPE_CHECKING, Dict, Optional, Tuple
 
 import msgspec
 
 from modelbuild_runtime.http.patience import MILLISECONDS, SECONDS, patience
-from modelbuild_runtime.http.router import Match
+from modelbuild_runtime.http.router import Bound, Match
 from modelbuild_runtime.trace.context import TRACEPARENT
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ _PASSING = (b"x-request-id", TRACEPARENT, b"x-b3-traceid", b"x-amzn-trace-id", b
 class Head(msgspec.Struct, eq=False):
     """All of a request but its body. ``length`` is the body's, 0 where there is none; ``version`` is "1.1" or "1.0".
     ``patience`` are seconds that the client waits, 0 where it does not say: see ``http.patience``.
+    ``usual`` is the route of nearly all requests with this head, which ask for a prediction and for nothing else: those
+    whose body does not hold the ``mark`` of another's. It is None where each has to be looked at.
     ``headers`` are shared by all requests with this head: nobody may change them.
     """
 
@@ -40,6 +42,8 @@ class Head(msgspec.Struct, eq=False):
     traced: bool  # the client says which trace the request belongs to
     served: Optional[Served]  # the model, where it is not the one that this server is about
     patience: float = 0.0
+    usual: Optional[Bound] = None
+    mark: bytes = b""
 
 
 def make_head(
@@ -53,7 +57,7 @@ def make_head(
 ) -> Head:
     """A head as the connection parsed it, with what is asked of it for every request."""
     get = headers.get
-    return Head(
+    head = Head(
         method.decode("ascii"),
         match,
         headers,
@@ -68,6 +72,18 @@ def make_head(
         served,
         patience(headers) if SECONDS in headers or MILLISECONDS in headers else 0.0,
     )
+    if method != b"HEAD" and not (head.request_id or head.content_encoding or head.traced):
+        head.usual, head.mark = _usual(match)
+    return head
+
+
+def _usual(match: Match) -> Tuple[Optional[Bound], bytes]:
+    """The route of bodies that do not hold the mark, if there is such a one."""
+    bound, mark = match.only, b""
+    if bound is None and len(match.routes) == 2 and match.routes[1].route.when is None:
+        mark = match.routes[0].route.mark
+        bound = match.routes[1] if mark else None
+    return (bound, mark) if bound is not None and bound.predicts else (None, b"")
 
 
 class KnownHeads:

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Union
 
-from modelbuild_runtime.errors import InvalidInput, TooLarge, UnsupportedMediaType
+from modelbuild_runtime.errors import InvalidInput, TooLarge, UnsupportedCoding
 
 Body = Union[bytes, bytearray]
 
@@ -22,6 +22,8 @@ _LONG_NUMBER = re.compile(rb"[\[,:]\s*-?[0-9]{%d}" % (_LONG + 1))
 _NAME = re.compile(rb'"[ \t\r\n]*:')
 _MOST_NAMES, _NAMES_EACH = 500_000, 1000
 """In a body, and in each object of it where there are many."""
+CODINGS = "gzip, deflate"
+"""What may be written in Content-Encoding, as RFC 7694 tells it to who wrote something else."""
 _WINDOW_BITS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 
 
@@ -77,7 +79,7 @@ def inflate(body: Body, encoding: bytes, limits: Limits) -> bytes:
     """Decompress a body, one coding after the other, never making more than the limit in all.
 
     Raises:
-        UnsupportedMediaType: a coding other than gzip, deflate and identity, or more than two.
+        UnsupportedCoding: a coding other than gzip, deflate and identity, or more than two.
         InvalidInput: it is not what its coding says.
         TooLarge: it would be larger than a body may be.
     """
@@ -85,11 +87,11 @@ def inflate(body: Body, encoding: bytes, limits: Limits) -> bytes:
     codings = [part.strip().lower() for part in encoding.split(b",")]
     codings = [coding for coding in codings if coding not in {b"identity", b""}]
     if len(codings) > _MOST_CODINGS:
-        raise UnsupportedMediaType(f"more than {_MOST_CODINGS} content-encodings over each other are not supported")
+        raise UnsupportedCoding(f"more than {_MOST_CODINGS} content-encodings over each other are not supported")
     for coding in reversed(codings):
         if coding not in _WINDOW_BITS:
             name = coding.decode("ascii", "replace")
-            raise UnsupportedMediaType(f"content-encoding {name!r} is not supported; send gzip, deflate or identity")
+            raise UnsupportedCoding(f"content-encoding {name!r} is not supported; send gzip, deflate or identity")
         data = _inflate(data, _WINDOW_BITS[coding], left)
         left -= len(data)
     return data

@@ -34,6 +34,7 @@ class ModelMetrics:
         self._batch_rows = Histogram(ROWS)
         self._batch_requests = Histogram(ROWS)
         self._noted: List[_Run] = []
+        self._encoded: List[Tuple[float, int]] = []
 
     def run(self, jobs: Sequence[Job], rows: int, began: float, seconds: float) -> None:
         """The model ran. Jobs of one run count with their mean times in the queue and before it: sums are exact."""
@@ -66,7 +67,7 @@ class ModelMetrics:
 
     def answered(self, jobs: int, seconds: float) -> None:
         """The answers of one run were encoded and written."""
-        self._stages["encode"].observe(seconds / jobs, jobs)
+        self._encoded.append((seconds / jobs, jobs))
         self.last = time.time()
 
     def shed(self, reason: str) -> None:
@@ -137,15 +138,19 @@ class ModelMetrics:
     def _count(self) -> None:
         """Put what was noted where it belongs."""
         stages = self._stages
-        for count, rows, queue, decode, preprocess, predict, postprocess in self._noted:
-            stages["queue"].observe(queue, count)
-            stages["decode"].observe(decode, count)
-            stages["preprocess"].observe(preprocess)
-            stages["predict"].observe(predict)
-            stages["postprocess"].observe(postprocess)
-            self._batch_rows.observe(rows)
-            self._batch_requests.observe(count)
-        self._noted.clear()
+        if self._noted:
+            counts, rows, queue, decode, preprocess, predict, postprocess = zip(*self._noted)
+            stages["queue"].observe_all(queue, counts)
+            stages["decode"].observe_all(decode, counts)
+            stages["preprocess"].observe_all(preprocess)
+            stages["predict"].observe_all(predict)
+            stages["postprocess"].observe_all(postprocess)
+            self._batch_rows.observe_all(rows)
+            self._batch_requests.observe_all(counts)
+            self._noted.clear()
+        if self._encoded:
+            stages["encode"].observe_all(*zip(*self._encoded))
+            self._encoded.clear()
 
     def _histograms(self) -> Iterator[Histogram]:
         yield from (*self.stages.values(), self.batch_rows, self.batch_requests)

@@ -74,7 +74,7 @@ class InferWriter:
             return HttpResponse(200, b'%b,"outputs":[%b]}' % (head, b",".join(outputs)))
         return self._as_wanted(head, want, columns)
 
-    def columns(self, response: Response) -> Dict[str, np.ndarray]:
+    def columns(self, response: Response) -> Mapping[str, np.ndarray]:
         """The outputs as arrays."""
         if response.columns is not None:
             return response.columns

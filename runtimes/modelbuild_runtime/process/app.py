@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Callable, Dict, Optional, Set, Tuple, Union
 from modelbuild_runtime.beside import Then, Work, at_once
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.job import Queue
+from modelbuild_runtime.dataplane.shares import Share
 from modelbuild_runtime.errors import Overloaded, ServerError
 from modelbuild_runtime.http.application import Asker, Connected, Keeper
-from modelbuild_runtime.http.compression import SLOW, coding_for, compressed
+from modelbuild_runtime.http.compression import LEAST, SLOW, coding_for, compressed
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.identity import RequestIds
@@ -28,7 +29,7 @@ from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import access
 from modelbuild_runtime.process.closed import nothing_served
-from modelbuild_runtime.process.large import LARGE, is_large, kept
+from modelbuild_runtime.process.large import HUGE, LARGE, is_large, kept
 from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.process.reading import read
 from modelbuild_runtime.process.refusal import refusal, unreadable, unspeakable
@@ -67,6 +68,7 @@ class Application:
         self.max_held = settings.max_held or room(settings.workers)
         self.now = monotonic()
         self.beside: Callable[[Work], None] = at_once
+        self.beside_long: Callable[[Work], None] = at_once
         self.later: Optional[Callable[[Then], None]] = None
         self._ids = RequestIds()
         self._limits = Limits(settings.max_body, settings.max_elements)
@@ -90,6 +92,43 @@ class Application:
 
     def accept(self, asker: Asker, head: Head, body: Union[bytes, bytearray]) -> None:
         """A whole request has arrived."""
+        usual = head.usual
+        if usual is None or len(body) > SMALL or self.tracer is not None or (head.mark and head.mark in body):
+            self._accept_any(asker, head, body)
+            return
+        received = monotonic()
+        match, served = head.match, head.served or self._served
+        http = HttpRequest(
+            head.method, match.path, match.query, head.headers, body, match.params, self._new_id(), received
+        )
+        exchange = Exchange(
+            self,
+            asker,
+            http,
+            http.id,
+            received,
+            head.keep_alive,
+            head.version,
+            head.plain,
+            usual.protocol,
+            served,
+            usual,
+        )
+        asker.pending.append(exchange)
+        try:
+            served.admit()
+            if self.witness is not None:
+                self.witness.enter(exchange)
+            exchange.request = request = usual.decode(http)
+            if head.patience:
+                request.deadline = deadline(received, head.patience, request.deadline)
+            served.prepare(exchange)
+            served.submit(exchange)
+        except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
+            self._fail(exchange, error, match.allowed)
+
+    def _accept_any(self, asker: Asker, head: Head, body: Union[bytes, bytearray]) -> None:
+        """Any request, whatever it asks for."""
         received = monotonic()
         match = head.match
         identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
@@ -138,7 +177,7 @@ class Application:
         """A prediction was made: put it into the protocol's shape, and send it."""
         if self._detailed:
             exchange.encoding = monotonic()
-        if is_large(response):
+        if type(response.columns) is not Share and is_large(response):
             self.beside(partial(self._encode_large, exchange, kept(response)))
             return
         try:
@@ -195,8 +234,10 @@ class Application:
         size = len(exchange.http.body)
         if size > SMALL:
             exchange.connection.keep(size)
-        slow = head.content_encoding is not None or size >= LARGE or bound.slow
-        (self.beside if slow else at_once)(partial(self._read_large, exchange, bound, head))
+        beside = self.beside if size >= LARGE or bound.slow else at_once
+        if head.content_encoding is not None or size >= HUGE:  # nobody knows how large it is inside
+            beside = self.beside_long
+        beside(partial(self._read_large, exchange, bound, head))
 
     def _read_large(self, exchange: Exchange, bound: Bound, head: Head) -> Then:
         allowed = head.match.allowed
@@ -249,7 +290,7 @@ class Application:
             self.witness.leave(exchange)  # type: ignore[union-attr]  # who gave it the place
         if self._logs_access or exchange.id.__class__ is TracedId:
             self._tell(exchange, response, seconds)
-        accepted = exchange.http.headers.get(b"accept-encoding")
+        accepted = exchange.http.headers.get(b"accept-encoding") if len(response.body) >= LEAST else None
         coding = coding_for(accepted, response) if accepted is not None else None
         if coding is None or exchange.http.method == "GRPC":
             exchange.connection.deliver(exchange, response)

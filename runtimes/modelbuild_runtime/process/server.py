@@ -67,6 +67,7 @@ class Server:
         self._certificates = certificates(settings)
         self._app = Application(settings, closed_router(), self._keys)
         self._app.beside = Beside(self.loop, "bodies").do
+        self._app.beside_long = Beside(self.loop, "large bodies").do
         self._app.later = TurnedAway(self.loop, lambda: self._app.draining).later
         if board is not None:
             self._app.witness = Witness(board.flights[slot], board.quarantine, connections)

@@ -133,6 +133,7 @@ class Route(NamedTuple):
     "/files/{path*}". ``operation`` is its OpenAPI 3.1 operation, empty where the route is promised to nobody. ``spare``
     is true for a path that the environment chose: the route is there unless another protocol's has that path. ``many``,
     of gRPC: the client sends a stream of messages, each of which is a request; they are answered in their order.
+    ``mark`` are bytes without which no body is one that ``when`` takes, so that most need not be asked about.
     ``public`` routes are answered without a key where others need one: those that say of the server or its model only
     whether it is well; or in another way, with what stands here in place of ``endpoint``.
     """
@@ -144,6 +145,7 @@ class Route(NamedTuple):
     operation: Mapping[str, Any] = {}
     spare: bool = False
     many: bool = False
+    mark: bytes = b""
     public: Union[bool, Callable[[HttpRequest], HttpResponse]] = False
 
 

@@ -22,6 +22,9 @@ WORDS = {400: "BadRequest", 404: "NotFound", 500: "InternalError"}
 CODES = {NO_DATA: 1001, NO_SERVICE: 1002}
 """DeepDetect's own codes for what it has fixed words for."""
 
+MARK = b'"service"'
+"""What a question to a service cannot do without."""
+
 NEAR = 4096
 """Bytes from either end of a body within which it must name its service."""
 
@@ -46,6 +49,7 @@ def protocol(service: Service) -> Protocol:
                 "/predict",
                 Prediction(predict.decode, predict.encode),
                 when=predict.is_asked,
+                mark=MARK,
                 operation=operations.predict(service),
             ),
         ),
@@ -76,7 +80,7 @@ class _Predict:
         """An object with a string ``service`` and a list ``data``, unless that is a record of the model itself."""
         body = http.body
         near = body if len(body) <= 2 * NEAR else body[:NEAR] + body[-NEAR:]  # most bodies here are not ours
-        if b'"service"' not in near or self._ambiguous:
+        if MARK not in near or self._ambiguous:
             return False
         try:
             _shape(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -248,7 +248,7 @@ def _answered(message: Any) -> HttpResponse:
     return HttpResponse(200, message.SerializeToString(), CONTENT_TYPE)
 
 
-def _columns(response: Response, service: Service) -> Dict[str, np.ndarray]:
+def _columns(response: Response, service: Service) -> Mapping[str, np.ndarray]:
     if response.rows is not None:
         return items.to_columns(response.rows, service.contract.outputs)
     return response.columns or {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
 from modelbuild_runtime.answers import json_answer
 from modelbuild_runtime.bodies.question import INPUTS
+from modelbuild_runtime.dataplane.shares import Share
 from modelbuild_runtime.errors import InvalidInput, PredictionFailed
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.tensorflow_serving.decimals import rounded
@@ -22,15 +23,14 @@ def prediction(response: Response, form: str) -> bytes:
     """
     if response.rows is not None:
         return json_answer.encode(_of_items(response, form), tokens=True)
-    columns = {name: _values(name, array) for name, array in (response.columns or {}).items()}
+    columns = response.columns or {}
     if not columns:
         raise PredictionFailed("Cannot convert empty tensor map to JSON")
-    only = next(iter(columns.values())) if len(columns) == 1 else None
     if form == INPUTS:
-        return json_answer.encode({"outputs": columns if only is None else only}, tokens=True)
-    _check_rows(response.columns or {})
-    rows = only if only is not None else [dict(zip(columns, row)) for row in zip(*columns.values())]
-    return json_answer.encode({"predictions": rows}, tokens=True)
+        named = _columns(columns)
+        return json_answer.encode({"outputs": named if len(named) > 1 else next(iter(named.values()))}, tokens=True)
+    rows = columns.rows(_rows) if type(columns) is Share else _rows(columns)
+    return b'{"predictions":[%b]}' % b",".join(rows)
 
 
 def classes(found: Sequence[Sequence[Tuple[str, float]]]) -> bytes:
@@ -41,6 +41,18 @@ def classes(found: Sequence[Sequence[Tuple[str, float]]]) -> bytes:
 def numbers(found: np.ndarray) -> bytes:
     """The body that answers a request to regress: one number an example."""
     return json_answer.encode({"results": rounded(found).tolist()}, tokens=True)
+
+
+def _rows(columns: Mapping[str, np.ndarray]) -> List[bytes]:
+    """The JSON of each row."""
+    _check_rows(columns)
+    lists = _columns(columns)
+    rows = [dict(zip(lists, row)) for row in zip(*lists.values())] if len(lists) > 1 else next(iter(lists.values()))
+    return [json_answer.encode(row, tokens=True) for row in rows]
+
+
+def _columns(columns: Mapping[str, np.ndarray]) -> Dict[str, Any]:
+    return {name: _values(name, array) for name, array in columns.items()}
 
 
 def _of_items(response: Response, form: str) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.bodies import flat_buffer
+from modelbuild_runtime.bodies import exact, flat_buffer
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.bodies.natural_json import NaturalJson
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, Question, is_open, only_input
@@ -40,6 +40,7 @@ class PredictReader:
         self._numeric = self._single is not None and NUMPY[self._single.datatype].kind in "iuf"
         self._takes_bytes = self._open or self._records or any(spec.datatype == "BYTES" for spec in contract.inputs)
         self._natural = NaturalJson(contract)
+        self._exact = exact.reader(contract, bare=False)
 
     def read(self, body: Body) -> Question:
         """Read a body.
@@ -47,10 +48,10 @@ class PredictReader:
         Raises:
             ServerError: it is not JSON, or not what the signature asks for.
         """
-        if self._numeric and len(body) >= flat_buffer.LARGE:
-            question = self._large(body)
-            if question is not None:
-                return question
+        large = self._numeric and len(body) >= flat_buffer.LARGE
+        question = self._large(body) if large else self._exact(body)
+        if question is not None:
+            return question
         document = json_text.read(body)
         json_text.check_signature(document, NO_SIGNATURE)
         if "instances" in document and "inputs" in document:

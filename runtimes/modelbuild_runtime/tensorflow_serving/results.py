@@ -13,7 +13,7 @@ labels. It must have one value a row.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def numbers(response: Response, outputs: Sequence[TensorSpec]) -> np.ndarray:
     return flat if flat.dtype.kind == "f" else flat.astype(np.float64)
 
 
-def _columns(response: Response, outputs: Sequence[TensorSpec]) -> Dict[str, np.ndarray]:
+def _columns(response: Response, outputs: Sequence[TensorSpec]) -> Mapping[str, np.ndarray]:
     if response.rows is not None:
         return items.to_columns(response.rows, outputs)
     if not response.columns:

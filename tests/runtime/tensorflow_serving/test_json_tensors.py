@@ -88,8 +88,18 @@ def test_each_datatype_takes_its_own_values(datatype, value, type_):
 
 
 def test_numbers_may_be_written_as_integers():
-    payload = read(PAIRS, {"instances": [[1, 2.5]]}).payload
+    payload = read(PAIRS, {"inputs": [[1, 2.5]]}).payload
     assert payload.tensors["x"].data == [1, 2.5]
+
+
+def test_rows_that_fit_exactly_are_read_as_such():
+    question = read(PAIRS, {"instances": [[1, 2.5], [3, 4]]})
+    assert (question.payload.items, question.payload.exact, question.form) == ([[1, 2.5], [3, 4]], True, "instances")
+
+
+def test_rows_with_nothing_around_are_no_request():
+    with pytest.raises(InvalidInput):
+        read(PAIRS, [[1, 2.5]])
 
 
 def test_a_single_value_has_no_shape():
