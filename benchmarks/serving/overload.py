@@ -4,10 +4,11 @@
 
 The model is a large random forest, pickled: slow, and hardly slower for the eight rows that a batch may have. The
 server runs on processor 0, the load on processor 1. First clients that wait for their answers show what is
-sustainable (closed loop); then requests are sent at 0.9, 2 and 10 times that rate, whatever is answered (open
-loop), to a server with a bounded queue and to one with MBUILD_SLO. Goodput counts answers that are right and came
-within the objective; the rest of the table says what became of the others. Every answer is compared. Ratios count,
-absolutes belong to the machine."""
+sustainable, then ten times as many ask (closed loop); then requests are sent at 0.9, 2 and 10 times the sustainable
+rate, whatever is answered (open loop), to a server with a bounded queue and to one with MBUILD_SLO. Goodput counts
+answers that are right and came within the objective; the rest of the table says what became of the others. Every
+answer is compared. Ratios count, absolutes belong to the machine; where others use it too, those of a second of the
+server's processor time."""
 
 import argparse
 import asyncio
@@ -22,6 +23,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from environment import CACHE, THREADS
@@ -33,6 +35,7 @@ RATES = (0.9, 2.0, 10.0)
 QUESTIONS = 64
 TREES = 300
 CLOSED = 16
+CROWD = 10 * CLOSED
 PATIENCE = 5.0
 
 
@@ -166,12 +169,12 @@ def _request(row: list) -> bytes:
     )
 
 
-async def closed(load: Load, seconds: float) -> None:
-    """Clients that ask again as soon as they are answered."""
-    await load.connect(CLOSED)
-    clients, load.idle = load.idle, []
+async def closed(load: Load, seconds: float, clients: int) -> None:
+    """Clients that ask again as soon as they are answered, or turned away."""
+    await load.connect(clients)
+    asking, load.idle = load.idle, []
     load.again = lambda client: load.ask(client, time.perf_counter())
-    for client in clients:
+    for client in asking:
         load.again(client)
     await asyncio.sleep(seconds)
     load.again = None
@@ -200,21 +203,26 @@ async def opened(load: Load, seconds: float, rate: float) -> None:
     await asyncio.sleep(min(PATIENCE, 10 * load.slo))
 
 
-def burst(slo: float, seconds: float, rate: float) -> dict:
-    """In a process of its own, on a processor of its own."""
-    command = ["taskset", "-c", "1", sys.executable, __file__, "--load", str(rate), "--seconds", str(seconds)]
-    done = subprocess.run([*command, "--slo", str(slo)], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
+def burst(pid: int, slo: float, seconds: float, *, rate: float = 0.0, clients: int = 0) -> dict:
+    """What becomes of the questions of a process of its own, on a processor of its own; with the goodput, and the
+    processor time of the server.
+    """
+    load = ["--load", str(rate), "--clients", str(clients), "--seconds", str(seconds), "--slo", str(slo)]
+    before = cpu_seconds(pid)
+    command = ["taskset", "-c", "1", sys.executable, __file__, *load]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    made = json.loads(done.stdout)
+    return {**made, "goodput": made.get("good", 0) / seconds, "cpu": (cpu_seconds(pid) - before) / seconds}
 
 
-def load(folder: Path, slo: float, seconds: float, rate: float) -> None:
+def load(folder: Path, slo: float, seconds: float, rate: float, clients: int) -> None:
     """The process that asks: prints what became of its questions."""
     with contextlib.suppress(ImportError):
         import uvloop
 
         uvloop.install()
     made = Load(folder, slo)
-    asyncio.run(opened(made, seconds, rate) if rate else closed(made, seconds))
+    asyncio.run(opened(made, seconds, rate) if rate else closed(made, seconds, clients))
     middle = statistics.median(made.times) if made.times else 0.0
     worst = heapq.nlargest(max(1, len(made.times) // 100), made.times)[-1] if made.times else 0.0
     print(json.dumps({**made.counts, "p50": middle, "p99": worst}))
@@ -226,49 +234,60 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--slo", type=float, default=0.25)
     parser.add_argument("--load", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--clients", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     folder, slo, seconds = CACHE / "overload", arguments.slo, arguments.seconds
     if arguments.load is not None:
-        load(folder, slo, seconds, arguments.load)
+        load(folder, slo, seconds, arguments.load, arguments.clients)
         return
     workload(folder)
     servers = {
         "queue of 16": {"MBUILD_QUEUE": "16", "MBUILD_MAX_BATCH_SIZE": "8"},
         f"slo {slo:g} s": {"MBUILD_SLO": str(slo), "MBUILD_MAX_BATCH_SIZE": "8"},
     }
-    runs: dict = {name: {rate: [] for rate in (0.0, *RATES)} for name in servers}
+    runs: dict = {name: {} for name in servers}
     for _ in range(arguments.rounds):
         for name in random.sample(sorted(servers), len(servers)):
             with served(folder, **servers[name]) as pid:
-                burst(slo, 1.0, 0.0)
-                best = burst(slo, seconds, 0.0)
-                best["goodput"] = best.get("good", 0) / seconds
-                runs[name][0.0].append(best)
-                sustainable = sum(best.get(kind, 0) for kind in ("good", "late")) / seconds
-                for rate in RATES:
-                    before = cpu_seconds(pid)
-                    made = burst(slo, seconds, rate * sustainable)
-                    made |= {"goodput": made.get("good", 0) / seconds, "cpu": (cpu_seconds(pid) - before) / seconds}
-                    runs[name][rate].append(made)
+                for load_, made in loads(pid, slo, seconds):
+                    runs[name].setdefault(load_, []).append(made)
     report(runs)
 
 
+def loads(pid: int, slo: float, seconds: float) -> Iterator[tuple[str, dict]]:
+    """One server under one load after the other, and what each is called."""
+    burst(pid, slo, 1.0, clients=CLOSED)
+    best = burst(pid, slo, seconds, clients=CLOSED)
+    yield f"{CLOSED} clients", best
+    yield f"{CROWD} clients", burst(pid, slo, seconds, clients=CROWD)
+    sustainable = sum(best.get(kind, 0) for kind in ("good", "late")) / seconds
+    for rate in RATES:
+        yield f"{rate:g}x", burst(pid, slo, seconds, rate=rate * sustainable)
+
+
 def report(runs: dict) -> None:
-    """One table. The peak is the best goodput of the same server at any rate, closed loop included."""
+    """One table. The peak is the best of the same server under any load."""
     kinds = ("late", "refused", "expired", "not sent")
-    print(f"{'server':<14}{'rate':>8}{'goodput':>9}{'of peak':>9}{'p50 ms':>8}{'p99 ms':>8}", end="")
+    print(
+        f"{'server':<14}{'load':>12}{'goodput':>9}{'of peak':>9}{'of peak by cpu':>15}{'p50 ms':>8}{'p99 ms':>8}",
+        end="",
+    )
     print("".join(f"{kind:>10}" for kind in kinds))
-    for name, rates in runs.items():
-        middle = {rate: statistics.median(run["goodput"] for run in made) for rate, made in rates.items()}
-        for rate, made in rates.items():
+    for name, loads_ in runs.items():
+        middle = {word: statistics.median(run["goodput"] for run in made) for word, made in loads_.items()}
+        by_cpu = {
+            word: statistics.median(run["goodput"] / max(run["cpu"], 0.01) for run in made)
+            for word, made in loads_.items()
+        }
+        for word, made in loads_.items():
             asked = [sum(run.get(kind, 0) for kind in ("good", *kinds)) or 1 for run in made]
             shares = [
                 statistics.median(run.get(kind, 0) / all_ for run, all_ in zip(made, asked, strict=True))
                 for kind in kinds
             ]
             p50, p99 = (statistics.median(run[key] for run in made) * 1000 for key in ("p50", "p99"))
-            word = f"{rate:g}x" if rate else "closed"
-            print(f"{name:<14}{word:>8}{middle[rate]:>9.0f}{middle[rate] / max(middle.values()):>9.0%}", end="")
+            best, best_by_cpu = middle[word] / max(middle.values()), by_cpu[word] / max(by_cpu.values())
+            print(f"{name:<14}{word:>12}{middle[word]:>9.0f}{best:>9.0%}{best_by_cpu:>15.0%}", end="")
             print(f"{p50:>8.1f}{p99:>8.1f}" + "".join(f"{share:>10.1%}" for share in shares))
 
 

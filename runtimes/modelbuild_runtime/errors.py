@@ -96,6 +96,10 @@ class UnsupportedMediaType(ServerError):  # noqa: N818
     code = "unsupported_media_type"
 
 
+class UnsupportedCoding(UnsupportedMediaType):
+    """A content encoding that no route reads."""
+
+
 class ExpectationFailed(ServerError):  # noqa: N818
     """An ``Expect`` other than 100-continue."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,34 @@ def test_a_client_is_asked_to_leave_before_the_server_does(tmp_path):
     output, errors = asking.communicate(timeout=30)
     assert asking.returncode == 0, errors
     assert output == "StatusCode.UNAVAILABLE\n"
+
+
+def test_calls_that_end_in_the_queue_are_never_run(tmp_path):
+    """One whose deadline passes, and one that is cancelled, behind a slow one; grpcio's own client, real sockets."""
+    code = (
+        "import sys, threading, time\n"
+        "import numpy as np, tritonclient.grpc as triton\n"
+        "from tritonclient.utils import InferenceServerException\n"
+        "client = triton.InferenceServerClient(sys.argv[1])\n"
+        "def item(text):\n"
+        "    return [triton.InferInput('BYTES', [1, 1], 'BYTES').set_data_from_numpy(np.array([[text]], object))]\n"
+        "answers, done, ended = [], threading.Event(), threading.Event()\n"
+        "client.async_infer('echo', item('sleep'), callback=lambda result, error: (answers.append(error), done.set()))\n"
+        "time.sleep(0.2)\n"
+        "began = time.monotonic()\n"
+        "try: client.infer('echo', item('late'), client_timeout=0.15)\n"
+        "except InferenceServerException as error: print(error.status())\n"
+        "call = client.async_infer('echo', item('gone'), callback=lambda result, error: ended.set())\n"
+        "time.sleep(0.1); call.cancel(); assert ended.wait(5)\n"
+        "assert not done.is_set(), 'the slow one is over before the others were'\n"
+        "assert done.wait(20) and answers == [None], answers\n"
+        "client.infer('echo', item('last'))\n"
+    )
+    with serving(tmp_path, [{"name": "BYTES", "datatype": "BYTES", "shape": [-1, -1]}]) as address:
+        done = subprocess.run(
+            [python_of("grpc"), "-c", code, address.grpc], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, "StatusCode.DEADLINE_EXCEEDED\n"), done.stderr
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            counted = answer.read().decode()
+    assert 'mbuild_batch_requests_sum{model="echo"} 2' in counted, "the slow one and the last"

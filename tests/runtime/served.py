@@ -1,6 +1,7 @@
 """A real server process around the fake pipeline: ``python served.py COMMAND``.
 
-``FAKE_SECONDS`` is how long a prediction takes, ``FAKE_LOADING`` how long loading does; ``FAKE_BROKEN`` breaks one.
+``FAKE_SECONDS`` is how long a prediction takes, ``FAKE_BUSY`` how long it computes, ``FAKE_LOADING`` how long loading
+does; ``FAKE_BROKEN`` breaks one.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ class Process(FakePipeline):
         if (inputs["x"] == 14).any():
             while not Path(os.environ["FAKE_GATE"]).exists():
                 time.sleep(0.005)
+        until = time.thread_time() + float(os.environ.get("FAKE_BUSY", "0"))
+        while time.thread_time() < until:  # with the interpreter's lock
+            pass
         return super().run(inputs)
 
 

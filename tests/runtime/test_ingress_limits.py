@@ -79,3 +79,32 @@ def test_lines_may_end_in_either_way():
 def test_json_is_counted_whatever_it_calls_itself(start):
     with pytest.raises(TooLarge):
         admit(start + b"1," * 60_000 + b"1]", b"application/octet-stream", LIMITS)
+
+
+def test_what_would_hold_up_a_parser_and_the_loop_with_it_is_refused():
+    """Of four million values, a million names in one object or numbers of thousands of digits take seconds."""
+    limits = Limits()
+    names = b'{"' + b'":1,"'.join(b"%d" % number for number in range(1_000_000)) + b'":1}'
+    with pytest.raises(TooLarge, match="more than 500000 names"):
+        admit(names, b"application/json", limits)
+    with pytest.raises(TooLarge):
+        admit(names.replace(b'":', b'" :'), b"application/json", limits)
+    digits = b"[" + b",".join([b"1" * 4000] * 3000) + b"]"
+    with pytest.raises(InvalidInput, match="more than 400 digits"):
+        admit(digits, b"application/json", limits)
+    with pytest.raises(InvalidInput):
+        admit(digits.replace(b"[", b"[ -"), b"application/json", limits)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b",".join([b'{"a":1,"b":2}'] * 800_000) + b"]",
+        b'{"t":[' + b",".join([b'"2020-01-01T00:00:00"'] * 600_000) + b"]}",
+        b'{"image":"' + b"1" * 10_000_000 + b'"}',
+        b"[" + b",".join([b"1" * 400] * 30_000) + b"]",
+    ],
+    ids=["records", "times", "text of digits", "400 digits"],
+)
+def test_large_bodies_of_the_usual_kinds_are_taken(body):
+    admit(body, b"application/json", Limits())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import binascii
+import re
 from typing import Any, Dict, List, NamedTuple, Union
-from urllib.parse import parse_qsl
 
 from modelbuild_runtime.errors import InvalidInput, TooLarge
 from modelbuild_runtime.http.media_type import MULTIPART, MediaType
 
 MAX_PARTS = 1000
+
+_NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Part(NamedTuple):
@@ -60,15 +63,31 @@ def _media_type(part: Part) -> str:
 
 
 def _urlencoded(body: Union[bytes, bytearray]) -> List[Part]:
+    if not body.isascii():
+        raise InvalidInput("the form is not URL-encoded UTF-8")
+    if body.count(b"&") >= MAX_PARTS:
+        raise TooLarge(f"the form has more than {MAX_PARTS} fields")
+    pairs = [pair.partition(b"=") for pair in bytes(body).split(b"&") if pair]
+    return [Part(_unquoted(name).decode(), _unquoted(value)) for name, _, value in pairs]
+
+
+def _unquoted(text: bytes) -> bytes:
+    """What a name or value stands for. ``urllib.parse`` makes an object for each escape, which takes many seconds for
+    millions; the escapes of quoted-printable are the same but for their sign, and are undone in C.
+
+    Raises:
+        InvalidInput: an escape is none, or it is not UTF-8.
+    """
+    plain = text.replace(b"+", b" ")
+    if b"%" in plain:
+        if _NO_ESCAPE.search(plain):
+            raise InvalidInput("the form is not URL-encoded: after % there must be two hexadecimal digits")
+        plain = binascii.a2b_qp(plain.replace(b"=", b"=3D").replace(b"%", b"="))
     try:
-        pairs = parse_qsl(
-            bytes(body).decode("ascii"), keep_blank_values=True, max_num_fields=MAX_PARTS, errors="strict"
-        )
-        return [Part(name, value.encode()) for name, value in pairs]
-    except UnicodeError as error:
-        raise InvalidInput("the form is not URL-encoded UTF-8") from error
-    except ValueError as error:
-        raise TooLarge(f"the form has more than {MAX_PARTS} fields") from error
+        plain.decode()
+    except UnicodeDecodeError:
+        raise InvalidInput("the form is not URL-encoded UTF-8") from None
+    return plain
 
 
 def _multipart(body: Union[bytes, bytearray], media_type: MediaType) -> List[Part]:

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Union
 
-from modelbuild_runtime.errors import InvalidInput, TooLarge, UnsupportedMediaType
+from modelbuild_runtime.errors import InvalidInput, TooLarge, UnsupportedCoding
 
 Body = Union[bytes, bytearray]
 
@@ -16,6 +16,14 @@ SMALL = 1 << 16
 
 _MOST_CODINGS = 2
 _JSON = re.compile(rb"(\xef\xbb\xbf)?[ \t\r\n]*[\[{]")
+_LONG = 400
+"""Digits of a number that no kind of number has."""
+_LONG_NUMBER = re.compile(rb"[\[,:]\s*-?[0-9]{%d}" % (_LONG + 1))
+_NAME = re.compile(rb'"[ \t\r\n]*:')
+_MOST_NAMES, _NAMES_EACH = 500_000, 1000
+"""In a body, and in each object of it where there are many."""
+CODINGS = "gzip, deflate"
+"""What may be written in Content-Encoding, as RFC 7694 tells it to who wrote something else."""
 _WINDOW_BITS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 
 
@@ -42,16 +50,36 @@ def admit(body: Body, content_type: bytes, limits: Limits) -> None:
     if content_type.startswith(b"application/octet") and not _JSON.match(body):
         return
     lines = max(body.count(b"\n"), body.count(b"\r"))  # which CSV may end with either
-    elements = body.count(b",") + body.count(b"[") + body.count(b"{") + lines
+    objects = body.count(b"{")
+    elements = body.count(b",") + body.count(b"[") + objects + lines
     if elements > limits.elements:
         raise TooLarge(f"the body holds more than {limits.elements} values; send fewer rows, or binary tensors")
+    _admit_names(body, objects)
+    if len(body) > elements * _LONG:
+        _admit_digits(body)
+
+
+def _admit_names(body: Body, objects: int) -> None:
+    """A million names in one object take a parser a second, which it does not share with the event loop. Names that
+    come again in each of many objects do not.
+    """
+    most = max(_MOST_NAMES, objects * _NAMES_EACH)
+    if body.count(b":") > most and sum(1 for _ in _NAME.finditer(body)) > most:
+        raise TooLarge(f"the objects of the body have more than {most} names; send rows, or binary tensors")
+
+
+def _admit_digits(body: Body) -> None:
+    """Numbers of thousands of digits take a parser a second too: their cost grows with the square of their length."""
+    digits = len(body) - len(body.translate(None, b"0123456789"))
+    if digits > len(body) // 2 and _LONG_NUMBER.search(body):
+        raise InvalidInput(f"the body holds a number of more than {_LONG} digits")
 
 
 def inflate(body: Body, encoding: bytes, limits: Limits) -> bytes:
     """Decompress a body, one coding after the other, never making more than the limit in all.
 
     Raises:
-        UnsupportedMediaType: a coding other than gzip, deflate and identity, or more than two.
+        UnsupportedCoding: a coding other than gzip, deflate and identity, or more than two.
         InvalidInput: it is not what its coding says.
         TooLarge: it would be larger than a body may be.
     """
@@ -59,11 +87,11 @@ def inflate(body: Body, encoding: bytes, limits: Limits) -> bytes:
     codings = [part.strip().lower() for part in encoding.split(b",")]
     codings = [coding for coding in codings if coding not in {b"identity", b""}]
     if len(codings) > _MOST_CODINGS:
-        raise UnsupportedMediaType(f"more than {_MOST_CODINGS} content-encodings over each other are not supported")
+        raise UnsupportedCoding(f"more than {_MOST_CODINGS} content-encodings over each other are not supported")
     for coding in reversed(codings):
         if coding not in _WINDOW_BITS:
             name = coding.decode("ascii", "replace")
-            raise UnsupportedMediaType(f"content-encoding {name!r} is not supported; send gzip, deflate or identity")
+            raise UnsupportedCoding(f"content-encoding {name!r} is not supported; send gzip, deflate or identity")
         data = _inflate(data, _WINDOW_BITS[coding], left)
         left -= len(data)
     return data

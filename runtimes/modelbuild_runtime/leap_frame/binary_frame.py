@@ -9,7 +9,7 @@ values and the values, and where it is sparse the number of its indices, each wi
 from __future__ import annotations
 
 import struct
-from typing import Any, Callable, List, Union
+from typing import Any, Callable, List, Tuple, Union
 
 from modelbuild_runtime.answers import json_answer
 from modelbuild_runtime.bodies import json_body
@@ -38,6 +38,11 @@ from modelbuild_runtime.leap_frame.frame import (
 CODES = {BOOLEAN: "?", BYTE: "b", SHORT: "h", INT: "i", LONG: "q", FLOAT: "f", DOUBLE: "d"}
 DENSE, SPARSE = 0, 1
 
+_INT = struct.Struct(">i")
+_SIZES = {code: struct.calcsize(f">{code}") for code in CODES.values()}
+_TENSOR, _INDEX = 4, 2
+"""Values that a tensor and an index of one are counted as beside their own: so much larger are they in memory."""
+
 
 def read(body: Union[bytes, bytearray], most: int) -> Frame:
     """A frame of at most so many values.
@@ -52,6 +57,7 @@ def read(body: Union[bytes, bytearray], most: int) -> Frame:
     rows = source.size("the rows")
     if rows > source.left or (rows and not fields):
         raise InvalidInput(f"the frame says {rows} rows, and ends before")
+    source.count(rows * len(fields))
     readers = [_reader(source, name, kind) for name, kind in fields]
     columns: List[List[Any]] = [[] for _ in fields]
     for _ in range(rows):
@@ -77,17 +83,20 @@ def write(frame: Frame) -> bytes:
 
 
 class _Source:
-    """The bytes that are still to be read, and how many values they may make."""
+    """The bytes that are still to be read, ``at`` which place, and how many values they may make."""
+
+    __slots__ = ("_most", "_room", "at", "data", "end")
 
     def __init__(self, body: Union[bytes, bytearray], most: int) -> None:
-        self._view = memoryview(body)
-        self._at = 0
+        self.data = bytes(body)
+        self.end = len(self.data)
+        self.at = 0
         self._most = self._room = most
 
     @property
     def left(self) -> int:
         """Bytes that were not read."""
-        return len(self._view) - self._at
+        return self.end - self.at
 
     def count(self, values: int) -> None:
         """So many are made, be they empty."""
@@ -95,28 +104,34 @@ class _Source:
         if self._room < 0:
             raise TooLarge(f"the frame holds more than {self._most} values; send fewer rows")
 
+    def skip(self, size: int) -> int:
+        """Pass so many bytes, and say where they begin."""
+        at = self.at
+        if size > self.end - at:
+            raise InvalidInput("the frame ends early")
+        self.at = at + size
+        return at
+
     def take(self, size: int) -> bytes:
         """So many bytes."""
-        if size > self.left:
-            raise InvalidInput("the frame ends early")
-        self._at += size
-        return bytes(self._view[self._at - size : self._at])
+        at = self.skip(size)
+        return self.data[at : at + size]
 
     def size(self, what: str) -> int:
         """A length or number in four bytes."""
-        (size,) = self.numbers("i", 1)
+        size: int = _INT.unpack_from(self.data, self.skip(4))[0]
         if size < 0:
             raise InvalidInput(f"the size of {what} is negative")
-        return int(size)
+        return size
 
     def short(self) -> int:
         """A length in two bytes."""
-        return int(self.numbers("H", 1)[0])
+        at = self.skip(2)
+        return self.data[at] << 8 | self.data[at + 1]
 
-    def numbers(self, code: str, count: int) -> List[Any]:
+    def numbers(self, code: str, count: int) -> Tuple[Any, ...]:
         """So many numbers of one kind."""
-        layout = f">{count}{code}"
-        return list(struct.unpack(layout, self.take(struct.calcsize(layout))))
+        return struct.unpack_from(f">{count}{code}", self.data, self.skip(count * _SIZES[code]))
 
     def values(self, base: str, count: int) -> List[Any]:
         """So many values."""
@@ -124,12 +139,11 @@ class _Source:
             raise InvalidInput("the frame ends early")
         self.count(count)
         if base not in CODES:
-            return [self._text(base) for _ in range(count)]
-        if base == BOOLEAN:
-            return [byte != 0 for byte in self.take(count)]
-        return self.numbers(CODES[base], count)
+            return [self.text(base) for _ in range(count)]
+        return list(self.numbers(CODES[base], count))
 
-    def _text(self, base: str) -> Union[str, bytes]:
+    def text(self, base: str) -> Union[str, bytes]:
+        """One string of characters or bytes."""
         data = self.take(self.size("a text"))
         if base == BYTE_STRING:
             return data
@@ -140,43 +154,51 @@ class _Source:
 
 
 def _reader(source: _Source, name: str, kind: Kind) -> Callable[[], Any]:
-    def read_basic() -> Any:
-        return source.values(kind.base, 1)[0]
+    """What reads the next value of a column, which was counted as one."""
 
     def read_list() -> Any:
-        source.count(1)
         return source.values(kind.base, source.size("a list"))
 
     def read_tensor() -> Any:
-        source.count(1)
         return _tensor(source, name, kind)
 
     if kind.shape == MAP:
         raise InvalidInput(f"column {name!r}: the binary format has no maps; send JSON", field=name)
-    read_one = {BASIC: read_basic, LIST: read_list, TENSOR: read_tensor}[kind.shape]
+    read_one = {BASIC: _basic_reader(source, kind.base), LIST: read_list, TENSOR: read_tensor}[kind.shape]
 
     def read_nullable() -> Any:
-        if source.take(1) != b"\0":
-            return read_one()
-        source.count(1)
-        return None
+        return read_one() if source.data[source.skip(1)] else None
 
     return read_nullable if kind.nullable else read_one
 
 
+def _basic_reader(source: _Source, base: str) -> Callable[[], Any]:
+    if base not in CODES:
+        return lambda: source.text(base)
+    one = struct.Struct(f">{CODES[base]}")
+    unpack, size, data = one.unpack_from, one.size, source.data
+
+    def read_number() -> Any:
+        return unpack(data, source.skip(size))[0]
+
+    return read_number
+
+
 def _tensor(source: _Source, name: str, kind: Kind) -> LeapTensor:
-    form = source.short()
+    source.count(_TENSOR)
+    form, rank = source.short(), source.short()
     if form not in (DENSE, SPARSE):
         raise InvalidInput(f"column {name!r}: a tensor is dense (0) or sparse (1), not {form}", field=name)
-    sizes = source.numbers("i", source.short())
+    sizes = source.numbers("i", rank)
     values = source.values(kind.base, source.size("a tensor"))
     indices = None
     if form == SPARSE:
         count = source.size("the indices")
         if count != len(values):
             raise InvalidInput(f"column {name!r}: a sparse tensor must have an index for each value", field=name)
+        source.count(count * _INDEX)
         indices = [source.values(INT, source.short()) for _ in range(count)]
-    return check_tensor(name, LeapTensor(values, tuple(sizes), indices), kind)
+    return check_tensor(name, LeapTensor(values, sizes, indices), kind)
 
 
 def _write(parts: List[bytes], kind: Kind, value: Any) -> None:

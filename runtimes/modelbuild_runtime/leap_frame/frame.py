@@ -60,11 +60,10 @@ def check_tensor(name: str, tensor: LeapTensor, kind: Kind) -> LeapTensor:
     Raises:
         InvalidInput: its sizes are none, or hold another number of values.
     """
-    sizes = tensor.dimensions
+    sizes, declared = tensor.dimensions, kind.dimensions
     if len(sizes) > MAX_RANK or any(type(size) is not int or size < 0 for size in sizes):
         raise InvalidInput(f"column {name!r}: the dimensions of a tensor must be up to {MAX_RANK} sizes", field=name)
-    declared = kind.dimensions
-    if declared is not None and (
+    if declared not in (None, sizes) and (
         len(declared) != len(sizes) or any(want not in (-1, got) for want, got in zip(declared, sizes))
     ):
         raise InvalidInput(

@@ -48,6 +48,12 @@ def bind_more(settings: Settings, *, shared: bool = False) -> List[Tuple[Listene
     return found
 
 
+def beside(sock: socket.socket) -> socket.socket:
+    """Another socket at the address of one that is shared."""
+    host, port = sock.getsockname()[:2]
+    return _bind(host, port, "set MBUILD_PORT", "set MBUILD_HOST", shared=True)
+
+
 def address(sock: socket.socket, settings: Settings) -> str:
     """Where the server listens, as a URL."""
     scheme = "https" if settings.tls_certificate else "http"

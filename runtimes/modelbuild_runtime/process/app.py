@@ -14,7 +14,7 @@ from modelbuild_runtime.beside import Then, Work, at_once
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.job import Queue
 from modelbuild_runtime.dataplane.shares import Share
-from modelbuild_runtime.errors import ServerError
+from modelbuild_runtime.errors import Overloaded, ServerError
 from modelbuild_runtime.http.application import Asker, Connected, Keeper
 from modelbuild_runtime.http.compression import LEAST, SLOW, coding_for, compressed
 from modelbuild_runtime.http.exchange import Exchange
@@ -29,7 +29,7 @@ from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import access
 from modelbuild_runtime.process.closed import nothing_served
-from modelbuild_runtime.process.large import LARGE, is_large, kept
+from modelbuild_runtime.process.large import HUGE, LARGE, is_large, kept
 from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.process.reading import read
 from modelbuild_runtime.process.refusal import refusal, unreadable, unspeakable
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from modelbuild_runtime.trace.tracer import Tracer
 
 logger = logging.getLogger(__name__)
+
+_ERROR = 400
+"""Some protocols have an answer for who is turned away, which is not kept waiting."""
 
 
 class Application:
@@ -65,6 +68,8 @@ class Application:
         self.max_held = settings.max_held or room(settings.workers)
         self.now = monotonic()
         self.beside: Callable[[Work], None] = at_once
+        self.beside_long: Callable[[Work], None] = at_once
+        self.later: Optional[Callable[[Then], None]] = None
         self._ids = RequestIds()
         self._limits = Limits(settings.max_body, settings.max_elements)
         self._count = self.metrics.response
@@ -186,7 +191,11 @@ class Application:
 
     def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
         """Send an error in the shape of the protocol that was asked."""
-        self._respond(exchange, refusal(exchange, error, allowed))
+        response = refusal(exchange, error, allowed)
+        if self.later is not None and error.__class__ is Overloaded and response.status >= _ERROR:
+            self.later(partial(self._if_wanted, exchange, partial(self._respond, exchange, response)))
+        else:
+            self._respond(exchange, response)
 
     def patrol(self) -> None:
         """Called about once a second."""
@@ -226,8 +235,10 @@ class Application:
         if size > SMALL:
             exchange.connection.keep(size)
         heavy = size >= LARGE and not (bound.light is not None and bound.light(exchange.http))
-        slow = head.content_encoding is not None or heavy or bound.slow
-        (self.beside if slow else at_once)(partial(self._read_large, exchange, bound, head))
+        beside = self.beside if heavy or bound.slow else at_once
+        if head.content_encoding is not None or (heavy and size >= HUGE):  # nobody knows how large it is inside
+            beside = self.beside_long
+        beside(partial(self._read_large, exchange, bound, head))
 
     def _read_large(self, exchange: Exchange, bound: Bound, head: Head) -> Then:
         allowed = head.match.allowed

@@ -8,6 +8,8 @@ from modelbuild_runtime.request import Response
 
 LARGE = 1 << 18
 """Bytes of a body from which reading it takes longer than handing it over."""
+HUGE = 4 << 20
+"""Bytes of a body that may take seconds to read: others do not wait for it."""
 _MANY = 1 << 14
 _MANY_ROWS = 1 << 10
 

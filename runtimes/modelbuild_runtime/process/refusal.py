@@ -5,9 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Tuple
 
-from modelbuild_runtime.errors import MethodNotAllowed, PredictionFailed, ServerError, TooLarge, Unauthorized
+from modelbuild_runtime.errors import (
+    MethodNotAllowed,
+    PredictionFailed,
+    ServerError,
+    TooLarge,
+    Unauthorized,
+    UnsupportedCoding,
+)
 from modelbuild_runtime.grpc.status import grpc_error
 from modelbuild_runtime.http.exchange import Exchange
+from modelbuild_runtime.http.limits import CODINGS
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.problem import problem
 from modelbuild_runtime.security.keys import CHALLENGE
@@ -29,6 +37,8 @@ def refusal(exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = (
         response.headers += (("retry-after", str(error.retry_after)),)
     if isinstance(error, MethodNotAllowed) and "allow" not in names:
         response.headers += (("allow", ", ".join(allowed)),)
+    if isinstance(error, UnsupportedCoding):
+        response.headers += (("accept-encoding", CODINGS),)
     if isinstance(error, Unauthorized) and "www-authenticate" not in names:
         response.headers += (("www-authenticate", CHALLENGE),)
     return response

@@ -10,7 +10,7 @@ import socket
 import ssl
 from functools import partial
 from time import monotonic
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.dataplane.batcher import Batcher
@@ -22,7 +22,8 @@ from modelbuild_runtime.metrics.metrics import Gauge
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.closed import closed_router
-from modelbuild_runtime.process.crowd import Crowd
+from modelbuild_runtime.process.crowd import Crowd, Entrance
+from modelbuild_runtime.process.doors import Doors
 from modelbuild_runtime.process.keeping import Entrusting
 from modelbuild_runtime.process.leaving import STOP
 from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
@@ -32,6 +33,7 @@ from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.models import Models, Open, Running, store
 from modelbuild_runtime.process.numbers import Numbers
 from modelbuild_runtime.process.queues import Queues
+from modelbuild_runtime.process.turned_away import TurnedAway
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.protocols import Statistics, Summary
@@ -65,6 +67,8 @@ class Server:
         self._certificates = certificates(settings)
         self._app = Application(settings, closed_router(), self._keys)
         self._app.beside = Beside(self.loop, "bodies").do
+        self._app.beside_long = Beside(self.loop, "large bodies").do
+        self._app.later = TurnedAway(self.loop, lambda: self._app.draining).later
         if board is not None:
             self._app.witness = Witness(board.flights[slot], board.quarantine, connections)
         self._batcher: Optional[Batcher] = None
@@ -76,6 +80,10 @@ class Server:
         self._crowd = Crowd(self._app, settings)
         self._listening: List[Listening] = []
         self._renewal: Optional[asyncio.Task[None]] = None
+        self._doors: Optional[Doors] = None
+        self._slot = slot
+        self._standing_in: Dict[int, List[Listening]] = {}
+        self._beginning: Optional[asyncio.Task[None]] = None
         self._leave_by = 0.0
         self._watchdog: Optional[Watchdog] = None
         self._parent = os.getppid()
@@ -89,12 +97,17 @@ class Server:
         """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs; on ``health``, without TLS,
         only how the server is.
         """
-        self._listen(sock, self._crowd.door(partial(Connection, self._app), self._app.routes), HTTP)
-        for listener, bound in more:
-            self._listen(bound, self._connections(listener), HTTP2 if listener.speaks == GRPC else HTTP)
+        found = self._at(sock, more)
         if health is not None:
-            self._listen(health, lambda: Connection(self._app, self._health), "")
+            found.append(self._listening_on(health, lambda *_: Connection(self._app, self._health), ""))
+        self.loop.run_until_complete(self._begin(found))
         self._patrol()
+
+    def attend(self, doors: Doors, slot: int) -> None:
+        """Answer at the door of a slot, and at others' when nobody does."""
+        self.listen(*doors.of(slot), doors.health)
+        doors.attend(slot)
+        self._doors = doors
 
     def open(self, model: Model, opener: Optional[Open] = None) -> None:
         """Begin to predict. ``opener`` loads further models, where that is allowed."""
@@ -186,7 +199,7 @@ class Server:
         for routes in (self._app.routes, *self._routes.values()):
             routes.forget()
 
-    def _connections(self, listener: Listener) -> Callable[[], asyncio.Protocol]:
+    def _connections(self, listener: Listener) -> Entrance[asyncio.Protocol]:
         """What makes a listener's connections."""
         routes = self._routes[listener]
         if listener.speaks != GRPC:
@@ -195,10 +208,32 @@ class Server:
 
         return self._crowd.door(partial(GrpcConnection, self._app), routes)
 
-    def _listen(self, sock: socket.socket, connection: Callable[[], asyncio.Protocol], speaks: str) -> None:
-        listening = Listening(self.loop, sock, connection, speaks, self._settings)
-        self._listening.append(listening)
-        self.loop.run_until_complete(listening.begin(self._context(speaks)))
+    def _at(self, sock: socket.socket, more: Sequence[Tuple[Listener, socket.socket]]) -> List[Listening]:
+        """What listens on the main socket and those beside it."""
+        main = self._crowd.door(partial(Connection, self._app), self._app.routes)
+        made: List[Tuple[socket.socket, Entrance[asyncio.Protocol], str]] = [(sock, main, HTTP)]
+        for listener, bound in more:
+            made.append((bound, self._connections(listener), HTTP2 if listener.speaks == GRPC else HTTP))
+        return [self._listening_on(*one) for one in made]
+
+    def _listening_on(self, sock: socket.socket, entrance: Entrance[asyncio.Protocol], speaks: str) -> Listening:
+        return Listening(self.loop, sock, entrance, speaks, self._settings, self._app.coming)
+
+    async def _begin(self, found: Sequence[Listening]) -> None:
+        self._listening += found
+        for listening in found:
+            await listening.begin(self._context(listening.speaks))
+
+    def _stand_in(self, doors: Doors) -> None:
+        """Listen where a worker is missing, until there is another."""
+        left = doors.left()
+        for slot in left - self._standing_in.keys():
+            self._standing_in[slot] = found = self._at(*doors.of(slot))
+            self._beginning = self.loop.create_task(self._begin(found))
+        for slot in self._standing_in.keys() - left:
+            for listening in self._standing_in.pop(slot):
+                listening.close()
+                self._listening.remove(listening)
 
     def _context(self, speaks: str) -> Optional[ssl.SSLContext]:
         return self._certificates.context(speaks) if self._certificates is not None and speaks else None
@@ -213,6 +248,8 @@ class Server:
         self._app.patrol()
         self._crowd.patrol(self._app.now)
         self._numbers.post()
+        if self._doors is not None and not self._app.draining:
+            self._stand_in(self._doors)
         if self._keys is not None and self._keys.renewed():
             self._forget()
         if self._certificates is not None and self._certificates.renewed():
@@ -239,6 +276,9 @@ class Server:
     def _close(self) -> None:
         for listening in self._listening:
             listening.close()
+        if self._doors is not None:
+            self._doors.leave(self._slot)
+            self._doors.close()
         self._app.drain()
         self._leave_when_done()
 

@@ -21,8 +21,9 @@ from typing import Dict, Optional
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import deaths
-from modelbuild_runtime.process.addresses import address, bind, bind_health, bind_more
+from modelbuild_runtime.process.addresses import address
 from modelbuild_runtime.process.board import Board
+from modelbuild_runtime.process.doors import Doors
 from modelbuild_runtime.process.keeping import WAKES, Entrusting, Keeper, Lingering
 from modelbuild_runtime.process.leaving import STOP, Leaving
 from modelbuild_runtime.process.memory import settle
@@ -48,28 +49,21 @@ _LINGER = 2.0
 def supervise(settings: Settings, threads: int) -> int:
     """Serve with several processes until told to stop. Returns the exit status."""
     certificates(settings), api_keys(settings)  # what is wrong with them is told now, too
-    holder = bind(settings, shared=True)  # never listens: it keeps the port for the workers
-    settings = replace(settings, port=holder.getsockname()[1])
-    kept = bind_more(settings, shared=True)  # that they are free is told now, and not by each worker
-    health = bind_health(settings)
+    doors = Doors(settings)
+    settings = replace(settings, port=doors.main.getsockname()[1])
     model = _preload(settings, threads) if settings.preload else None
-    logger.info("starting %d workers on %s", settings.workers, address(holder, settings))
-    status = _Supervisor(settings, threads, model, health).run()
-    for _, sock in kept:
-        sock.close()
-    return status
+    logger.info("starting %d workers on %s", settings.workers, address(doors.main, settings))
+    return _Supervisor(settings, threads, model, doors).run()
 
 
 class _Supervisor:
     """Signals are not handled but waited for, so that none can arrive between a check and a wait."""
 
-    def __init__(
-        self, settings: Settings, threads: int, model: Optional[Model], health: Optional[socket.socket]
-    ) -> None:
+    def __init__(self, settings: Settings, threads: int, model: Optional[Model], doors: Doors) -> None:
         self._settings = settings
         self._threads = threads
         self._model = model
-        self._health = health  # the workers accept from it in turn: such a name is bound once
+        self._doors = doors
         self._board = Board(settings.workers + 1)  # the last slot is the supervisor's
         self._metrics = Metrics()
         self._slots: Dict[int, int] = {}
@@ -123,7 +117,7 @@ class _Supervisor:
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
             return _work(
-                self._settings, self._threads, self._model, self._board, slot, self._health, connections, leaving
+                self._settings, self._threads, self._model, self._board, slot, self._doors, connections, leaving
             )
         except SystemExit:
             return 0 if leaving.told else 1
@@ -144,6 +138,7 @@ class _Supervisor:
         slot, now = self._slots.pop(pid), monotonic()
         lived = now - self._born.pop(pid)
         keeper = self._keepers.pop(slot)
+        self._doors.leave(slot)
         idle = not self._board.flights[slot].read()
         if not self._kill_at or status:
             self._tell(slot, pid, lived, deaths.cause_of(status, self._killed), keeper)
@@ -183,6 +178,7 @@ class _Supervisor:
 
     def _stop(self) -> None:
         self._due.clear()
+        self._doors.close()
         self._kill_at = monotonic() + self._settings.grace + _SPARE
         for pid in self._slots:
             os.kill(pid, signal.SIGTERM)
@@ -223,7 +219,7 @@ def _work(
     model: Optional[Model],
     board: Board,
     slot: int,
-    health: Optional[socket.socket],
+    doors: Doors,
     connections: Entrusting,
     leaving: Leaving,
 ) -> int:
@@ -239,7 +235,7 @@ def _work(
             return 0
         server = Server(settings, board, slot, connections)
         server.open(model)
-        server.listen(bind(settings, shared=True), bind_more(settings, shared=True), health)
+        server.attend(doors, slot)
         logger.info("worker %d is ready", slot)
         server.run()
     except LoadError as error:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from urllib.parse import parse_qsl
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,3 +128,29 @@ def test_anything_is_read_or_refused(name, body, kind):
         form_question.read(body, kind, ALL[name])
     except ServerError as error:
         assert error.status in {400, 413}  # noqa: PT017
+
+
+PIECES = st.sampled_from(
+    [b"%41", b"%C3%A9", b"a", b"=", b"+", b" ", b"\n", b"\t", b"%3d", b"%0A", b"&", b"_", b"%00", b"%25"]
+)
+
+
+@given(st.lists(PIECES | st.just(b"x" * 90)).map(b"".join))
+def test_escapes_are_undone_as_the_standard_library_does(body):
+    expected = [(name, value.encode()) for name, value in parse_qsl(body.decode(), keep_blank_values=True)]
+    if not expected:
+        return
+    assert [(part.name, part.value) for part in read(body, URLENCODED)] == expected
+
+
+@pytest.mark.parametrize("body", [b"x=%", b"x=%4", b"x=%%41", b"%zz=1", b"x=1%"])
+def test_what_is_no_escape_is_refused(body):
+    with pytest.raises(InvalidInput, match="two hexadecimal digits"):
+        read(body, URLENCODED)
+
+
+def test_millions_of_escapes_are_read_in_a_moment():
+    began = time.process_time()
+    (part,) = read(b"x=" + b"%41b" * 2_000_000, URLENCODED)
+    assert part.value == b"Ab" * 2_000_000
+    assert time.process_time() - began < 1

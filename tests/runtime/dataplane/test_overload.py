@@ -20,6 +20,7 @@ from runtime.clocks import Loop
 
 SLO = 0.05
 SECONDS = 2.0
+CLOSED_SECONDS = 1.0
 
 
 class Job:
@@ -33,13 +34,16 @@ class Job:
         self.received = simulation.loop.now
         self.request = Request(Rows([]))
         self.deadline = self.queued = 0.0
-        self.cancelled = False
+        self.cancelled = self.refused = False
 
     def answer(self, _response: Response) -> None:
         self.simulation.answered(self.simulation.loop.now - self.received)
+        self.simulation.ended(self)
 
     def fail(self, _error: Exception) -> None:
+        self.refused = True
         self.simulation.failed += 1
+        self.simulation.ended(self)
 
 
 class Simulation:
@@ -63,6 +67,9 @@ class Simulation:
             self.good += 1
         else:
             self.late += 1
+
+    def ended(self, _job: Job) -> None:
+        """A client was told what became of its request."""
 
     def run(self, rate: float) -> float:
         """Good answers a second, of requests at a rate."""
@@ -99,6 +106,35 @@ class Simulation:
                 self.loop.call_later(seconds, self.batcher._returned, jobs, rows, self.loop.now, seconds, outcomes)
 
 
+class Closed(Simulation):
+    """Clients that ask again when they are answered: after a moment, or after a while where they were turned away."""
+
+    ANSWERED, REFUSED = 0.0002, 0.02
+
+    def run_clients(self, clients: int) -> float:
+        """Good answers a second."""
+        for _ in range(clients):
+            self._come(self.random.uniform(0, self.REFUSED))
+        self._until(self.loop.now + CLOSED_SECONDS)
+        return self.good / CLOSED_SECONDS
+
+    def ended(self, job: Job) -> None:
+        # what was turned away before it was in the queue is told by submit, which raised
+        self._come(self.ANSWERED if not job.refused else self.REFUSED)
+
+    def _come(self, seconds: float) -> None:
+        self.loop.call_later(seconds * self.random.uniform(0.5, 1.5), self._ask)
+
+    def _ask(self) -> None:
+        job = Job(self, self.key)
+        try:
+            self.batcher.admit()
+            self.batcher.submit(job)
+        except Overloaded:
+            self.failed += 1
+            self._come(self.REFUSED)
+
+
 @pytest.fixture(autouse=True)
 def clock():
     """Whichever loop was made last tells the time."""
@@ -131,6 +167,22 @@ def test_goodput_at_ten_times_the_load_is_near_the_peak(first, each, joins):
         served = simulation.good + simulation.late
         assert simulation.late <= 0.02 * served, "who is let in is answered in time"
     assert goodput[10.0] >= 0.9 * max(goodput.values()), goodput
+
+
+@pytest.mark.parametrize(
+    ("first", "each", "joins"),
+    [(0.005, 0.0002, True), (0.001, 0.002, True), (0.005, 0.0, False), (0.018, 0.0001, True)],
+)
+def test_goodput_with_ten_times_the_clients_is_near_the_peak(first, each, joins):
+    """In a closed loop, with the objective and without one: it must not be too careful either."""
+    goodput, without = {}, {}
+    for clients in (8, 32, 320):
+        simulation = Closed(first, each, joins=joins, slo=SLO)
+        goodput[clients] = simulation.run_clients(clients)
+        assert simulation.late <= 0.02 * (simulation.good + simulation.late)
+        without[clients] = Closed(first, each, joins=joins).run_clients(clients)
+    assert goodput[320] >= 0.9 * max(goodput.values()), goodput
+    assert max(goodput.values()) >= 0.9 * max(without.values()), (goodput, without)
 
 
 def test_a_little_load_is_never_turned_away():

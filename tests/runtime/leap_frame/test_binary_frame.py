@@ -106,17 +106,24 @@ def test_no_more_values_than_allowed():
 
 
 @pytest.mark.parametrize(
-    ("kind", "cell"),
+    ("kind", "cell", "values"),
     [
-        ("double", b"\0"),
-        ({"type": "list", "base": "double"}, b"\1\0\0\0\0"),
-        ({"type": "tensor", "base": "double"}, b"\1\0\0\0\1\0\0\0\0\0\0\0\0"),
+        ("double", b"\0", 1),
+        ({"type": "list", "base": "double"}, b"\1\0\0\0\0", 1),
+        ({"type": "tensor", "base": "double"}, b"\1\0\0\0\1\0\0\0\0\0\0\0\0", 5),
+        ({"type": "tensor", "base": "double"}, b"\1\0\1\0\1\0\0\0\0\0\0\0\0\0\0\0\0", 5),
+        (
+            {"type": "tensor", "base": "byte"},
+            b"\1\0\1\0\1\0\0\0\1\0\0\0\1\7\0\0\0\1\0\1\0\0\0\0",
+            5 + 1 + 2 + 1,
+        ),
     ],
 )
-def test_empty_cells_are_values_too(kind, cell):
-    assert read(binary(kind, 1000, cell * 1000), 1000).rows == 1000
-    with pytest.raises(TooLarge, match="more than 999 values"):
-        read(binary(kind, 1000, cell * 1000), 999)
+def test_cells_count_as_what_they_take(kind, cell, values):
+    """Empty ones, too; a tensor as more than its values."""
+    assert read(binary(kind, 1000, cell * 1000), 1000 * values).rows == 1000
+    with pytest.raises(TooLarge, match=f"more than {1000 * values - 1} values"):
+        read(binary(kind, 1000, cell * 1000), 1000 * values - 1)
 
 
 def test_text_nested_too_deeply_in_the_schema():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from typing import Any
@@ -8,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from modelbuild_runtime.beside import at_once
 from modelbuild_runtime.errors import InvalidInput, NotAcceptable, Overloaded
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.message import HttpResponse
@@ -106,6 +108,31 @@ def test_an_error_of_encode_is_the_client_s():
 
     client = Client(Route("POST", "/fail", Prediction(decode, fail))).send(request(target=b"/fail"))
     assert answer(client)[0] == 406
+
+
+@pytest.mark.parametrize("coding", [b"zstd", b"br", b"gzip, gzip, gzip"])
+def test_a_coding_that_is_not_read_is_told_which_are(coding):
+    status, headers, _ = answer(Client().send(request(b"[[1,2,3]]", b"Content-Encoding: " + coding)))
+    assert (status, headers["accept-encoding"]) == (415, "gzip, deflate")
+    assert "accept-encoding" not in answer(Client().send(request(b"[[1,2,3]]", b"Content-Encoding: identity")))[1]
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "where"),
+    [
+        (b"[[1,2,3]]" + b" " * 300_000, b"", "beside"),
+        (b"[[1,2,3]]" + b" " * (4 << 20), b"", "beside_long"),
+        (gzip.compress(b"[[1,2,3]]"), b"gzip", "beside_long"),
+    ],
+)
+def test_what_may_take_long_to_read_does_not_keep_what_is_merely_large(body, coding, where):
+    client = Client()
+    waiting: dict[str, list[Any]] = {"beside": [], "beside_long": []}
+    client.app.beside, client.app.beside_long = waiting["beside"].append, waiting["beside_long"].append
+    client.send(request(body, *([b"Content-Encoding: " + coding] if coding else [])))
+    assert {name: len(found) for name, found in waiting.items()} == {"beside": 0, "beside_long": 0, where: 1}
+    at_once(waiting[where].pop())
+    assert client.statuses == [200]
 
 
 def test_overload_says_when_to_come_back():

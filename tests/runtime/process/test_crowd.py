@@ -70,7 +70,7 @@ def test_how_many_are_let_in_by_itself(monkeypatch):
 
     assert most(1 << 20, None) == most(resource.RLIM_INFINITY, None) == 16384
     assert most(1024, None) == 1024 - 128 - 64
-    assert most(1024, None, workers=4) == (1024 - 128) // 4 - 64
+    assert most(1024, None, workers=4) == (1024 - 128 - 4 * 2) // 4 - 64
     assert most(1 << 20, 512 << 20) == 2048
     assert most(1 << 20, 512 << 20, workers=4) == 512
     assert most(1 << 20, 16 << 20) == 64

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
+import signal
 import socket
 import time
 from contextlib import closing
@@ -113,7 +115,6 @@ def test_requests_that_kill_one_worker_after_the_other_do_not_end_the_server(tmp
     with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
         pids(served, 2)
         for number in range(6):
-            served.until(lambda: served.status("/health/live") == 200)  # nobody listens while both are replaced
             assert served.get("/predict", [[13, 2, number]])[0] == 502
         assert len(pids(served, 2)) == 2
         assert served.get("/predict", [[1, 0, 0]])[0] == 200
@@ -130,6 +131,50 @@ def test_a_connection_ends_for_the_client_when_the_worker_closes_it(tmp_path):
                 sock.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                 while sock.recv(4096):
                     pass
+
+
+def held_up(workers: set[int]) -> None:
+    """From now on they accept nobody: who comes waits in their queues."""
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    time.sleep(0.1)
+
+
+def end(workers: set[int]) -> None:
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+
+
+def test_nobody_is_refused_while_all_workers_are_replaced(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
+        workers = pids(served, 2)
+        for _ in range(2):  # a fifth worker that dies young ends the server
+            held_up(workers)
+            waiting = [InBackground(served, [[number, 0, 0]]) for number in range(20, 40)]
+            time.sleep(0.3)
+            end(workers)
+            late = [served.get("/predict", [[number, 0, 0]]) for number in range(40, 60)]  # while nobody is there
+            assert [one.wait() for one in waiting] == [(200, b'{"y":[%d.0]}' % number) for number in range(20, 40)]
+            assert late == [(200, b'{"y":[%d.0]}' % number) for number in range(40, 60)]
+            workers = pids(served, 2)
+        served.terminate()
+        assert served.end()[0] == 0
+        assert served.status("/health/live") == 0
+
+
+def test_who_waits_for_a_worker_that_takes_long_to_be_replaced_is_answered_by_another(tmp_path):
+    settings = {"MBUILD_PRELOAD": 0, "FAKE_LOADING": 4, **ONE_THREAD}
+    with serving(tmp_path, MBUILD_WORKERS=2, **settings) as served:
+        one, _ = pids(served, 2)
+        held_up({one})
+        waiting = [InBackground(served, [[number, 0, 0]]) for number in range(20, 50)]
+        end({one})
+        assert [one.wait() for one in waiting] == [(200, b'{"y":[%d.0]}' % number) for number in range(20, 50)]
+        assert served.log.read_text().count("is ready") == 2
+        served.until(lambda: served.log.read_text().count("is ready") == 3)
+        assert len(pids(served, 2)) == 2
+        time.sleep(1.2)  # whoever stood in has left by now
+        assert [served.get("/predict", [[number, 0, 0]])[0] for number in range(20, 40)] == [200] * 20
 
 
 def test_sigterm_drains_all_workers(tmp_path):

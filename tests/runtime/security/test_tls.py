@@ -260,6 +260,27 @@ def test_who_does_not_finish_the_handshake_is_cut_off(tmp_path, authority):
             assert silent.recv(10) == b""
 
 
+def test_beyond_the_most_clients_are_parted_with_before_the_handshake(tmp_path, authority):
+    """They say nothing, for which they have a minute: the oldest gives way to the newest, and health is told."""
+    with serving(tmp_path, **settings(authority), MBUILD_MAX_CONNECTIONS=4, MBUILD_READ_TIMEOUT=60) as served:
+        served.tls = client(authority)
+        served.until_ready()
+        silent = [socket.create_connection(("127.0.0.1", served.port), timeout=10) for _ in range(150)]
+        assert [one.recv(1) for one in silent[4:80]] == [b""] * 76
+        assert served.status("/health/live") == 200
+        with connect(served.tls, served.port) as late:
+            assert ask(late).startswith(b"HTTP/1.1 503 ")
+        for one in silent[:2]:  # who was let in has the time that was promised
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                one.recv(1)
+        assert [one.recv(1) for one in silent[80:]] == [b""] * 70  # soon, since they are beyond the most
+        for one in silent:
+            one.close()
+        served.until(lambda: served.status("/pid") == 200)
+        assert "Traceback" not in served.log.read_text()
+
+
 def test_a_large_answer_to_a_slow_reader_is_whole(tmp_path, authority):
     with serving(tmp_path, **settings(authority)) as served:
         served.tls = client(authority)
