@@ -5,6 +5,7 @@ Everything here answers None for what it does not want to judge; the ordinary wa
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from math import prod
 from typing import Any, Optional, Tuple
 
@@ -13,12 +14,8 @@ import numpy as np
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.tensor import NUMPY
 
-try:
-    import simdjson
-
-    HERE = True
-except ImportError:  # no wheel for this platform: the ordinary way is correct, and slower
-    HERE = False
+HERE = find_spec("simdjson") is not None
+"""Imported for the first large body. Where no wheel is for this platform, the ordinary way is correct, and slower."""
 
 LARGE = 2048
 """Bytes of a body from which this way is the faster one."""
@@ -28,6 +25,8 @@ def document(body: Body) -> Any:
     """The body as a lazy document, or None. Drop every part of it before the body is changed."""
     if not HERE:
         return None
+    import simdjson
+
     try:
         return simdjson.Parser().parse(body)
     except (ValueError, RuntimeError):
@@ -36,12 +35,20 @@ def document(body: Body) -> Any:
 
 def is_array(part: Any) -> bool:
     """Whether a part of a document is an array."""
-    return HERE and isinstance(part, simdjson.Array)
+    if not HERE:
+        return False
+    import simdjson
+
+    return isinstance(part, simdjson.Array)
 
 
 def is_object(part: Any) -> bool:
     """Whether a part of a document is an object."""
-    return HERE and isinstance(part, simdjson.Object)
+    if not HERE:
+        return False
+    import simdjson
+
+    return isinstance(part, simdjson.Object)
 
 
 def plain(part: Any) -> Any:

@@ -33,13 +33,13 @@ from modelbuild_runtime.process.large import HUGE, LARGE, is_large, kept
 from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.process.reading import read
 from modelbuild_runtime.process.refusal import refusal, unreadable, unspeakable
-from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.security.keys import Keys
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import TracedId, known
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.process.witness import Witness
     from modelbuild_runtime.trace.tracer import Tracer
 
 logger = logging.getLogger(__name__)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Optional
+from typing import TYPE_CHECKING, Mapping, Optional
 
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.metrics.metrics import Gauge, Metrics
 from modelbuild_runtime.process.app import Application
-from modelbuild_runtime.process.board import Board
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.process.board import Board
 
 
 class Numbers:

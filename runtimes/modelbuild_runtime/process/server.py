@@ -10,7 +10,7 @@ import socket
 import ssl
 from functools import partial
 from time import monotonic
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
 from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.dataplane.batcher import Batcher
@@ -20,11 +20,9 @@ from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.exposition import expose
 from modelbuild_runtime.metrics.metrics import Gauge
 from modelbuild_runtime.process.app import Application
-from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.closed import closed_router
 from modelbuild_runtime.process.crowd import Crowd, Entrance
 from modelbuild_runtime.process.doors import Doors
-from modelbuild_runtime.process.keeping import Entrusting
 from modelbuild_runtime.process.leaving import STOP
 from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.listening import Listening
@@ -35,12 +33,15 @@ from modelbuild_runtime.process.numbers import Numbers
 from modelbuild_runtime.process.queues import Queues
 from modelbuild_runtime.process.turned_away import TurnedAway
 from modelbuild_runtime.process.watchdog import Watchdog
-from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.protocols import Statistics, Summary
 from modelbuild_runtime.security.certificates import HTTP, HTTP2, certificates
 from modelbuild_runtime.security.keys import Keys, api_keys
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import SWITCHES
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.process.board import Board
+    from modelbuild_runtime.process.keeping import Entrusting
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class Server:
         self._app.beside_long = Beside(self.loop, "large bodies").do
         self._app.later = TurnedAway(self.loop, lambda: self._app.draining).later
         if board is not None:
+            from modelbuild_runtime.process.witness import Witness
+
             self._app.witness = Witness(board.flights[slot], board.quarantine, connections)
         self._batcher: Optional[Batcher] = None
         self._queues = Queues(self._app, settings, self.loop)
