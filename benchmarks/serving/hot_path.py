@@ -8,6 +8,7 @@ of CPU time, taken in turns: compare ratios, also on a machine that others use.
 
 import argparse
 import cProfile
+import os
 import pstats
 import statistics
 import tempfile
@@ -200,7 +201,7 @@ def main():
         (folder / "w1_features.py").write_bytes(Path(features.__file__).read_bytes())
         pipeline = load_pipeline(MANIFEST, folder)
         measured = {width: parts(folder, pipeline, bodies, width) for width in WIDTHS}
-        settle()
+        settle(os.environ)
         if arguments.profile:
             profile(measured[arguments.profile]["whole"], arguments.rounds)
             return

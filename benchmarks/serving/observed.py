@@ -9,6 +9,7 @@ Exports are made, and sent nowhere.
 
 import argparse
 import logging
+import os
 import random
 import statistics
 import tempfile
@@ -105,7 +106,7 @@ def measured(pipeline, questions, width, rounds):
         for at, connection in enumerate(connections):
             connection.number = at + 1 if name.endswith("workers") else 0
         servers[name] = (server, connections)
-    settle()
+    settle(os.environ)
     taken = {name: [] for name in VARIANTS}
     order = list(VARIANTS)
     for _ in range(rounds):

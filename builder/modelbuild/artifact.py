@@ -118,6 +118,13 @@ def part_of(artifact: Artifact, path: str) -> Artifact:
     return Artifact(alone.path, (alone,), is_folder=False, digest=digest_of((alone,)), source=file.source)
 
 
+def joined(artifact: Artifact, beside: Artifact) -> Artifact:
+    """A folder with what is in another that it lacks."""
+    have = {file.path for file in artifact.files}
+    files = (*artifact.files, *(file for file in beside.files if file.path not in have))
+    return dataclasses.replace(artifact, files=files, digest=digest_of(files))
+
+
 def without(artifact: Artifact, paths: Iterable[str]) -> Artifact:
     """The artifact but for some of its files."""
     left_out = frozenset(paths)

@@ -138,8 +138,9 @@ def find_base(
         source.runtime,
         source.reading,
         source.handler,
-        requested=options.python or (given.python if given else ""),
+        requested=options.python,
         host=host.python,
+        base=given.python if given else "",
         requirements=options.requirement,
     )
     if given is None:

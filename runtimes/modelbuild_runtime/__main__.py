@@ -5,6 +5,7 @@ The thread variables of numerical libraries are set first, before anything impor
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import List, Tuple
@@ -54,6 +55,11 @@ def _run(command: str, settings: Settings, threads: int, warnings: Tuple[str, ..
     for warning in (*warnings, *unknown_variables(os.environ), *ignored_variables(os.environ)):
         log.logger.warning(warning)
     if command == "serve":
+        if not settings.tls_certificate:
+            from modelbuild_runtime.process.without_tls import postpone
+
+            postpone()
+        gc.disable()  # while code is imported, nothing becomes garbage; ``serve`` turns it on
         from modelbuild_runtime.process.serving import serve
 
         return serve(settings, threads)

@@ -15,7 +15,9 @@ class Contract(msgspec.Struct, frozen=True):
     ``inputs`` are the fields of one record seen as columns (leading -1 is the number of rows), or the model's own
     tensors. ``open`` is true where the names are not known (a handler that takes anything). ``batched`` is true where
     the leading axis counts rows. ``record`` is the JSON Schema of one row, empty where rows are not records.
-    ``example`` is a row that the model takes, by name, where none can be made up from datatypes.
+    ``example`` is a row that the model takes, by name, where none can be made up from datatypes. ``parameters`` are
+    JSON Schemas of what a request may set beside its rows, by name: empty where nobody says. ``answers`` are those of
+    outputs whose values in JSON are none of a datatype.
     """
 
     inputs: Tuple[TensorSpec, ...] = ()
@@ -24,3 +26,5 @@ class Contract(msgspec.Struct, frozen=True):
     batched: bool = True
     record: Dict[str, Any] = {}
     example: Dict[str, Any] = {}
+    parameters: Dict[str, Any] = {}
+    answers: Dict[str, Any] = {}

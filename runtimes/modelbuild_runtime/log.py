@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any, Dict, Iterator, Mapping, TextIO
+from typing import Any, Dict, Iterator, Mapping, Optional, TextIO
 
 import msgspec
 
@@ -20,13 +20,31 @@ _SAID = ("method", "path", "status", "worker", "cause", "request_ids")
 """Fields that the messages which have them say in words."""
 
 
+class Clock:
+    """Moments in UTC, as text. That of the last second is kept."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def told(self, record: logging.LogRecord) -> str:
+        """``2026-01-31T12:00:00.123Z``."""
+        second = int(record.created)
+        if second != self._second:
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"{self._text}.{int(record.msecs):03d}Z"
+
+
 class TextFormatter(logging.Formatter):
     """``2026-01-31T12:00:00.123Z INFO message name=value [request id]``."""
 
-    converter = staticmethod(time.gmtime)  # times in UTC
-
     def __init__(self) -> None:
-        super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        self._clock = Clock()
+
+    def formatTime(self, record: logging.LogRecord, datefmt: Optional[str] = None) -> str:  # noqa: N802, ARG002
+        return self._clock.told(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the standard library's name
         text = super().formatMessage(record)
@@ -39,11 +57,13 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line, with the field names that log collectors know."""
 
-    converter = staticmethod(time.gmtime)  # times in UTC
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock = Clock()
 
     def format(self, record: logging.LogRecord) -> str:
         line: Dict[str, Any] = {
-            "time": f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{int(record.msecs):03d}Z",
+            "time": self._clock.told(record),
             "severity": record.levelname,
             "message": record.getMessage(),
         }
@@ -57,7 +77,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
-    """Send everything that is logged in this process to ``stream``; libraries only from warnings on."""
+    """Send everything that is logged in this process to ``stream``; libraries only from warnings on. What no line
+    says is not found out either (see "Optimization" in the documentation of ``logging``): where in the code it came
+    from, and which thread, process and task it was.
+    """
+    logging._srcfile = None  # noqa: SLF001  # as documented
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    if hasattr(logging, "logAsyncioTasks"):  # from Python 3.12
+        logging.logAsyncioTasks = False
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,29 +1,30 @@
 """From neutral inputs to neutral outputs: the handler's preprocess, the engine, the handler's postprocess.
 
 ``load_pipeline`` is the only place that knows how engines and handlers are put together; the dataplane sees ``run``.
+Of the ways in which handlers are written, the one that is needed is imported.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, Optional, cast
 
+import msgspec
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.pipeline import Pipeline
-from modelbuild_runtime.engines import Engine, EngineOptions, Predicted, WritingEngine
+from modelbuild_runtime.engines import AskedEngine, Engine, EngineOptions, Predicted, RowsEngine, WritingEngine
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.fixed_rows import FixedRows, Predict, fixed_size, freed, rows_are_apart
 from modelbuild_runtime.handler.entry import open_rows
 from modelbuild_runtime.handler.functions import Context, Model, functions_pipeline, only_builds
 from modelbuild_runtime.handler.module import import_handler, lend_to_main
-from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
-from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
 from modelbuild_runtime.manifest import Handler, Manifest
 from modelbuild_runtime.metrics.marks import Marks
 from modelbuild_runtime.request import Parts
@@ -46,8 +47,9 @@ class ModelPipeline:
         batched = row_counted(engine, signature)
         size = 0 if batched else fixed_size(signature)
         fixed = cast("Predict", engine.predict)  # what is made for so many rows answers arrays
+        self._size = 0
         if size and rows_are_apart(fixed, signature, size):
-            signature, batched = freed(signature), True
+            signature, batched, self._size = freed(signature), True, size
             self._predict = FixedRows(fixed, size)
         self.contract = Contract(
             signature.inputs,
@@ -55,6 +57,8 @@ class ModelPipeline:
             open=not signature.inputs,
             batched=batched,
             example=getattr(engine, "example", {}),
+            parameters=getattr(engine, "parameters", {}),
+            answers=getattr(engine, "answers", {}),
         )
         self.batchable = batched
         self.one_at_a_time = size == 1
@@ -85,7 +89,21 @@ class ModelPipeline:
         return self._predict(inputs)
 
 
-class WritingPipeline(ModelPipeline):
+class AskedPipeline(ModelPipeline):
+    """A model whose answers hang on parameters. The dataplane joins only requests that have the same."""
+
+    def __init__(self, engine: Any, signature: Signature) -> None:
+        super().__init__(engine, signature)
+        self._asked: AskedEngine = engine
+
+    def _run(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]]) -> Predicted:
+        if not parameters:
+            return self._predict(inputs)
+        asked: Predict = partial(self._asked.predict, parameters=parameters)
+        return FixedRows(asked, self._size)(inputs) if self._size else asked(inputs)
+
+
+class WritingPipeline(AskedPipeline):
     """A model that makes its answers piece by piece: whoever asks for parts gets them as they are made."""
 
     streams = True
@@ -99,8 +117,36 @@ class WritingPipeline(ModelPipeline):
         self.marks.began = monotonic()
         return Parts(self._writing.stream(inputs, parameters))
 
-    def _run(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]]) -> Predicted:
-        return self._writing.predict(inputs, parameters)
+
+class RowsPipeline(WritingPipeline):
+    """A model that checks its rows by itself. In protocols of tensors they have the signature's inputs alone."""
+
+    wants = "rows"
+
+    def __init__(self, engine: Any, signature: Signature) -> None:
+        super().__init__(engine, signature)
+        self._rows: RowsEngine = engine
+        self.contract = msgspec.structs.replace(self.contract, record=engine.record)
+
+    def convert(self, items: List[Any]) -> List[Any]:
+        return self._rows.convert(items)
+
+    def rows(self, columns: Mapping[str, np.ndarray]) -> List[Any]:
+        return self._rows.convert(open_rows(columns))
+
+    def run(self, inputs: Any, parameters: Optional[Mapping[str, Any]] = None) -> Predicted:
+        return super().run(self._fields(inputs), parameters)
+
+    def stream(self, inputs: Any, parameters: Optional[Mapping[str, Any]] = None) -> Parts:
+        return super().stream(self._fields(inputs), parameters)
+
+    def _fields(self, rows: List[Dict[str, Any]]) -> Dict[str, np.ndarray]:
+        names = [name for name in self.contract.record["properties"] if any(name in row for row in rows)]
+        found = {name: np.empty(len(rows), object) for name in names}
+        for at, row in enumerate(rows):
+            for name in names:
+                found[name][at] = row.get(name)
+        return found
 
 
 def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen = lambda engine: engine) -> Pipeline:
@@ -115,7 +161,9 @@ def load_pipeline(manifest: Manifest, root: Path, threads: int = 1, seen: Seen =
 
 
 def _alone(engine: Engine, manifest: Manifest) -> ModelPipeline:
-    kind = WritingPipeline if hasattr(engine, "stream") else ModelPipeline
+    asked = AskedPipeline if getattr(engine, "parameters", None) else ModelPipeline
+    writes = RowsPipeline if hasattr(engine, "record") else WritingPipeline
+    kind = writes if hasattr(engine, "stream") else asked
     pipeline = kind(engine, complete(engine.signature(), manifest.signature))
     pipeline.guessed = engine.signature().columns and not manifest.signature.inputs
     return pipeline
@@ -126,6 +174,8 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, see
     folder = root / handler.path
     name, _, function = handler.module.partition(":")
     if handler.style == "torchserve":
+        from modelbuild_runtime.handler.torchserve import add_foreign_packages, torchserve_pipeline
+
         add_foreign_packages()
         return torchserve_pipeline(import_handler(name, folder), function or "handle", manifest, root)
     module = import_handler(name, folder)
@@ -138,6 +188,8 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, see
         return model if own or model.by_row else _of_any_rows(model)
 
     if handler.style == "sagemaker":
+        from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
+
         return sagemaker_pipeline(module, manifest, root, open_model)
     if handler.style != "functions":
         raise LoadError(f"there is no style of handler called {handler.style!r}")

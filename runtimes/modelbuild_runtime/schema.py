@@ -35,6 +35,7 @@ def _ref(name: str) -> Schema:
 
 RECORD, ROW, ROWS, COLUMNS = _ref("Record"), _ref("Row"), _ref("Rows"), _ref("Columns")
 OUTPUTS, QUESTION, ANSWER, BARE_ANSWER = _ref("Outputs"), _ref("Question"), _ref("Answer"), _ref("BareAnswer")
+PARAMETERS = _ref("Parameters")
 _BYTES = _ref("Bytes")
 """What ``components`` says of a contract."""
 
@@ -51,6 +52,8 @@ def components(contract: Contract) -> Dict[str, Schema]:
         "Answer": _answer(contract, OUTPUTS),
         "BareAnswer": _answer(contract, _bare(contract)),
     }
+    if contract.parameters:
+        found["Parameters"] = {"type": ["object", "null"], "properties": contract.parameters}
     if any(spec.datatype == "BYTES" for spec in (*contract.inputs, *contract.outputs)):
         found["Bytes"] = _TEXT_OR_BYTES
     return found
@@ -69,9 +72,9 @@ def outputs(contract: Contract) -> Schema:
     """The outputs of one row as an object by name. A handler's items need have no names."""
     if not contract.outputs:
         return {"description": "Whatever the handler answers."}
-    found = _object(contract.outputs, batched=contract.batched, given=True)
+    found = _answered(contract, batched=contract.batched)
     if [spec.name for spec in contract.outputs] == ["output"]:
-        return {"anyOf": [found, value(contract.outputs[0], batched=contract.batched, given=True)]}
+        return {"anyOf": [found, found["properties"]["output"]]}
     return found
 
 
@@ -79,7 +82,8 @@ def columns(contract: Contract) -> Schema:
     """The inputs as one list a name, with an entry a row."""
     if not contract.record:
         return _object(contract.inputs, batched=False)
-    fields = contract.record.get("properties", {})
+    told = contract.record.get("properties", {})
+    fields = {spec.name: told[spec.name] for spec in contract.inputs if spec.name in told}
     whole = _object(contract.inputs, batched=False)
     listed = {name: {"type": "array", "items": fields[name], "minItems": 1} for name in fields}
     return {**whole, "properties": {**whole["properties"], **listed}}
@@ -95,6 +99,13 @@ def value(spec: TensorSpec, *, batched: bool, given: bool = False) -> Schema:
         elif not given:
             schema.update(minItems=1)
     return schema
+
+
+def parameters(contract: Contract) -> Schema:
+    """What a request may set beside its rows. Whether a name that is not told is refused or left out is the model's
+    business.
+    """
+    return PARAMETERS if contract.parameters else {"type": ["object", "null"]}
 
 
 def unnamed(contract: Contract) -> Schema:
@@ -143,10 +154,10 @@ def _question(contract: Contract) -> Schema:
     """A record, rows, rows under "instances", columns under "inputs"."""
     if is_open(contract):
         return {"description": "Whatever the handler takes: a row, or a list of rows.", "type": ["object", "array"]}
-    by_name = _named("inputs", COLUMNS)
+    by_name = _named("inputs", COLUMNS, contract)
     if not contract.batched:
         return {"anyOf": [ROW, by_name]}
-    return {"anyOf": [ROW, ROWS, _named("instances", ROWS), by_name]}
+    return {"anyOf": [ROW, ROWS, _named("instances", ROWS, contract), by_name]}
 
 
 def _answer(contract: Contract, one: Schema) -> Schema:
@@ -162,7 +173,7 @@ def _answer(contract: Contract, one: Schema) -> Schema:
 def _by_name(contract: Contract) -> Schema:
     if not contract.outputs:
         return {}
-    listed = {**_object(contract.outputs, batched=False, given=True), "required": []}
+    listed = {**_answered(contract, batched=False), "required": []}
     return {"description": "A list a name, or a handler's items.", "anyOf": [listed, {"type": "array"}]}
 
 
@@ -170,16 +181,17 @@ def _bare(contract: Contract) -> Schema:
     """A row's outputs where the only one is not named."""
     if len(contract.outputs) != 1:
         return OUTPUTS
-    return {"anyOf": [value(contract.outputs[0], batched=contract.batched, given=True), OUTPUTS]}
+    (one,) = _answered(contract, batched=contract.batched)["properties"].values()
+    return {"anyOf": [one, OUTPUTS]}
 
 
 def _several(one: Schema) -> Schema:
     return {"type": "array", "items": one, "minItems": 1}
 
 
-def _named(name: str, inner: Schema) -> Schema:
+def _named(name: str, inner: Schema, contract: Contract) -> Schema:
     """Rows or columns under a name, with what may stand beside it."""
-    beside = {"parameters": {"type": ["object", "null"]}, "signature_name": {}, "id": {}}
+    beside = {"parameters": parameters(contract), "signature_name": {}, "id": {}}
     return {**_only(name, inner), "properties": {name: inner, **beside}}
 
 
@@ -194,6 +206,13 @@ def _object(specs: Sequence[TensorSpec], *, batched: bool, given: bool = False) 
         "required": [spec.name for spec in specs if not spec.optional],
         "additionalProperties": False,
     }
+
+
+def _answered(contract: Contract, *, batched: bool) -> Schema:
+    """The outputs of a row where ``batched``, of all rows otherwise, some of which are objects."""
+    found = _object(contract.outputs, batched=batched, given=True)
+    objects = {name: one if batched else {"type": "array", "items": one} for name, one in contract.answers.items()}
+    return {**found, "properties": {**found["properties"], **objects}}
 
 
 def _told(spec: TensorSpec, inner: Schema) -> Schema:

@@ -4,7 +4,6 @@ documentation; the reference page is generated from it.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, fields
 from typing import Any, Dict, Mapping, NamedTuple, Tuple
 
@@ -202,6 +201,8 @@ def unknown_variables(environment: Mapping[str, str]) -> Tuple[str, ...]:
     for variable in sorted(environment):
         name = variable[len(PREFIX) :]
         if variable.startswith(PREFIX) and name not in known:
+            import difflib
+
             close = difflib.get_close_matches(name, known, 1)
             warnings.append(f"{variable} is not a setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else ""))
     return tuple(warnings)

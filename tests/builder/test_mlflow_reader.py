@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import shutil
 import zipfile
@@ -20,6 +21,8 @@ from builder.test_pytorch_reader import saved as torch_saved
 from builder.test_spacy_reader import pipeline
 from builder.test_tensorflow_reader import ROWS, saved_model, signature
 from builder.test_tensorflow_reader import folder as graph_folder
+from builder.test_transformers_reader import CONFIG
+from builder.test_transformers_reader import folder as hugging_face
 from modelbuild.config import Options
 from modelbuild.dependencies.python_version import choose_python
 from modelbuild.errors import (
@@ -180,23 +183,85 @@ UNNAMED = [{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 
 
 
 @pytest.mark.parametrize(
-    "inputs, write, runtime",
+    "inputs, write, answer",
     [
-        (UNNAMED, script, "pytorch"),
-        (UNNAMED, lambda folder: exported(folder, program()), "pytorch"),
-        ([column(name, "double") for name in "abc"], lambda folder: exported(folder, program()), ""),
-        (UNNAMED, lambda folder: (folder / "model.pth").write_bytes(torch_saved(MODULE)), ""),
+        (UNNAMED, script, "all"),
+        (UNNAMED, lambda folder: exported(folder, program()), "all"),
+        ([column(name, "double") for name in "abc"], lambda folder: exported(folder, program()), "frame"),
+        ([column(name, "string") for name in "abc"], lambda folder: exported(folder, program()), ""),
+        (UNNAMED, lambda folder: (folder / "model.pth").write_bytes(torch_saved(MODULE)), "all"),
+        ([column("a", "long")], lambda folder: (folder / "model.pth").write_bytes(torch_saved(MODULE)), "frame"),
         (UNNAMED, lambda folder: (folder / "model.pth").write_bytes(torch_saved(WEIGHTS)), ""),
     ],
-    ids=["a script", "a program", "columns", "a pickled module", "weights"],
+    ids=["a script", "a program", "columns", "texts", "a pickled module", "a module and a column", "weights"],
 )
-def test_programs_of_pytorch_have_its_runtime_and_pickled_modules_mlflow(tmp_path, inputs, write, runtime):
+def test_modules_and_programs_of_pytorch_have_its_runtime(tmp_path, inputs, write, answer):
     folder = folder_of(tmp_path, TORCH, inputs)
     (folder / "data").mkdir()
     write(folder / "data")
     found = source(folder)
-    assert found.reading.options.get("runtime", "") == runtime
-    assert found.reading.options.get("answer", "") == ("all" if runtime else "")
+    assert found.reading.options.get("answer", "") == answer
+    assert found.reading.options.get("runtime", "") == ("pytorch" if answer else "")
+
+
+def test_a_pickled_module_wants_the_python_that_wrote_it_and_the_user_s_word(tmp_path):
+    folder = folder_of(tmp_path, TORCH, UNNAMED)
+    (folder / "data").mkdir()
+    (folder / "data" / "model.pth").write_bytes(torch_saved(MODULE))
+    found = source(folder).reading
+    assert found.python == "==3.11.*"
+    with pytest.raises(UnsafeArtifactError, match="pickled module"):
+        require_safe(found, allow_unsafe=False)
+
+
+TEXTS = [{"type": "string"}]
+
+
+def transformers_folder(tmp_path: Path, flavor: str = "", inputs: Any = TEXTS, pyfunc: str = "", **config: Any) -> Path:
+    """As MLflow's flavor writes it: the model, and its tokenizer elsewhere."""
+    told = "  transformers:\n    task: text-classification\n    model_binary: model\n    torch_dtype: torch.float32\n"
+    folder = folder_of(tmp_path, PYFUNC + pyfunc + told + flavor, inputs, model__pkl=b"")
+    hugging_face(folder / "model", {**CONFIG, **config}, tokenizer__json=None)
+    (folder / "components" / "tokenizer").mkdir(parents=True)
+    (folder / "components" / "tokenizer" / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def test_a_pipeline_of_transformers_has_its_runtime(tmp_path):
+    found = source(transformers_folder(tmp_path))
+    assert (found.runtime.name, found.runtime.package) == ("mlflow", "transformers")
+    assert found.reading.options["answer"] == "label_and_score"
+    own = found.reading.options["options"]
+    assert (own["task"], own["tokenizer"]) == ("text-classification", "../components/tokenizer")
+    assert [spec.name for spec in found.reading.signature.inputs] == ["text"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flavor": "    prompt_template: 'Say {prompt}'\n"},
+        {"flavor": "    inference_task: llm/v1/chat\n"},
+        {"pyfunc": "    config:\n      top_k: null\n"},
+        {"flavor": "    torch_dtype: torch.bfloat16\n"},
+        {"flavor": "    task: token-classification\n"},
+        {"id2label": {"0": "grade"}},
+        {"id2label": {"0": "entailment", "1": "neutral"}},
+        {"architectures": ["WhisperForConditionalGeneration"]},
+    ],
+    ids=["prompt", "chat", "settings", "half floats", "another task", "one class", "pairs", "another architecture"],
+)
+def test_a_pipeline_whose_answer_would_be_another_is_left_to_mlflow(tmp_path, changes):
+    found = source(transformers_folder(tmp_path, **changes))
+    assert (found.reading.format, found.runtime.carries) == ("MLflow python_function", ())
+
+
+def test_params_of_a_signature_are_mlflow_s(tmp_path):
+    folder = folder_of(tmp_path)
+    params = json.dumps([{"name": "n", "type": "long", "default": 1, "shape": None}])
+    signature = f"signature:\n  inputs: null\n  outputs: null\n  params: '{params}'\n"
+    (folder / "MLmodel").write_text((folder / "MLmodel").read_text() + signature)
+    found = source(folder).reading
+    assert (found.format, found.metadata["params"]) == ("MLflow python_function", "n")
 
 
 def test_the_signature_that_the_flavor_names_is_served(tmp_path):

@@ -119,6 +119,15 @@ def test_what_it_is_for(tmp_path: Path, changes: dict[str, Any], task: str, inpu
     assert found.signature.outputs[0].name == outputs
 
 
+def test_a_chat_template_wants_jinja(tmp_path: Path) -> None:
+    writes = {**CONFIG, "architectures": ["GPT2LMHeadModel"]}
+    told = json.dumps({"chat_template": "{{ messages }}"})
+    assert reading(folder(tmp_path / "a", writes)).requirements == ()
+    assert reading(folder(tmp_path / "b", writes, tokenizer_config__json=told)).requirements == ("jinja2",)
+    assert reading(folder(tmp_path / "c", writes, chat_template__jinja="{{ messages }}")).requirements == ("jinja2",)
+    assert reading(folder(tmp_path / "d", tokenizer_config__json=told)).requirements == ()
+
+
 def test_images_want_pillow_and_a_processor(tmp_path: Path) -> None:
     config = {**CONFIG, "architectures": ["ViTForImageClassification"]}
     with pytest.raises(ArtifactError, match=r"no preprocessor_config\.json"):

@@ -2,87 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from environments import is_here, names
-from modelbuild_runtime.answers.json_answer import values
-from modelbuild_runtime.dataplane.dataplane import Dataplane
-from modelbuild_runtime.dataplane.job import Outcome
-from modelbuild_runtime.engines import Sample
+from contract.engines import APART, NAMES, Served, as_rows
 from modelbuild_runtime.errors import LoadError
-from modelbuild_runtime.manifest import Handler, Manifest, Model, Runtime
+from modelbuild_runtime.manifest import Model
 from modelbuild_runtime.pipeline import load_pipeline
 from modelbuild_runtime.process.differences import differs
 from modelbuild_runtime.process.warmup import learn, warm_up
-from modelbuild_runtime.request import Request, Response, Rows
+from modelbuild_runtime.request import Response
 from modelbuild_runtime.signature import Signature
 from modelbuild_runtime.tensor import DATATYPES, NUMPY
-
-# Those whose framework is here; the others are tested in environments of their own (test_engines_apart.py), one by one.
-APART = os.environ.get("MBUILD_TEST_RUNTIME", "")
-NAMES = [APART] if APART else [name for name in names() if is_here(name)]
-
-
-class Job:
-    """As much of a job as the dataplane needs."""
-
-    def __init__(self, rows: list[Any]) -> None:
-        self.id = "test"
-        self.request = Request(Rows(rows))
-        self.inputs: Any = None
-        self.count = 0
-        self.key: Any = None
-
-
-class Served:
-    """One runtime's sample, loaded and warmed up."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        module = importlib.import_module(f"modelbuild_runtime.engines.{name}.sample")
-        self.sample: Sample = module.make(folder)
-        path = self.sample.path.relative_to(folder)
-        handler = Handler(self.sample.handler.stem, ".") if self.sample.handler else None
-        runtime = Runtime(name, options=dict(self.sample.options))
-        self.manifest = Manifest(Model("sample", "1", str(path)), runtime, handler=handler)
-        self.folder = folder
-        self.pipeline = load_pipeline(self.manifest, folder)
-        self.signature = self.pipeline.contract
-        self.warm = warm_up(self.pipeline)
-        if handler:
-            self.signature = self.pipeline.contract  # what a handler answers is learnt
-        self.dataplane = Dataplane(self.pipeline)
-        request, expected = self.sample.request, self.sample.expected
-        self.rows = request if isinstance(request, list) else [request]
-        self.expected = expected if isinstance(expected, list) else [expected]
-
-    def ask(self, *requests: list[Any]) -> list[Outcome]:
-        """Several requests at once, joined where the pipeline allows."""
-        jobs = [Job(rows) for rows in requests]
-        for job in jobs:
-            self.dataplane.prepare(job)
-        return self.dataplane.run(jobs) if self.pipeline.batchable else [self.dataplane.run([job])[0] for job in jobs]
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
     return Served(request.param, tmp_path_factory.mktemp(request.param))
-
-
-def as_rows(outcome: Outcome) -> list[Any]:
-    """An answer as one JSON object a row."""
-    assert isinstance(outcome, Response), outcome
-    if outcome.rows is not None:
-        return outcome.rows
-    lists = {name: values(array) for name, array in (outcome.columns or {}).items()}
-    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
 def test_there_are_runtimes() -> None:

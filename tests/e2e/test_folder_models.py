@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builder.mlflow_folder import folder_of
+from builder.mlflow_folder import PYFUNC, folder_of
 from builder.samples import mixed, pickled
 from e2e.command import Mbuild
 from e2e.servers import ask, running
+from environments import make_sample
+from modelbuild_runtime.process.differences import differs
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 Image = Callable[..., str]
 
+PIPELINE = """\
+  transformers:
+    components: [tokenizer]
+    instance_type: TextClassificationPipeline
+    model_binary: model
+    task: text-classification
+    torch_dtype: torch.float32
+"""
 COLUMNS = [{"name": "age", "type": "double"}, {"name": "city", "type": "string"}]
 ROWS = [[20.0, "a"], [40.0, "b"], [80.0, "a"]]
 FEATURES = """\
@@ -64,6 +75,58 @@ def test_an_mlflow_folder(mbuild: Mbuild, image: Image, client: Any, tmp_path: P
         assert [ask(address, "/predict", row)[1]["prediction"] for row in rows] == expected
         status, answer = ask(address, "/predict", {"age": "old", "city": "a"})
         assert (status, answer["field"]) == (400, "age")
+
+
+def test_a_pipeline_in_an_mlflow_folder(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> None:
+    """The tokenizer lies beside the model, and MLflow is not in the image; a label and its score are all it answers."""
+    sample = make_sample("transformers", tmp_path)
+    (tmp_path / "saved").mkdir()
+    folder = folder_of(tmp_path / "saved", PYFUNC + PIPELINE, [{"type": "string"}], model__pkl=b"")
+    shutil.copytree(sample.path, folder / "model")
+    (folder / "components" / "tokenizer").mkdir(parents=True)
+    for file in (folder / "model").glob("tokenizer*"):
+        file.rename(folder / "components" / "tokenizer" / file.name)
+    expected = [{"label": row["label"], "score": row["score"]} for row in sample.expected]
+    packaged = mbuild("package", folder, "-t", image(), "--json").json
+    labels = client.images.get(packaged["reference"]).labels
+    installed = {item.partition("==")[0] for item in json.loads(labels["mbuild.requirements"])}
+    assert "transformers" in installed
+    assert not {name for name in installed if name.startswith(("mlflow", "pandas"))}
+    with running(client, packaged["reference"]) as (_, address):
+        texts = [row["text"] for row in sample.request]
+        status, answer = ask(address, "/invocations", {"instances": texts})
+        assert (status, differs(answer["predictions"], expected)) == (200, "")
+        status, answer = ask(address, "/predict", sample.request)
+        assert (status, differs(answer, expected)) == (200, "")
+        assert ask(address, "/predict", {"text": 1})[0] == 400
+
+
+def test_params_of_a_python_function(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> None:
+    """Asked in the example, in MLflow's protocol and in others; what is wrong with one is said."""
+    folder = make_sample("mlflow", tmp_path).path
+    columns, data = ["surface", "kind"], [[50.0, "flat"], [90.5, "house"]]
+    example = {"inputs": {"columns": columns, "data": data}, "params": {"per_metre": 10}}
+    (folder / "input_example.json").write_text(json.dumps(example))
+    packaged = mbuild("package", folder, "--name", "rent", "-t", image(), "--json").json
+    assert [item["answer"] for item in packaged["verification"]["examples"]] == [{"predictions": [500.0, 1005.0]}]
+    with running(client, packaged["reference"]) as (_, address):
+        split = {"dataframe_split": {"columns": columns, "data": data}}
+        for params, expected in (
+            ({}, [1000.0, 1910.0]),
+            ({"per_metre": 2}, [100.0, 281.0]),
+            ({"other": 1}, [1000, 1910]),
+        ):
+            assert ask(address, "/invocations", {**split, "params": params}) == (200, {"predictions": expected})
+        status, answer = ask(address, "/invocations", {**split, "params": {"per_metre": "much"}})
+        assert (status, answer["message"]) == (400, "the parameter 'per_metre' must be a number")
+        tensors = [
+            {"name": "surface", "shape": [1], "datatype": "FP64", "data": [10]},
+            {"name": "kind", "shape": [1], "datatype": "BYTES", "data": ["house"]},
+        ]
+        asked = {"inputs": tensors, "parameters": {"per_metre": 3}}
+        assert ask(address, "/v2/models/rent/infer", asked)[1]["outputs"][0]["data"] == [130.0]
+        told = ask(address, "/openapi.json")[1]["components"]["schemas"]["Parameters"]["properties"]
+        assert told == {"per_metre": {"type": ["number", "null"], "default": 20.0}}
 
 
 def test_a_folder_that_only_its_handler_knows(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path) -> None:

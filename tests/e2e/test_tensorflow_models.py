@@ -98,3 +98,15 @@ def test_a_network_published_as_tensorflow_lite(mbuild: Mbuild, image: Image, cl
     assert status == 200
     expected = {name: published[name][0].tolist() for name in ("contour", "note", "onset")}
     assert differs(answer, expected, tolerance=1e-3) == ""
+
+
+def test_the_same_network_as_a_saved_model(mbuild: Mbuild, image: Image, client: Any) -> None:
+    """Its functions have the slots of an optimizer: a session runs it."""
+    folder = MODELS / "multi_format" / "basic_pitch"
+    published = np.load(folder / "tf_v1_session_io.npz")
+    packaged = mbuild("package", folder / "nmp", "-t", image(), "--json").json
+    with running(client, packaged["reference"]) as (_, address):
+        status, answer = ask(address, "/predict", {"input_2": published["x"][0].tolist()})
+    assert status == 200
+    expected = {name: published[name][0].tolist() for name in ("contour", "note", "onset")}
+    assert differs(answer, expected, tolerance=1e-3) == ""

@@ -27,6 +27,7 @@ tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix
 alphabet = pre_tokenizers.ByteLevel.alphabet()
 tokenizer.train_from_iterator(["film"], trainers.BpeTrainer(special_tokens=["<end>"], initial_alphabet=alphabet))
 fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
+fast.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
 torch.manual_seed(5)
 config = transformers.GPT2Config(
     vocab_size=len(fast), n_embd=32, n_layer=2, n_head=4, n_positions=64, initializer_range=0.4,
@@ -81,6 +82,14 @@ def test_text_in_parts(mbuild: Mbuild, image: Image, client: Any, tmp_path: Path
         assert "".join(parts) == written
         assert len(parts) > 4
         assert ask(address, "/predict", {"text": "film"})[0] == 200
+        messages = [{"role": "user", "content": "film"}]
+        asked = {"instances": [{"messages": messages}, {"text": "film"}], "parameters": settings}
+        assert ask(address, "/predict", asked) == (200, {"predictions": [written, written]})
+        asked = {"messages": messages, "max_tokens": 12}
+        assert ask(address, f"/v2/models/{name}/generate", asked)[1]["text_output"] == written
+        told = ask(address, "/openapi.json")[1]["components"]["schemas"]
+        assert set(told["Record"]["properties"]) == {"text", "messages"}
+        assert "temperature" in told["Parameters"]["properties"]
         wrong = {"text_input": "film", "parameters": {"temperature": -1}}
         status, answer = ask(address, f"/v2/models/{name}/generate", wrong)
         assert (status, "'temperature' must be a number from 0" in answer["error"]) == (400, True)

@@ -63,3 +63,24 @@ def test_rows_are_all_written_in_the_same_way():
     assert by_name["items"] == schema.RECORD
     assert len(by_place["items"]["prefixItems"]) == len(MIXED.inputs)
     assert schema.components(ALL["whole"])["Rows"]["anyOf"][0]["maxItems"] == 1
+
+
+def test_an_answer_of_objects_says_what_they_are():
+    entity = {"type": "object", "properties": {"word": {"type": "string"}}}
+    contract = Contract(outputs=(TensorSpec("entities", "BYTES", (-1,)),), answers={"entities": entity})
+    found = schema.components(contract)
+    assert found["Outputs"]["properties"] == {"entities": entity}
+    bare, columns = found["Answer"]["anyOf"][2]["properties"]["predictions"]["items"]["anyOf"][0], found["Answer"]
+    assert bare == entity
+    (by_name, _) = columns["anyOf"][3]["properties"]["outputs"]["anyOf"]
+    assert by_name["properties"] == {"entities": {"type": "array", "items": entity}}
+
+
+def test_parameters_stand_beside_rows():
+    told = {"factor": {"type": ["number", "null"], "default": 2.0}}
+    contract = Contract((TensorSpec("x", "FP32", (-1,)),), parameters=told)
+    found = schema.components(contract)
+    assert found["Parameters"] == {"type": ["object", "null"], "properties": told}
+    for way in found["Question"]["anyOf"][2:]:
+        assert way["properties"]["parameters"] == {"$ref": "#/components/schemas/Parameters"}
+    assert "Parameters" not in schema.components(Contract((TensorSpec("x", "FP32", (-1,)),)))

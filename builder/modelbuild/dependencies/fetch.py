@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -17,15 +18,17 @@ from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.dependencies.lock import Lock, describe, target_arguments
 from modelbuild.dependencies.places import absolute, placed
 from modelbuild.dependencies.resolver import failure, run_uv
+from modelbuild.dependencies.symbols import drop_symbols
 from modelbuild.dependencies.unneeded import UNNEEDED, unneeded
 from modelbuild.errors import RequirementError
+from modelbuild.hashing import sha256_of
 from modelbuild.planning.plan import Tree
 from modelbuild.planning.tree_cache import TreeCache
 
 SITE = "opt/mbuild/deps"
 # Files that differ by installer, by machine or by time. They say nothing that a server asks.
 _TRACES = ("direct_url.json", "uv_cache.json", "uv_build.json", "INSTALLER", "REQUESTED")
-_FORMAT = 1
+_FORMAT = 2
 
 Patterns = Mapping[str, Sequence[str]]
 """Paths in site-packages, by the canonical name of their distribution."""
@@ -93,8 +96,9 @@ def clean(site: Path, without: Patterns = NOTHING) -> None:
     for cached in list(site.rglob("__pycache__")):
         shutil.rmtree(cached)
     _remove_empty_folders(site)
+    shorter = {path for path in sorted(site.rglob("*")) if path.is_file() and drop_symbols(path)}
     for record in site.glob("*.dist-info/RECORD"):
-        _rewrite_record(site, record)
+        _rewrite_record(site, record, shorter)
 
 
 def _name(information: Path) -> str:
@@ -107,13 +111,21 @@ def _remove_empty_folders(site: Path) -> None:
             folder.rmdir()
 
 
-def _rewrite_record(site: Path, record: Path) -> None:
-    """Keep the lines of files that are still there, sorted."""
+def _rewrite_record(site: Path, record: Path, shorter: Collection[Path]) -> None:
+    """Keep the lines of files that are still there, sorted; those that became shorter have another hash and size."""
     rows = csv.reader(io.StringIO(record.read_text(encoding="utf-8")))
     kept = sorted(row for row in rows if row and _is_inside(row[0]) and (site / row[0]).is_file())
+    kept = [_recorded(site, row[0]) if site / row[0] in shorter else row for row in kept]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(kept)
     record.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _recorded(site: Path, path: str) -> list[str]:
+    """A line of RECORD: path, hash, size."""
+    size, digest = sha256_of(site / path)
+    encoded = base64.urlsafe_b64encode(bytes.fromhex(digest)).decode().rstrip("=")
+    return [path, f"sha256={encoded}", str(size)]
 
 
 def _is_inside(path: str) -> bool:

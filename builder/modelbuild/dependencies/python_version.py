@@ -48,19 +48,23 @@ def choose_python(
     *,
     requested: str,
     host: str,
+    base: str = "",
     requirements: tuple[str, ...] = (),
 ) -> str:
-    """The image's Python, "3.11": the one requested, or the host's where it fits, or the newest that fits.
+    """The image's Python, "3.11": the one requested, or that of the ``base`` that was named, or the host's where it
+    fits, or the newest that fits.
 
     ``requirements`` are the user's own: where one overrides the framework's version, that version decides.
 
     Raises:
         UsageError: what was requested is no Python version.
-        RequirementError: nothing satisfies everyone.
+        RequirementError: the one requested, or the base's, does not fit; or nothing satisfies everyone.
     """
     demands = _demands(runtime, reading, handler, requirements)
     if requested:
         return _check(requested, demands)
+    if base:
+        return _check_base(base, demands)
     if reading.python:  # the user may know better; the verification decides
         demands = (*demands, Demand("what the model was saved with", reading.python, "Choose a --python to try it."))
     fitting = [python for python in PYTHONS if all(demand.fits(python) for demand in demands)]
@@ -106,6 +110,16 @@ def _check(requested: str, demands: tuple[Demand, ...]) -> str:
                 hint=f"Choose another --python, or leave it out. {demand.way_out}",
             )
     return requested
+
+
+def _check_base(base: str, demands: tuple[Demand, ...]) -> str:
+    for demand in demands:
+        if not demand.fits(base):
+            raise RequirementError(
+                f"The base image has Python {base}, but {demand.words}.",
+                hint=f"Choose another --base, or leave it out. {demand.way_out}",
+            )
+    return base
 
 
 def _disagreement(demands: tuple[Demand, ...]) -> RequirementError:

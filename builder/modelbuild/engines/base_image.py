@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -40,6 +41,9 @@ print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "libc": libc.strip()
 """
 
 OTHER_BASES = "--base takes any image with a python3; `mbuild base` makes a small one where no registry is reachable."
+
+
+_OFFICIAL = re.compile(r"python:(3\.\d+)-slim")
 
 
 def find_base(
@@ -108,7 +112,13 @@ def _not_pulled(message: str, reference: str, *, logged_in: bool) -> BaseImageEr
     if "manifest unknown" in lower or "not found" in lower or "does not exist" in lower:
         return BaseImageError(f"There is no base image {reference}.", details=message, hint=OTHER_BASES)
     why: RegistryError = refusal(message, reference, logged_in=logged_in, doing="pull")
-    return BaseImageError(why.message, details=message, hint=f"{OTHER_BASES}\n{why.hint}")
+    return BaseImageError(why.message, details=message, hint=f"{_bases_instead_of(reference)}\n{why.hint}")
+
+
+def _bases_instead_of(reference: str) -> str:
+    """With the command that makes one of the same Python, where the reference tells which."""
+    python = _OFFICIAL.fullmatch(reference)
+    return OTHER_BASES.replace("`mbuild base`", f"`mbuild base --python {python[1]}`") if python else OTHER_BASES
 
 
 def _facts(client: Any, host: Host, details: Mapping[str, Any], reference: str, *, runs: bool) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,12 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class MlModel:
-    """What a folder says of itself. ``python`` is a minor version, ``requirements`` are lines as they stand there."""
+    """What a folder says of itself. ``params`` are those that a request may set; ``python`` is a minor version."""
 
     flavors: Mapping[str, Mapping[str, Any]]
     inputs: Schema
     outputs: Schema
+    params: tuple[Mapping[str, Any], ...] = ()
     mlflow_version: str = ""
     python: str = ""
     name: str = ""
@@ -78,13 +79,14 @@ def read_mlmodel(folder: Path) -> MlModel:
     flavors = table.get("flavors")
     if not isinstance(flavors, dict) or not all(isinstance(item, dict) for item in flavors.values()):
         raise ArtifactError(f"{NAME} in {folder.name} lists no flavors.", hint="Save the model again with MLflow.")
-    registered = _optional(folder / "registered_model_meta")
+    registered = optional_yaml(folder / "registered_model_meta")
     signature = table.get("signature")
     sides = signature if isinstance(signature, dict) else {}
     return MlModel(
         flavors=flavors,
         inputs=_schema(sides.get("inputs"), folder),
         outputs=_schema(sides.get("outputs"), folder),
+        params=_params(sides.get("params"), folder),
         mlflow_version=text(table.get("mlflow_version")),
         python=_python(folder, flavors),
         name=text(registered.get("model_name")),
@@ -116,47 +118,41 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def requirement_lines(folder: Path) -> Iterator[str]:
-    """What the model needs, as MLflow wrote it: requirements.txt, or the older conda.yaml's."""
-    file = folder / "requirements.txt"
-    if file.is_file() and file.stat().st_size <= MAX_SIZE:
-        yield from file.read_text(encoding="utf-8", errors="replace").splitlines()
-        return
-    found = _optional(folder / "conda.yaml").get("dependencies")
-    for item in found if isinstance(found, list) else ():
-        if isinstance(item, dict):
-            inner = item.get("pip")
-            yield from (line for line in (inner if isinstance(inner, list) else ()) if isinstance(line, str))
-        elif isinstance(item, str) and re.fullmatch(r"[\w.-]+=[\w.]+(=\w+)?", item):
-            name, version = item.split("=")[:2]
-            if name not in {"python", "pip"}:
-                yield f"{name}=={version}"
-
-
-def _optional(path: Path) -> dict[str, Any]:
+def optional_yaml(path: Path) -> dict[str, Any]:
+    """The same; empty where there is no such file."""
     return read_yaml(path) if path.is_file() else {}
 
 
 def _python(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> str:
     """The minor version of the Python that saved the model."""
-    stated = f"python: {text(_optional(folder / 'python_env.yaml').get('python'))}"
+    stated = f"python: {text(optional_yaml(folder / 'python_env.yaml').get('python'))}"
     stated += f" python: {text(flavors.get('python_function', {}).get('python_version'))}"
-    found = _optional(folder / "conda.yaml").get("dependencies")
+    found = optional_yaml(folder / "conda.yaml").get("dependencies")
     stated += " ".join(item for item in (found if isinstance(found, list) else ()) if isinstance(item, str))
     match = _PYTHON.search(stated)
     return match[1] if match else ""
 
 
-def _schema(value: object, folder: Path) -> Schema:
+def _items(value: object, folder: Path) -> list[dict[str, Any]]:
+    """What a side of the signature lists; empty where it lists nothing, or something that is not known."""
     if not isinstance(value, str) or value in _NOTHING:
-        return Schema()
+        return []
     try:
         items = json.loads(value)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(
             f"The signature in {NAME} of {folder.name} is no JSON: {error}.", hint="Copy or save the model again."
         ) from error
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+    return items if isinstance(items, list) and all(isinstance(item, dict) for item in items) else []
+
+
+def _params(value: object, folder: Path) -> tuple[dict[str, Any], ...]:
+    return tuple(item for item in _items(value, folder) if isinstance(item.get("name"), str))
+
+
+def _schema(value: object, folder: Path) -> Schema:
+    items = _items(value, folder)
+    if not items:
         return Schema()
     tensors = [item for item in items if item.get("type") == "tensor"]
     if tensors and len(tensors) < len(items):

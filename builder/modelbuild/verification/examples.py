@@ -75,7 +75,12 @@ def _read(path: Path) -> Any:
 
 
 def _from_mlflow(value: Any) -> Any:
-    """A data frame that pandas wrote with orient="split", alone or as MLflow's server takes it, as records."""
+    """A data frame that pandas wrote with orient="split", alone or as MLflow's server takes it, as records; with params
+    beside it, as rows or columns with parameters.
+    """
+    if isinstance(value, Mapping) and set(value) in ({"inputs", "params"}, {"dataframe_split", "params"}):
+        inner = _from_mlflow(value["inputs"] if "inputs" in value else value["dataframe_split"])
+        return {"instances" if isinstance(inner, list) else "inputs": inner, "parameters": value["params"]}
     frame = value.get("dataframe_split", value) if isinstance(value, Mapping) else value
     if isinstance(frame, Mapping) and {"columns", "data"} <= set(frame) <= {"columns", "data", "index"}:
         return [dict(zip(frame["columns"], row, strict=False)) for row in frame["data"]]

@@ -23,7 +23,6 @@ FRAME = Shared(
         "additionalProperties": False,
     },
 )
-PARAMETERS: Schema = {"type": ["object", "null"]}
 
 
 def records(contract: Contract) -> Shared:

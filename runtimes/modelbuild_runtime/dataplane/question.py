@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any, Optional
 
 import msgspec
@@ -33,6 +32,8 @@ def question(request: Request, model: bytes) -> Optional[bytes]:
         text = _encode((kind, asked, dict(request.parameters or {}), tuple(request.outputs)))
     except _UNKNOWN:
         return None
+    from hashlib import blake2b  # here: it loads OpenSSL
+
     return blake2b(text, digest_size=_DIGEST, key=model).digest()
 
 

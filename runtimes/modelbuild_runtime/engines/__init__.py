@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
 import msgspec
 import numpy as np
@@ -32,7 +32,8 @@ Predicted = Union[Dict[str, np.ndarray], List[Any]]
 
 class Engine(Protocol):
     """Runs one loaded model. ``model`` is the framework's own object, for handlers that have a ``predict``. An engine
-    whose inputs cannot be made up, such as images in files, has an ``example``: one row that it takes, by name.
+    whose inputs cannot be made up, such as images in files, has an ``example``: one row that it takes, by name. One
+    that answers objects says what they are in ``answers``: a JSON Schema for each such output, by name.
     """
 
     model: Any
@@ -49,17 +50,38 @@ class Engine(Protocol):
         ...
 
 
-class WritingEngine(Protocol):
-    """An engine whose answers are made piece by piece, as a request's parameters say: it has ``stream``, too."""
+class AskedEngine(Protocol):
+    """An engine whose answers hang on a request's parameters. ``parameters`` are JSON Schemas of those, by name."""
+
+    parameters: Dict[str, Any]
 
     def predict(
         self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]] = None
     ) -> Dict[str, np.ndarray]:
-        """As any engine's. Raises ``InvalidInput`` for a parameter that it does not know."""
+        """As any engine's, for rows that all have the same parameters. Raises ``InvalidInput`` for a parameter that it
+        does not take.
+        """
         ...
+
+
+class WritingEngine(AskedEngine, Protocol):
+    """An engine whose answers are made piece by piece: it has ``stream``, too."""
 
     def stream(self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]] = None) -> Iterator[str]:
         """The answer to one row in parts, each made when it is asked for."""
+        ...
+
+
+class RowsEngine(WritingEngine, Protocol):
+    """An engine whose rows may be more than values of datatypes, such as the messages of a dialogue. ``record`` is the
+    JSON Schema of a row, as an object; ``predict`` and ``stream`` take the fields as arrays of objects, None where a
+    row lacks one.
+    """
+
+    record: Dict[str, Any]
+
+    def convert(self, rows: Sequence[Any]) -> List[Dict[str, Any]]:
+        """Rows as clients send them, checked. Raises ``InvalidInput``, which names the field."""
         ...
 
 
@@ -74,6 +96,9 @@ class Sample(NamedTuple):
     says what it answers. ``request`` is a body for POST /predict, one object or a list of them; ``expected`` is the
     answer as the framework itself computes it. ``options`` go to the manifest's ``runtime.options``; ``handler`` is the
     file of the handler that belongs to it.
+
+    Beside it ``answers(path, rows)`` says what the framework answers to any rows, one object each, with None for what
+    is missing: by its plainest call, and with its own exception where it refuses them.
     """
 
     path: Path

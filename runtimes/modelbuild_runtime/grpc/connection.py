@@ -6,10 +6,11 @@ Source: RFC 9113.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, Callable, List, Optional
 
-from modelbuild_runtime.grpc import frames
+from modelbuild_runtime.grpc import frames, messages
 from modelbuild_runtime.grpc.frame_reader import FrameReader
 from modelbuild_runtime.grpc.frames import Violation
 from modelbuild_runtime.grpc.session import Session
@@ -18,6 +19,8 @@ from modelbuild_runtime.http.exchange import Exchange
 if TYPE_CHECKING:
     from modelbuild_runtime.http.application import Application
     from modelbuild_runtime.http.routes import Routes
+
+logger = logging.getLogger(__name__)
 
 _QUIET = 60.0
 """Seconds without a frame, while calls are open, after which the client is asked whether it is there."""
@@ -32,9 +35,13 @@ _NOT_HTTP2 = (
 
 
 class Connection(asyncio.Protocol):
-    """The frames that come are handed to the ``session``, which writes those that go."""
+    """The frames that come are handed to the ``session``, which writes those that go.
 
-    __slots__ = ("_app", "_lingering", "_pinged", "_reader", "_since", "_transport", "session")
+    What messages are made of is read when somebody speaks gRPC: most servers are never asked so. It takes a while, so
+    it is done beside the loop, and only who speaks waits for it, with what was ``_unread`` so far.
+    """
+
+    __slots__ = ("_app", "_lingering", "_pinged", "_reader", "_since", "_transport", "_unread", "session")
 
     def __init__(self, app: Application, routes: Routes) -> None:
         self.session = Session(app, routes, self._close)
@@ -44,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._pinged = 0.0  # when the client was asked whether it is there, and has not said a thing since
         self._lingering = False  # all is said
         self._since = app.now
+        self._unread: Optional[bytes] = None if messages.prepared() else b""
 
     @property
     def pending(self) -> List[Exchange]:
@@ -62,16 +70,10 @@ class Connection(asyncio.Protocol):
         self._app.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering:
-            return
-        try:
-            if not self._reader.greeted:
-                self._greet(data)
-            if self._reader.feed(data) and not self._reader.in_block:
-                self._since = self._app.now
-                self._pinged = 0.0
-        except Violation as violation:
-            self._violated(violation)
+        if self._unread is not None and self._app.opened:
+            self._wait(data)
+        elif not self._lingering:
+            self._take(data)
 
     def connection_lost(self, _error: Optional[Exception]) -> None:
         self._lingering = True
@@ -123,6 +125,35 @@ class Connection(asyncio.Protocol):
             session.patrol(now)
 
     # Inside
+
+    def _take(self, data: bytes) -> None:
+        try:
+            if not self._reader.greeted:
+                self._greet(data)
+            if self._reader.feed(data) and not self._reader.in_block:
+                self._since = self._app.now
+                self._pinged = 0.0
+        except Violation as violation:
+            self._violated(violation)
+
+    def _wait(self, data: bytes) -> None:
+        begun, self._unread = bool(self._unread), (self._unread or b"") + data
+        if not begun:
+            self._transport.pause_reading()
+            self._app.beside(self._prepare)
+
+    def _prepare(self) -> Callable[[], None]:
+        try:
+            messages.prepare()
+        except BaseException:  # this is the thread, which has to live on; each call will say so
+            logger.exception("the messages of gRPC cannot be read")
+        return self._go_on
+
+    def _go_on(self) -> None:
+        data, self._unread = self._unread or b"", None
+        if not self._lingering and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._take(data)
 
     def _greet(self, data: bytes) -> None:
         """The client's first bytes: our settings are the answer, if they are those of HTTP/2."""

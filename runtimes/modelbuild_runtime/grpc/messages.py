@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any, Dict, Iterator, List, Mapping, Tuple, Type, Union
 
 from modelbuild_runtime.errors import InvalidInput
@@ -17,6 +18,7 @@ from modelbuild_runtime.grpc.message_fields import FEW, admit
 _PROTOS = Path(__file__).parent / "protos"
 _FOREIGN = "google/protobuf/"
 _asked: List[Messages] = []
+_making = RLock()
 
 
 class Messages:
@@ -26,6 +28,7 @@ class Messages:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.made = False
 
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("_"):
@@ -37,8 +40,10 @@ class Messages:
             raise AttributeError(f"{self._name}.proto defines no {attribute}") from None
 
     def read(self) -> None:
-        """Make all classes now."""
-        self.__dict__.update(_pool().classes(f"{self._name}.proto"))
+        """Make all classes now, once."""
+        with _making:
+            if not self.made:
+                self.__dict__.update(_pool().classes(f"{self._name}.proto"), made=True)
 
 
 @cache
@@ -64,8 +69,13 @@ def parse(kind: Any, body: Union[bytes, bytearray], most: int = FEW) -> Any:
         raise InvalidInput(f"the message is no {kind.DESCRIPTOR.name}") from error
 
 
+def prepared() -> bool:
+    """Whether all that was loaded is read."""
+    return all(messages.made for messages in _asked)
+
+
 def prepare() -> None:
-    """Read all that was loaded, so that no request has to wait for it."""
+    """Read all that was loaded, so that no request has to wait for it: tens of milliseconds, and 4 MB."""
     for messages in tuple(_asked):
         messages.read()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Optional
@@ -36,6 +35,8 @@ def together(model: Path, handler: Path) -> Path:
 
 def new_folder() -> Optional[Path]:
     """An empty folder to write into, in memory where there is no other; None where there is none at all."""
+    import tempfile
+
     for place in (None, str(_MEMORY)):
         with suppress(OSError):
             return Path(tempfile.mkdtemp(prefix="mbuild-model-", dir=place))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import enum
 import functools
 import operator
@@ -127,6 +126,8 @@ class RecordType:
         return dict(zip(self.names, values))
 
     def _refuse_unknown(self, item: Dict[str, Any], index: int, count: int) -> None:
+        import difflib
+
         name = next(key for key in item if key not in self._known)
         near = difflib.get_close_matches(str(name), self.names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(self.names)}"

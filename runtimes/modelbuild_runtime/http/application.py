@@ -9,6 +9,7 @@ from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.beside import Work
     from modelbuild_runtime.http.exchange import Exchange
     from modelbuild_runtime.http.heads import Head
     from modelbuild_runtime.http.message import HttpResponse
@@ -68,6 +69,7 @@ class Application(Protocol):
     held: int
     max_held: int
     now: float
+    beside: Callable[[Work], None]
 
     @property
     def opened(self) -> bool: ...

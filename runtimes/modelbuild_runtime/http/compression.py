@@ -4,7 +4,6 @@ that they know with every request: inside a data centre, packing an answer takes
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from functools import lru_cache
 from typing import Optional
@@ -18,7 +17,7 @@ SLOW = 1 << 16
 LEAST = 256
 """Bytes from which packing is worth while."""
 _LEVEL = 1
-_CODINGS = ("gzip", "deflate")
+_WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
 def coding_for(accepted: bytes, response: HttpResponse) -> Optional[str]:
@@ -30,8 +29,8 @@ def coding_for(accepted: bytes, response: HttpResponse) -> Optional[str]:
 
 def compressed(response: HttpResponse, coding: str) -> HttpResponse:
     """The same response, packed. What its headers say of lengths is of what it was before."""
-    body = response.body
-    packed = gzip.compress(body, _LEVEL, mtime=0) if coding == "gzip" else zlib.compress(body, _LEVEL)
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS[coding])
+    packed = packer.compress(response.body) + packer.flush()
     headers = (*response.headers, ("content-encoding", coding), ("vary", "accept-encoding"))
     return msgspec.structs.replace(response, body=packed, headers=headers)
 
@@ -43,4 +42,4 @@ def _only(accepted: bytes) -> Optional[str]:
         coding, _, quality = part.partition(";")
         if coding.strip() not in {"", "identity"} and quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00"}:
             named.append(coding.strip())
-    return named[0] if len(named) == 1 and named[0] in _CODINGS else None
+    return named[0] if len(named) == 1 and named[0] in _WINDOW_BITS else None

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Callable, Deque, Optional, Union
 from modelbuild_runtime.errors import RequestTimeout, ServerError
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
+from modelbuild_runtime.http.in_place import InPlace
+from modelbuild_runtime.http.limits import SMALL
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.pump import Pump
 from modelbuild_runtime.http.reader import Reader
@@ -42,6 +44,7 @@ class Connection(asyncio.Protocol):
         "_fresh",
         "_half_closed",
         "_known_heads",
+        "_lends",
         "_lingering",
         "_paused",
         "_pump",
@@ -73,6 +76,7 @@ class Connection(asyncio.Protocol):
         self._half_closed = False
         self._lingering = False
         self._wants_continue = False
+        self._lends = False  # another may read in its place
         self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
         self.number = 0
         self.unsent: Callable[[], int] = int  # bytes that were written and have not left, of one that has a number
@@ -86,7 +90,8 @@ class Connection(asyncio.Protocol):
         if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             keeper = self._app.keeper
-            if keeper is not None and transport.get_extra_info("sslcontext") is None:
+            self._lends = transport.get_extra_info("sslcontext") is None
+            if keeper is not None and self._lends:
                 self.number = keeper.opened(peer)
                 self.unsent = self._transport.get_write_buffer_size
         self._app.coming.pop(self, None)
@@ -106,9 +111,14 @@ class Connection(asyncio.Protocol):
                 if len(self.pending) > _MAX_PENDING:
                     self._pace()
                 return
+            if self._lends and head is not None and head.length > max(SMALL, len(data) - end):
+                self._read_in_place(head, head_text, memoryview(data)[end:])
+                return
         error = self._reader.feed(data, head_text)
         if error is not None:
             self._refuse(error)
+        elif self._lends and self._reader.begun:
+            self._hand_over()
 
     def eof_received(self) -> bool:
         """The client sends no more: it may still read, or be gone. Answers that come soon are written, but not over
@@ -147,6 +157,57 @@ class Connection(asyncio.Protocol):
         self._pace()
         if self._pump is not None:
             self._pump.more()
+
+    # Large bodies
+
+    def read_by(self, reads: asyncio.BaseProtocol) -> None:
+        """From now on this reads what comes: the connection itself, or another in its place."""
+        transport = self._transport
+        transport.pause_reading()  # uvloop looks at how a protocol reads when it begins to
+        transport.set_protocol(reads)
+        if not self._paused:
+            transport.resume_reading()
+
+    @property
+    def finished(self) -> bool:
+        """Nothing that is read is a request any more."""
+        return self._finished
+
+    def known(self, text: bytes) -> Optional[Head]:
+        """The head of these bytes, if it was read before."""
+        return self._known_heads.get(text)
+
+    def begin_body(self, head: Head, received: int = 0) -> bool:
+        """The head of a request with a large body was read, and so much of the body; False where it is refused."""
+        error = self._reader.begin_body(head, received)
+        if error is not None:
+            self._refuse(error)
+        return error is None
+
+    def read_more(self, size: int) -> None:
+        """So many bytes of it were read."""
+        self._reader.received += size
+
+    def take_body(self, head: Head, body: bytearray) -> None:
+        """All of it was read."""
+        self._reader.end_body()
+        self._take(head, body)
+        self._reader.taken()
+
+    def _read_in_place(self, head: Head, text: bytes, body: memoryview) -> None:
+        if self.begin_body(head, len(text) + len(body)):
+            reads = InPlace(self, head, text)
+            reads.go_on(body)
+            self.read_by(reads)
+
+    def _hand_over(self) -> None:
+        """Let the rest of a large body be read in place, where that can be."""
+        found = self._reader.hand_over()
+        if isinstance(found, ServerError):
+            self._refuse(found)
+        elif found is not None:
+            head, text, body = found
+            self._read_in_place(head, text, memoryview(body))
 
     # Responses
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Dict, Optional, Union
+from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple, Union
 
 import httptools
 
@@ -18,6 +18,7 @@ from modelbuild_runtime.errors import (
     VersionNotSupported,
 )
 from modelbuild_runtime.http.heads import Head
+from modelbuild_runtime.http.limits import SMALL
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.application import Application
@@ -49,6 +50,8 @@ class Reader:
         "_head_text",
         "_headers",
         "_in_head",
+        "_in_place",
+        "_length",
         "_parser",
         "_partly",
         "_refusal",
@@ -88,6 +91,8 @@ class Reader:
         self._body: Union[bytes, bytearray]
         self._announced: bool  # the body's length was, and is counted already
         self._chunks: int
+        self._length: int  # of the body, where that was announced
+        self._in_place: Optional[Head] = None  # of a request whose body is read by somebody else
         self._repeated: int  # fields whose name was there already
         self.begun = False  # a request is half read
         self.ended = False  # nothing more is a request
@@ -99,7 +104,8 @@ class Reader:
         """Read on. ``head_text`` is what may be the head of a request that begins with ``data``. Returns why the
         connection cannot go on, if it cannot.
         """
-        self._head_text = head_text
+        if head_text:
+            self._head_text = head_text
         while data:
             self._chunk = 0 if self.begun else len(data)  # its beginning belongs to the request before
             self.received += len(data)
@@ -122,6 +128,8 @@ class Reader:
         """The head as far as it was read, for the answer to what is refused."""
         self.ended = True
         self._refusal = error
+        if self._in_place is not None:
+            return self._in_place
         try:
             method = self._parser.get_method() or b"GET"
         except Exception:  # noqa: BLE001  # there is none before the first request
@@ -137,6 +145,41 @@ class Reader:
         error = self._keep(size)
         if error is not None:
             raise error
+
+    def hand_over(self) -> Union[ServerError, Tuple[Head, bytes, Union[bytes, bytearray]], None]:
+        """The request that is half read, for somebody else to read the rest of its large body: its head, the bytes of
+        that if it may come again, and the body as far as it is there. An error if it is refused; None if the parser has
+        to see its end.
+        """
+        if not self.begun or self._in_head or self._length <= SMALL:
+            return None
+        if b"upgrade" in self._headers or b"transfer-encoding" in self._headers:
+            return None
+        refused = self._refused_without_key()
+        if refused is not None:
+            return refused
+        head, body, text = self._head(), self._body, self._head_text
+        self._head_text = b""
+        self._parser = httptools.HttpRequestParser(self)
+        self._reset()
+        return head, text if self._routes.known_heads.get(text) is head else b"", body
+
+    def begin_body(self, head: Head, received: int = 0) -> Optional[ServerError]:
+        """Somebody else reads the body of this request, of which so much is there."""
+        self._in_place = head
+        self.begun = True
+        self.since = self._app.now
+        self.received = received
+        return self._keep(head.length)
+
+    def end_body(self) -> None:
+        """It was read."""
+        self._in_place = None
+        self.begun = False
+
+    def taken(self) -> None:
+        """What is read next is another request."""
+        self._counted = 0
 
     def release(self) -> None:
         """Bodies that were read are not needed any more."""
@@ -217,6 +260,18 @@ class Reader:
         if b"upgrade" in self._headers and parser.should_upgrade():
             return  # llhttp stops before the body: see _without_upgrade
         self.begun = False
+        self._chunk = 0
+        head, body = self._head(), self._body
+        self._head_text = b""
+        self._reset()
+        self._take(head, body)
+        self._counted = 0
+
+    # Inside
+
+    def _head(self) -> Head:
+        """The head that was parsed, which is remembered if it may come again."""
+        parser = self._parser
         keep_alive = parser.should_keep_alive()
         if not keep_alive:
             self.ended = True
@@ -224,13 +279,7 @@ class Reader:
         head = self._routes.head(method, self._target, self._headers, version, keep_alive=keep_alive)
         if self._head_text.startswith(b"%b %b HTTP/1.1\r\n" % (method, self._target)):
             self._routes.known_heads.add(self._head_text, head)
-        self._head_text = b""
-        body = self._body
-        self._reset()
-        self._take(head, body)
-        self._counted = 0
-
-    # Inside
+        return head
 
     def _reset(self) -> None:
         self._in_head = True
@@ -239,6 +288,7 @@ class Reader:
         self._headers: Dict[bytes, bytes] = {}
         self._body = b""
         self._announced = False
+        self._length = 0
         self._chunks = 0
         self._repeated = 0
 
@@ -263,6 +313,7 @@ class Reader:
         """Refuse a body before it is sent. Its room is reserved, and taken only as it arrives."""
         if length > self._settings.max_body:
             self._stop(TooLarge(f"the body is larger than {self._settings.max_body} bytes"))
+        self._length = length
         if length > _LARGE:
             self._hold(length)
             self._announced = True

@@ -5,7 +5,7 @@ found is remembered, since clients ask for the same few targets again and again.
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Pattern, Sequence, Tuple
 from urllib.parse import unquote
 
 import msgspec
@@ -34,6 +34,7 @@ class Bound(msgspec.Struct, frozen=True, eq=False):
     decode: Callable[[HttpRequest], Request]
     encode: Callable[[HttpRequest, Request, Response], HttpResponse]
     counts: bool = False  # the values of a body by itself
+    light: Optional[Callable[[HttpRequest], bool]] = None  # whether a large body is decoded as quickly as a small one
 
 
 class Match(msgspec.Struct, frozen=True, eq=False):
@@ -55,11 +56,25 @@ class Match(msgspec.Struct, frozen=True, eq=False):
     refused: Optional[ServerError] = None
 
 
-class _Node(NamedTuple):
-    """One path with all its methods."""
+class _Node:
+    """One path with all its methods. Its pattern is made for the first request that begins as it does."""
 
-    pattern: Pattern[str]
-    methods: Dict[str, List[Bound]]
+    __slots__ = ("_begin", "_path", "_pattern", "methods")
+
+    def __init__(self, path: str) -> None:
+        self.methods: Dict[str, List[Bound]] = {}
+        self._path = path
+        self._begin = path.partition("{")[0]
+        self._pattern: Optional[Pattern[str]] = None
+
+    def fits(self, path: str) -> Optional[Mapping[str, str]]:
+        """The placeholders' values, percent-encoded as the path; None for another path."""
+        if not path.startswith(self._begin):
+            return None
+        if self._pattern is None:
+            self._pattern = pattern(self._path)
+        match = self._pattern.fullmatch(path)
+        return match.groupdict() if match else None
 
 
 class Router:
@@ -91,8 +106,9 @@ class Router:
         return match
 
     def _add(self, nodes: Dict[str, _Node], route: Route, protocol: Protocol) -> None:
-        node = nodes.setdefault(route.path, _Node(pattern(route.path), {}))
-        node.methods.setdefault(route.method, []).append(_bind(route, protocol))
+        if route.path not in nodes:
+            nodes[route.path] = _Node(route.path)
+        nodes[route.path].methods.setdefault(route.method, []).append(_bind(route, protocol))
         for prefix in _prefixes(_PLACEHOLDER.sub("*", route.path)):
             self._own(prefix, protocol)
 
@@ -135,9 +151,9 @@ class Router:
             if node is not None:
                 return node, {}
             for node in self._patterns:
-                match = node.pattern.fullmatch(candidate)
-                if match:
-                    return node, {name: unquote(value) for name, value in match.groupdict().items()}
+                values = node.fits(candidate)
+                if values is not None:
+                    return node, {name: unquote(value) for name, value in values.items()}
         return None, {}
 
 

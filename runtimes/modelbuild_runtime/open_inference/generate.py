@@ -37,7 +37,8 @@ class Generate:
         self._service = service
         self._inference = inference
         self._streams = streams
-        self._names = tuple(spec.name for spec in service.contract.inputs)
+        self._inputs = tuple(spec.name for spec in service.contract.inputs)
+        self._names = (*self._inputs, *(name for name in _fields(service) if name not in self._inputs))
 
     def decode(self, http: HttpRequest) -> Request:
         """A record with its parameters, or an infer request."""
@@ -85,14 +86,14 @@ class Generate:
             raise InvalidInput("id: expected a string", field="id")
         if not isinstance(given, dict):
             raise InvalidInput("parameters: expected an object", field="parameters")
-        if len(self._names) == 1 and TEXT_INPUT in body and self._names[0] not in body:
-            body[self._names[0]] = body.pop(TEXT_INPUT)
+        if len(self._inputs) == 1 and TEXT_INPUT in body and self._inputs[0] not in body:
+            body[self._inputs[0]] = body.pop(TEXT_INPUT)
         record, parameters = body, given
         if self._names and not self._service.contract.open:
             everything = {**given, **body}
             record = {name: value for name, value in everything.items() if name in self._names}
             parameters = {name: value for name, value in everything.items() if name not in self._names}
-        _check(parameters)
+        _check(parameters, self._service.contract.parameters)
         return Request(
             Rows([record]), id=identity or http.id, parameters=user_parameters(parameters), headers=http.headers
         )
@@ -113,7 +114,13 @@ class Generate:
         return {**said, TEXT_OUTPUT: answer_parts.said(value)}
 
 
-def _check(parameters: Mapping[str, Optional[Any]]) -> None:
+def _fields(service: Service) -> Mapping[str, Any]:
+    """Those of a record, where rows are such."""
+    fields: Mapping[str, Any] = service.contract.record.get("properties", {})
+    return fields
+
+
+def _check(parameters: Mapping[str, Optional[Any]], told: Mapping[str, Any]) -> None:
     for name, value in parameters.items():
-        if not isinstance(value, _SCALARS):
+        if name not in told and not isinstance(value, _SCALARS):
             raise InvalidInput(f"parameters: {name} is no text, number or boolean", field=name)

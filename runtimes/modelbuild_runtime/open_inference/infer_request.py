@@ -97,7 +97,7 @@ def split(body: Body, header: bytes) -> Tuple[bytes, memoryview]:
     length = int(text[:20])
     if not 0 <= length <= len(body):
         raise InvalidInput(f"inference header size should be in range (0, {len(body)}), got: {text[:40]}", field=name)
-    view = memoryview(body)
+    view = memoryview(body).toreadonly()  # a handler that writes into its arrays gets its own
     return bytes(view[:length]), view[length:]
 
 
@@ -168,7 +168,7 @@ def whole(body: Body, contract: Contract, model: str) -> Dict[str, Tensor]:
     shape = tuple(
         len(body) // known if at in free else max(size, 1) if size < 0 else size for at, size in enumerate(spec.shape)
     )
-    array = binary_tensor.read(spec.name, spec.datatype, shape, memoryview(body), 0)  # no texts: see above
+    array = binary_tensor.read(spec.name, spec.datatype, shape, memoryview(body).toreadonly(), 0)  # no texts: see above
     return {spec.name: Tensor(spec.datatype, shape, array)}
 
 

@@ -6,6 +6,7 @@ from typing import Any, Dict, Mapping
 
 from modelbuild_runtime import examples, openapi, schema
 from modelbuild_runtime.bodies.question import is_open
+from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.protocols import Service
 from modelbuild_runtime.schema import Schema, Shared
@@ -67,11 +68,17 @@ def _record(service: Service) -> Dict[str, Any]:
     known: Schema = {"properties": {}} if is_open(contract) or contract.record else schema.record(contract)
     record = {
         "type": "object",
-        "properties": {**known["properties"], "id": {"type": ["string", "null"]}, "parameters": _PARAMETERS},
+        "properties": {**known["properties"], "id": {"type": ["string", "null"]}, "parameters": _scalars(contract)},
         "required": known.get("required", []),
     }
     asked = Shared("GenerateRequest", {"anyOf": [record, _request(service)]})
     return {media_type.JSON: {"schema": asked, **examples.one(examples.row(service))}}
+
+
+def _scalars(contract: Contract) -> Schema:
+    """Parameters of the extension, whose values are scalars unless the model says otherwise."""
+    told = {"properties": contract.parameters} if contract.parameters else {}
+    return {**_PARAMETERS, **told}
 
 
 def _of(required: Mapping[str, Any], **others: Any) -> Dict[str, Any]:
@@ -90,9 +97,10 @@ def _request(service: Service) -> Shared:
         {"name": _one_of(names), "shape": _list(_COUNT), "datatype": _DATATYPE, "data": _DATA}, parameters=_ANY
     )
     wanted = _of({"name": _one_of(outputs)}, parameters=_ANY)
+    parameters = schema.parameters(contract) if contract.parameters else _ANY
     return Shared(
         "InferenceRequest",
-        _of({"inputs": {**_list(tensor), "minItems": 1}}, id=_TEXT, parameters=_ANY, outputs=_list(wanted)),
+        _of({"inputs": {**_list(tensor), "minItems": 1}}, id=_TEXT, parameters=parameters, outputs=_list(wanted)),
     )
 
 

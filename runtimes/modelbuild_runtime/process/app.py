@@ -234,8 +234,9 @@ class Application:
         size = len(exchange.http.body)
         if size > SMALL:
             exchange.connection.keep(size)
-        beside = self.beside if size >= LARGE or bound.slow else at_once
-        if head.content_encoding is not None or size >= HUGE:  # nobody knows how large it is inside
+        heavy = size >= LARGE and not (bound.light is not None and bound.light(exchange.http))
+        beside = self.beside if heavy or bound.slow else at_once
+        if head.content_encoding is not None or (heavy and size >= HUGE):  # nobody knows how large it is inside
             beside = self.beside_long
         beside(partial(self._read_large, exchange, bound, head))
 

@@ -8,6 +8,7 @@ from typing import Any, Dict
 
 import msgspec
 
+from modelbuild_runtime.grpc import messages
 from modelbuild_runtime.process.differences import differs
 from modelbuild_runtime.process.model import Model, load_model, prove
 from modelbuild_runtime.process.replay import Replayed, Replayer
@@ -17,6 +18,8 @@ from modelbuild_runtime.settings import Settings
 def check(settings: Settings, threads: int) -> int:
     """Load, warm up, replay the examples and compare; 0 when all is as expected."""
     model = _load(settings, threads)
+    if settings.grpc_port:
+        messages.prepare()
     prove(model, settings)
     replayer = Replayer(settings, model.router, model.dataplane)
     results = [_judge(replayer.replay(example)) for example in model.manifest.examples]

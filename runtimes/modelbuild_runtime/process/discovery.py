@@ -25,12 +25,12 @@ def names() -> Tuple[str, ...]:
 
 def _settled(spoken: List[Protocol], known: Mapping[str, str]) -> List[Protocol]:
     """The same protocols without the spare routes whose paths others have, for a model of that name and version."""
-    claims = [(route.method, pattern(route.path)) for one in spoken for route in one.routes if not route.spare]
+    claims = [(route.method, route.path) for one in spoken for route in one.routes if not route.spare]
 
     def stays(route: Route) -> bool:
         if not route.spare:
             return True
-        found = [path.fullmatch(route.path) for method, path in claims if method == route.method]
+        found = [pattern(path).fullmatch(route.path) for method, path in claims if method == route.method]
         return not any(
             all(known.get(name, said) == said for name, said in one.groupdict().items()) for one in found if one
         )

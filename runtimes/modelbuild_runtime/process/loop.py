@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from typing import Callable
+
+from modelbuild_runtime.process.without_tls import standing_in
+
+try:
+    with standing_in():
+        import uvloop  # here, so that workers share it
+except ImportError:
+    uvloop = None
 
 logger = logging.getLogger(__name__)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
     """The event loop of uvloop where it exists for this platform."""
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    try:
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    except ImportError:
+    if uvloop is None:
         logger.warning("uvloop is not installed: serving more slowly on asyncio's own loop")
-    loop = factory()
+    loop = asyncio.new_event_loop() if uvloop is None else uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop
 

@@ -92,10 +92,6 @@ def open_model(
         logger.log(level, "the model refuses made-up values (%s): nothing is proved but by examples", first.error)
     service = ModelService(manifest, pipeline, settings, environment)
     service.protocols = discover(service)
-    if settings.grpc_port:
-        from modelbuild_runtime.grpc import messages
-
-        messages.prepare()
     pace = Pace(Forecast() if settings.slo else None)
     if first.seconds:
         pace.observe(1, first.seconds)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import shutil
 from pathlib import Path
 from threading import Lock
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
@@ -18,7 +17,6 @@ import msgspec
 from modelbuild_runtime.errors import Conflict, InvalidInput, LoadError, NotFound, OutOfResources
 from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.manifest import Manifest
-from modelbuild_runtime.process.archive import opened
 from modelbuild_runtime.process.model import Model
 from modelbuild_runtime.process.overlay import fitting
 from modelbuild_runtime.protocols import Loaded, is_multi_model
@@ -119,6 +117,8 @@ class Models:
             del running
             gc.collect()
             if unpacked is not None:
+                import shutil
+
                 shutil.rmtree(unpacked, ignore_errors=True)
             logger.info("model %s was unloaded", name)
 
@@ -134,6 +134,8 @@ class Models:
     def _manifest(self, name: str, path: Path) -> Tuple[Manifest, Optional[Path]]:
         """What serves the model at ``path``, and the folder that goes with it when it goes."""
         if path.suffix == ".mar":
+            from modelbuild_runtime.process.archive import opened
+
             return opened(path, name, self._packaged)
         packaged = self._root / self._packaged.model.path
         found = path if path.is_file() else fitting(packaged, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from hashlib import blake2b
 from typing import Dict
 
 import msgspec
@@ -50,6 +49,8 @@ class Queues:
         if model.service.takes_raw:
             logger.warning("MBUILD_ANSWER_CACHE is ignored: the handler sees whole requests, of which no two are alike")
             return batcher
+        from hashlib import blake2b  # here: it loads OpenSSL
+
         of_model = blake2b(msgspec.msgpack.encode(model.manifest), digest_size=32).digest()
         return Cache(batcher, of_model, settings.answer_cache, observer.looked_up)  # type: ignore[return-value]
 

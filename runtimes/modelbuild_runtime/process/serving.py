@@ -11,7 +11,7 @@ from functools import partial
 from modelbuild_runtime.process.addresses import address, bind, bind_health, bind_more
 from modelbuild_runtime.process.leaving import Leaving
 from modelbuild_runtime.process.loop import Background
-from modelbuild_runtime.process.memory import settle
+from modelbuild_runtime.process.memory import imported, settle
 from modelbuild_runtime.process.model import load_model, open_model, prove
 from modelbuild_runtime.process.server import Server
 from modelbuild_runtime.protocols import is_multi_model
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 def serve(settings: Settings, threads: int) -> int:
     """Serve until told to stop. Returns the exit status."""
+    imported()
     leaving = Leaving()
     leaving.watch()
     raise_file_limit()
@@ -48,7 +49,7 @@ def serve_alone(settings: Settings, threads: int, leaving: Leaving) -> None:
         prove(model, settings)
     if leaving.told:
         return
-    settle()
+    settle(os.environ)
     server.open(model, partial(open_model, settings=settings, threads=threads, environment=os.environ))
     logger.info("ready on %s", address(sock, settings))
     server.run()

@@ -5,6 +5,7 @@ the names and shapes of the answer where no signature does.
 from __future__ import annotations
 
 import logging
+import math
 from time import perf_counter
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
@@ -25,6 +26,10 @@ REPEATS = 3
 ROWS = 3
 _MEASURING = 1.0
 """Seconds for which larger and larger batches are tried at most."""
+_SOON = 0.05
+"""Seconds of a run up to which it is tried whether joining makes it quicker."""
+_GAIN = 0.95
+"""Part of the time of single runs that a joined one may take, to be worth it."""
 _FREE_SIZES = (8, 1, 32, 224)
 
 Answer = Union[Dict[str, np.ndarray], List[Any]]
@@ -55,7 +60,7 @@ def warm_up(pipeline: Pipeline) -> WarmUp:
             error = error or failure
             continue
         _try_rows(pipeline, free, answer)
-        if getattr(pipeline, "one_at_a_time", False) and seconds > SLOW:
+        if pipeline.batchable and seconds > SLOW and _is_apart(pipeline, free, seconds):
             pipeline.batchable = False  # joined, all would wait for the last, and none would be done earlier
         return WarmUp(seconds, free=free)
     return WarmUp(error=error)
@@ -102,6 +107,21 @@ def learn(contract: Contract, answer: Answer) -> Contract:
     free = any(-1 in (spec.shape[1:] if contract.batched else spec.shape) for spec in contract.inputs)
     outputs = tuple(_spec(name, array, known.get(name), contract.batched, free) for name, array in answer.items())
     return msgspec.structs.replace(contract, outputs=outputs)
+
+
+def _is_apart(pipeline: Pipeline, free: int, seconds: float) -> bool:
+    """Whether several rows take as long in one run as one after the other; tried where that is soon done. Some networks
+    are slower so, for what they make of many rows does not fit into the processor's caches.
+    """
+    if getattr(pipeline, "one_at_a_time", False):
+        return True
+    if seconds > _SOON:
+        return False
+    alone = together = math.inf
+    for _ in range(REPEATS):
+        alone = min(alone, _timed(pipeline, 1, free))
+        together = min(together, _timed(pipeline, ROWS, free))
+    return together > _GAIN * ROWS * min(alone, seconds)
 
 
 def _run(pipeline: Pipeline, free: int) -> Tuple[float, Answer]:

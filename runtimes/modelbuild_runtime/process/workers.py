@@ -197,7 +197,11 @@ def _preload(settings: Settings, threads: int) -> Model:
         logging.shutdown()
         command = [sys.executable, "-m", "modelbuild_runtime", "serve"]
         os.execve(sys.executable, command, {**os.environ, "MBUILD_PRELOAD": "0"})  # noqa: S606  # itself
-    settle()
+    if settings.grpc_port:  # one process alone waits until somebody speaks gRPC; workers share what is there before
+        from modelbuild_runtime.grpc import connection, messages  # noqa: F401
+
+        messages.prepare()
+    settle(os.environ)
     return model
 
 
@@ -224,7 +228,7 @@ def _work(
         _reseed()
         if model is None:
             model = load_model(settings, threads, os.environ)
-            settle()
+            settle(os.environ)
         prove(model, settings)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the server knows what to do
         if leaving.told:
@@ -248,7 +252,7 @@ def _work(
 
 
 def _reseed() -> None:
-    """Forked processes must not draw the same random numbers."""
-    import numpy as np
-
-    np.random.seed()  # noqa: NPY002  # handlers use the global generator
+    """Forked processes must not draw the same random numbers. A generator that is not there yet seeds itself."""
+    drawing = sys.modules.get("numpy.random")
+    if drawing is not None:
+        drawing.seed()  # handlers use the global generator

@@ -106,12 +106,14 @@ class Service(Interface):
 class Prediction(NamedTuple):
     """A route that predicts. ``decode`` raises a ``ServerError`` for what it cannot read. Where the request wants its
     answer in parts (``stream``), ``encode`` may get a response with ``parts``, and gives one with ``parts``. Where it
-    ``counts``, ``decode`` keeps the limit of values by itself, since it knows where in a body there is text.
+    ``counts``, ``decode`` keeps the limit of values by itself, since it knows where in a body there is text. ``light``
+    says of a large body that decoding it takes no longer than of a small one.
     """
 
     decode: Callable[[HttpRequest], Request]
     encode: Callable[[HttpRequest, Request, Response], HttpResponse]
     counts: bool = False
+    light: Optional[Callable[[HttpRequest], bool]] = None
 
 
 class Task(NamedTuple):

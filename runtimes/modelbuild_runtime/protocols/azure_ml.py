@@ -6,7 +6,7 @@ platform's clients send to models of MLflow.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -30,20 +30,13 @@ from modelbuild_runtime.errors import (
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.scoring_headers import ScoringHeaders, check
-from modelbuild_runtime.openapi.older import to_2, to_30
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response, Rows
 from modelbuild_runtime.schema import Shared
 
 DATA = "input_data"
-VERSIONS: Dict[str, Callable[[Any], Dict[str, Any]]] = {
-    "2": to_2,
-    "2.0": to_2,
-    "3": to_30,
-    "3.0": to_30,
-    "3.1": dict,
-}
-"""What ``version`` of /swagger.json may say, and what makes that of our OpenAPI 3.1 document."""
+VERSIONS = ("2", "2.0", "3", "3.0", "3.1")
+"""What ``version`` of /swagger.json may say."""
 
 _FAILED_RUN = "An unexpected error occurred in scoring script. Check the logs for more info."
 _MAX_FIELDS = 1000
@@ -66,7 +59,7 @@ def protocol(service: Service) -> Protocol:
         version = parse_qs(http.query, keep_blank_values=True, max_num_fields=_MAX_FIELDS).get("version", ["2"])[0]
         if version not in VERSIONS:
             raise NotFound(f"Swagger version [{version[:20]}] is not valid. Supported versions: [2, 3, 3.1].")
-        return HttpResponse(200, msgspec.json.encode(VERSIONS[version](service.openapi())), headers=said.of(http))
+        return HttpResponse(200, msgspec.json.encode(_in_version(version, service.openapi())), headers=said.of(http))
 
     def error(http: HttpRequest, problem: ServerError) -> HttpResponse:
         status, message, failed = _told(problem)
@@ -79,6 +72,15 @@ def protocol(service: Service) -> Protocol:
         Route("GET", "/swagger.json", swagger, operation=_SWAGGER),
     )
     return Protocol("azure_ml", "Azure Machine Learning", routes, error)
+
+
+def _in_version(version: str, document: Dict[str, Any]) -> Dict[str, Any]:
+    """Our OpenAPI 3.1 document in one of the ``VERSIONS``."""
+    from modelbuild_runtime.openapi.older import to_2, to_30
+
+    if version == "3.1":
+        return document
+    return to_2(document) if version in {"2", "2.0"} else to_30(document)
 
 
 class _Score:
@@ -178,7 +180,7 @@ def _frame(service: Service) -> Shared:
     """What clients send to models of MLflow."""
     contract = service.contract
     data = {"anyOf": [scoring_schema.FRAME, *scoring_schema.inputs(contract)["anyOf"]]}
-    properties = {DATA: data, "params": scoring_schema.PARAMETERS}
+    properties = {DATA: data, "params": schema.parameters(contract)}
     body = {"type": "object", "properties": properties, "required": [DATA]}
     return Shared("AzureMLData", {**body, "additionalProperties": False})
 

@@ -4,7 +4,6 @@ default output for what is late.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any, Dict, List, Set
 
 import msgspec
@@ -184,6 +183,8 @@ def _answer(http: HttpRequest, predictions: List[Dict[str, Any]]) -> HttpRespons
     """A batch of one is answered like a single input, as Clipper does. Ids are made of the request's own, so that they
     differ between workers, and lead to it.
     """
+    from hashlib import blake2b  # here: it loads OpenSSL
+
     first = int.from_bytes(blake2b(http.id.encode(), digest_size=6).digest(), "big")
     numbered = [{"query_id": first + at, **prediction} for at, prediction in enumerate(predictions)]
     body = numbered[0] if len(numbered) == 1 else {"batch_predictions": numbered}

@@ -11,14 +11,15 @@ from typing import Any, Dict, Mapping
 
 import msgspec
 
-from modelbuild_runtime import examples, openapi
+from modelbuild_runtime import examples, openapi, schema
 from modelbuild_runtime.answers import json_answer
 from modelbuild_runtime.answers.answer import offers
 from modelbuild_runtime.bodies import csv_body, scoring_schema
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, is_open
 from modelbuild_runtime.bodies.scoring_body import KEYS, LLM_KEYS, RECORDS, SPLIT, ScoringBody
-from modelbuild_runtime.bodies.scoring_schema import FRAME, PARAMETERS
+from modelbuild_runtime.bodies.scoring_schema import FRAME
 from modelbuild_runtime.bodies.top_keys import SEEN, first_key, top_keys
+from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import ServerError, UnsupportedMediaType
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.custom_attributes import attributes
@@ -143,10 +144,10 @@ def _operation(service: Service) -> Dict[str, Any]:
     contract = service.contract
     rows = scoring_schema.rows(contract)
     ways = [
-        _way(SPLIT, FRAME),
-        _way(RECORDS, scoring_schema.records(contract)),
-        _way(INSTANCES, rows),
-        _way(INPUTS, scoring_schema.inputs(contract)),
+        _way(SPLIT, FRAME, contract),
+        _way(RECORDS, scoring_schema.records(contract), contract),
+        _way(INSTANCES, rows, contract),
+        _way(INPUTS, scoring_schema.inputs(contract), contract),
     ]
     row = examples.row(service)
     shown = {"frame": {"value": {SPLIT: {"columns": list(row), "data": [list(row.values())]}}}} if row else {}
@@ -158,9 +159,9 @@ def _operation(service: Service) -> Dict[str, Any]:
     return openapi.prediction(service, "Predict, as MLflow asks", taken, given, _FAILED)
 
 
-def _way(key: str, value: Any) -> Dict[str, Any]:
+def _way(key: str, value: Any, contract: Contract) -> Dict[str, Any]:
     """One of the four names; whatever else stands beside it says nothing."""
-    beside = {"params": PARAMETERS, "parameters": PARAMETERS}
+    beside = dict.fromkeys(("params", "parameters"), schema.parameters(contract))
     others = {"anyOf": [{"required": [name]} for name in KEYS if name != key]}
     return {"type": "object", "properties": {key: value, **beside}, "required": [key], "not": others}
 

@@ -136,7 +136,9 @@ class _Rest:
             request: Request = way.decode(http)
             return request
 
-        return Prediction(decode, way.encode, counts=isinstance(way, Inference))
+        if isinstance(way, Inference):
+            return Prediction(decode, way.encode, counts=True, light=way.light)
+        return Prediction(decode, way.encode)
 
     def live(self, _http: HttpRequest) -> Any:
         if not self._service.live():

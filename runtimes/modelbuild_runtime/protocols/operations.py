@@ -210,6 +210,8 @@ _GIVEN = {
                 "open": {"type": "boolean", "description": "The handler takes whatever it is given."},
                 "batched": {"type": "boolean", "description": "A request may have several rows."},
                 "record": {"type": "object", "description": "JSON Schema of one row; empty where that is no record."},
+                "parameters": {"type": "object", "description": "JSON Schemas of what a request may set, by name."},
+                "answers": {"type": "object", "description": "JSON Schemas of outputs that are objects, by name."},
             },
             "required": ["inputs", "outputs", "open", "batched", "record"],
         },

@@ -15,8 +15,6 @@ from modelbuild_runtime.bodies.body import BodyReader, raw_body
 from modelbuild_runtime.errors import NotFound, ServerError
 from modelbuild_runtime.grpc.status import code_of, failure
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.openapi.document import below
-from modelbuild_runtime.openapi.older import to_30
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service, is_multi_model
 from modelbuild_runtime.request import Raw, Request, Response
 from modelbuild_runtime.torchserve.calls import Calls, told_in_stream
@@ -94,10 +92,15 @@ class _Model:
 
     def everything(self, _http: HttpRequest) -> HttpResponse:
         """All routes of this server, in OpenAPI 3.0.1."""
+        from modelbuild_runtime.openapi.older import to_30
+
         return json_answer(200, to_30(self._service.openapi()))
 
     def described(self, http: HttpRequest) -> HttpResponse:
         """The routes of this model alone."""
+        from modelbuild_runtime.openapi.document import below
+        from modelbuild_runtime.openapi.older import to_30
+
         self.check(http.params)
         title = f"RESTful API for: {self._service.model_name}"
         return json_answer(200, to_30(below(self._service.openapi(), "/predictions/", title)))

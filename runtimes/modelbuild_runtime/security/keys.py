@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-from hashlib import blake2b
 from typing import FrozenSet, Iterable, Mapping, Optional, Tuple
 
 from modelbuild_runtime.errors import SettingError
@@ -97,4 +96,6 @@ class Keys:
         return frozenset(digests)
 
     def _digest(self, key: bytes) -> bytes:
+        from hashlib import blake2b  # here: it loads OpenSSL
+
         return blake2b(key, digest_size=_SIZE, key=self._secret).digest()

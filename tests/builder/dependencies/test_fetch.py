@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
+import importlib.util
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from builder.wheels import links, write_source, write_wheel
 from modelbuild.dependencies import resolver
-from modelbuild.dependencies.fetch import SITE, fetch
+from modelbuild.dependencies.fetch import SITE, clean, fetch
 from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.lock import lock
 from modelbuild.errors import RequirementError
@@ -91,6 +96,23 @@ def test_the_record_names_what_is_there(wheels, tmp_path):
         "numpy/testing.py",
     ]
     assert set(listed) <= set(paths)
+
+
+def test_the_record_has_the_hash_of_a_library_without_its_symbols(tmp_path):
+    whole = Path(importlib.util.find_spec("csimdjson").origin)
+    library, record = tmp_path / "fast.so", tmp_path / "alpha-1.0.dist-info/RECORD"
+    shutil.copyfile(whole, library)
+    record.parent.mkdir()
+    record.write_text(f"{_recorded(library)}\nalpha-1.0.dist-info/RECORD,,\n")
+    clean(tmp_path)
+    assert library.stat().st_size < whole.stat().st_size
+    assert record.read_text() == f"alpha-1.0.dist-info/RECORD,,\n{_recorded(library)}\n"
+
+
+def _recorded(path):
+    data = path.read_bytes()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+    return f"{path.name},sha256={digest},{len(data)}"
 
 
 def test_two_fresh_caches_give_equal_digests(wheels, tmp_path):

@@ -10,11 +10,9 @@ from modelbuild.errors import RequirementError, UsageError
 from modelbuild.runtime import Reading
 
 
-def choose(version: str = "", *, requested: str = "", host: str = "3.11", handler: str = "", runtime=RUNTIME, extra=()):
+def choose(version: str = "", *, requested: str = "", host: str = "3.11", handler: str = "", runtime=RUNTIME, **more):
     value = make_handler(python=handler) if handler else None
-    return choose_python(
-        runtime, Reading("forest", version=version), value, requested=requested, host=host, requirements=extra
-    )
+    return choose_python(runtime, Reading("forest", version=version), value, requested=requested, host=host, **more)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +45,14 @@ def test_what_was_requested_is_taken_or_refused_with_the_reason():
     assert "--requirement 'forest==...'" in caught.value.hint
 
 
+def test_the_bases_python_is_taken_or_refused_with_the_reason():
+    assert choose("1.5", base="3.9") == "3.9"
+    with pytest.raises(RequirementError) as caught:
+        choose("1.5", base="3.13")
+    assert caught.value.message == "The base image has Python 3.13, but Forest 1.5 needs Python 3.9 or 3.10 or 3.11."
+    assert "another --base, or leave it out" in caught.value.hint
+
+
 @pytest.mark.parametrize("text", ["3", "3.11.2", "2.7", "py311", "3.x"])
 def test_a_request_is_a_minor_version(text):
     with pytest.raises(UsageError, match=r"no minor version"):
@@ -62,9 +68,9 @@ def test_nobody_suits_everyone():
 
 
 def test_the_users_version_of_the_framework_decides():
-    assert choose("1.5", host="3.13", extra=("Forest==2.0",)) == "3.13"
-    assert choose("1.5", host="3.13", extra=("other==2.0",)) == "3.11"
-    assert choose("1.5", host="3.13", extra=("this is none",)) == "3.11"  # refused where requirements are read
+    assert choose("1.5", host="3.13", requirements=("Forest==2.0",)) == "3.13"
+    assert choose("1.5", host="3.13", requirements=("other==2.0",)) == "3.11"
+    assert choose("1.5", host="3.13", requirements=("this is none",)) == "3.11"  # refused where requirements are read
 
 
 def test_the_runtimes_own_range():

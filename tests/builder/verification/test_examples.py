@@ -43,6 +43,19 @@ def test_data_frames_of_mlflow_become_records(tmp_path, value):
     assert read_example(path).request == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
 
 
+@pytest.mark.parametrize(
+    ("given", "rows"),
+    [
+        ({"columns": ["a"], "data": [[1]]}, {"instances": [{"a": 1}]}),
+        ([[1, 2]], {"instances": [[1, 2]]}),
+        ({"a": [1, 2]}, {"inputs": {"a": [1, 2]}}),
+    ],
+)
+def test_params_of_mlflow_become_parameters(tmp_path, given, rows):
+    path = write(tmp_path / "input_example.json", {"inputs": given, "params": {"n": 2}})
+    assert read_example(path).request == {**rows, "parameters": {"n": 2}}
+
+
 def test_given_ones_hide_those_beside_the_model(tmp_path):
     write(tmp_path / "request.json", {"a": 1})
     given = [write(tmp_path / "one.json", {"a": 2}), write(tmp_path / "two.json", {"a": 3})]

@@ -8,19 +8,14 @@ usage: mlflow_folders.py SITE_PACKAGES FOLDER   > {"name": [[body, status, answe
 
 from __future__ import annotations
 
-import asyncio
-import json
 import sys
 import warnings
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 sys.path.append(sys.argv[1])
 warnings.simplefilter("ignore")
 
 import catboost
-import httpx
 import lightgbm
 import mlflow.catboost
 import mlflow.lightgbm
@@ -34,8 +29,7 @@ import pandas as pd
 import statsmodels.api
 import statsmodels.formula.api
 import xgboost
-from mlflow.models import infer_signature
-from mlflow.pyfunc import scoring_server
+from mlflow_asking import Folders, run
 from skl2onnx import to_onnx
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
@@ -71,36 +65,6 @@ class Twice(mlflow.pyfunc.PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> np.ndarray:
         return model_input["size"].to_numpy() * 2
-
-
-class Folders:
-    """Saves models, and remembers what to ask them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.bodies: dict[str, list[Any]] = {}
-
-    def save(self, name: str, flavor: Any, model: Any, taken: Any, answered: Any, **more: Any) -> None:
-        """Signature and example are those of what it was tried with."""
-        example = taken[:3]
-        signature = infer_signature(taken, answered)
-        arguments = {"path": str(self.folder / name), "signature": signature, "input_example": example, **more}
-        call: Callable[..., Any] = flavor.save_model
-        if model is None:
-            call(**arguments, pip_requirements=[f"mlflow=={mlflow.__version__}"])
-        else:
-            call(model, **arguments, pip_requirements=requirements())
-        if isinstance(example, pd.DataFrame):
-            split = json.loads(example.to_json(orient="split", index=False))
-            lacking = [[None, *split["data"][0][1:]], *split["data"][1:]]
-            self.bodies[name] = [{"dataframe_split": split}, {"dataframe_split": {**split, "data": lacking}}]
-        else:
-            self.bodies[name] = [{"inputs": example.tolist()}, {"instances": example.tolist()}]
-
-
-def requirements() -> list[str]:
-    """What MLflow would find out by loading each model once more in a process of its own."""
-    return [f"mlflow=={mlflow.__version__}", f"pandas=={pd.__version__}", f"numpy=={np.__version__}"]
 
 
 def make(folders: Folders) -> None:
@@ -141,22 +105,5 @@ def make(folders: Folders) -> None:
     save("code", mlflow.pyfunc, None, FRAME, answered, python_model=str(code))
 
 
-async def answers(folders: Folders) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for name, bodies in folders.bodies.items():
-        app = scoring_server.init(mlflow.pyfunc.load_model(str(folders.folder / name)))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mlflow") as client:
-            answered = [await client.post("/invocations", json=body) for body in bodies]
-        pairs = zip(bodies, answered, strict=True)
-        found[name] = [[body, answer.status_code, answer.json()] for body, answer in pairs]
-    return found
-
-
-def main() -> None:
-    folders = Folders(Path(sys.argv[2]))
-    make(folders)
-    print(json.dumps(asyncio.run(answers(folders))))
-
-
 if __name__ == "__main__":
-    main()
+    run(make)

@@ -82,6 +82,16 @@ def test_a_line_s_end_is_a_space(tmp_path: Path) -> None:
     assert answer[0].tolist() == answer[1].tolist() == answer[2].tolist()
 
 
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "\n", "\r", "", "free\x0bmoney\x0c\x1c\x85\u2028x", "\x00"])
+def test_one_text_is_one_line_among_others(text: str, tmp_path: Path) -> None:
+    engine = load(written(tmp_path), EngineOptions())
+
+    together = engine.predict(column("free money", text, "hello"))
+
+    for row, alone in enumerate(("free money", text.encode(), "hello")):
+        assert together["probabilities"][row].tolist() == engine.predict(column(alone))["probabilities"][0].tolist()
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     engine = load(written(tmp_path), EngineOptions())
 

@@ -5,28 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from modelbuild_runtime.dataplane.question import question
 from modelbuild_runtime.engines import EngineOptions
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
+from modelbuild_runtime.process.model import Model as Loaded
 from modelbuild_runtime.process.model import load_model
 from modelbuild_runtime.process.replay import Replayer
+from modelbuild_runtime.request import Request, Rows
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.signature import TensorSpec
 
 pytest.importorskip("mlflow", reason="tested in an environment of its own")
 
 import mlflow.pyfunc
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import scoring_server
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types import TensorSpec as Tensor
-from mlflow.types.schema import Array
+from mlflow.types.schema import Array, Object, Property
 
 from modelbuild_runtime.engines.mlflow.engine import load
 
@@ -52,10 +57,11 @@ Engine = Callable[..., Any]
 def engine(tmp_path: Path) -> Engine:
     """A model that returns what an expression makes of ``given``."""
 
-    def make(answer: str, inputs: Any = None, outputs: Any = None, **more: Any) -> Any:
+    def make(answer: str, inputs: Any = None, outputs: Any = None, params: Any = None, **more: Any) -> Any:
         code = tmp_path / "code.py"
         code.write_text(MODULE.replace("{answer}", answer))
-        signature = ModelSignature(Schema(inputs), Schema(outputs) if outputs else None) if inputs else None
+        sides = (Schema(inputs), Schema(outputs) if outputs else None, params) if inputs else ()
+        signature = ModelSignature(*sides) if inputs else None
         arguments = {"signature": signature, "pip_requirements": ["mlflow"], **more}
         mlflow.pyfunc.save_model(str(tmp_path / "m"), python_model=str(code), **arguments)
         return load(tmp_path / "m", EngineOptions())
@@ -140,12 +146,127 @@ def test_the_server_answers_as_mlflow_s(engine, tmp_path, answer, inputs, body):
     text = json.dumps(body)
     loaded = mlflow.pyfunc.load_model(str(tmp_path / "m"))
     theirs = scoring_server.invocations(text, "application/json", loaded, loaded.metadata.get_input_schema())
-    manifest = Manifest(Model("m", "1", "m"), Runtime("mlflow"))
-    settings = Settings(manifest=str(tmp_path / "manifest.json"))
-    (tmp_path / "manifest.json").write_bytes(msgspec.json.encode(manifest))
-    ours = load_model(settings, 1, {})
-    response = Replayer(settings, ours.router, ours.dataplane).post("/invocations", text.encode())
+    response = served(tmp_path)[1].post("/invocations", text.encode())
     assert (response.status, json.loads(response.body)) == (theirs.status, json.loads(theirs.response))
+
+
+def served(root: Path) -> tuple[Loaded, Replayer]:
+    """The server's layers around the folder ``m``."""
+    manifest = Manifest(Model("m", "1", "m"), Runtime("mlflow"))
+    settings = Settings(manifest=str(root / "manifest.json"))
+    (root / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    ours = load_model(settings, 1, {})
+    return ours, Replayer(settings, ours.router, ours.dataplane)
+
+
+PARAMS = ParamSchema(
+    [
+        ParamSpec("factor", "double", 2.0),
+        ParamSpec("times", "long", 1),
+        ParamSpec("word", "string", None),
+        ParamSpec("flag", "boolean", False),
+        ParamSpec("since", "datetime", "2024-01-01"),
+        ParamSpec("steps", "long", [1], (-1,)),
+        ParamSpec("further", Object([Property("a", DataType.long)]), {"a": 1}),
+    ]
+)
+ASKED = "[str((given * params['factor'] * params['times']).tolist()) + str(sorted(params.items()))] * len(given)"
+GIVEN = [
+    {},
+    {"factor": 3, "times": 2, "word": "x", "flag": True},
+    {"since": "2025-05-05T10:00:00", "steps": [3, 4], "further": {"a": 5}, "word": None},
+    {"factor": 1.5, "unknown": [1, 2]},
+]
+WRONG = [
+    ({"factor": "much"}, "factor", "'factor' must be a number"),
+    ({"factor": True}, "factor", "'factor' must be a number"),
+    ({"times": 1.5}, "times", "'times' must be a whole number"),
+    ({"word": 1}, "word", "'word' must be text"),
+    ({"flag": 1}, "flag", "'flag' must be true or false"),
+    ({"since": "once"}, "since", "'since' must be a time"),
+    ({"steps": 1}, "steps", "'steps' must be a list, each a whole number"),
+    ({"steps": ["1"]}, "steps", "'steps' must be a list, each a whole number"),
+    ({"further": {"b": 1}}, "further", "'further' must be an object"),
+]
+
+
+@pytest.mark.parametrize("params", [*GIVEN, *(wrong for wrong, _, _ in WRONG)], ids=str)
+def test_params_mean_what_they_mean_to_mlflow(engine, tmp_path, params):
+    engine(ASKED, [FLOATS], params=PARAMS)
+    text = json.dumps({"inputs": X.tolist(), "params": params})
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "m"))
+    schema = loaded.metadata.get_input_schema()
+    try:
+        theirs = scoring_server.invocations(text, "application/json", loaded, schema)
+        status, answer = theirs.status, json.loads(theirs.response)
+    except MlflowException as error:
+        status, answer = error.get_http_status_code(), None
+    response = served(tmp_path)[1].post("/invocations", text.encode())
+    assert response.status == status
+    if status == 200:
+        assert json.loads(response.body) == answer
+
+
+@pytest.mark.parametrize(("params", "field", "words"), WRONG)
+def test_a_wrong_param_is_named(engine, params, field, words):
+    with pytest.raises(InvalidInput, match=words) as raised:
+        engine(ASKED, [FLOATS], params=PARAMS).predict({"input": X}, params)
+    assert raised.value.field == field
+
+
+def test_other_protocols_set_them_too(engine, tmp_path):
+    engine("given[:, 0] * params['factor']", [FLOATS], params=PARAMS)
+    server = served(tmp_path)[1]
+    tensor = {"name": "input", "shape": [2, 2], "datatype": "FP32", "data": X.ravel().tolist()}
+    for path, body in (
+        ("/predict", {"instances": X.tolist(), "parameters": {"factor": 10}}),
+        ("/predict", {"inputs": {"input": X.tolist()}, "parameters": {"factor": 10}}),
+        ("/v2/models/m/infer", {"inputs": [tensor], "parameters": {"factor": 10}}),
+    ):
+        response = server.post(path, json.dumps(body).encode())
+        assert (response.status, b"[10.0,30.0]" in response.body) == (200, True), response.body
+    one = {"input": [1, 2], "factor": 10, "steps": [1]}
+    assert json.loads(server.post("/v2/models/m/generate", json.dumps(one).encode()).body)["prediction"] == 10
+
+
+def test_requests_of_different_params_never_share_a_run(engine, tmp_path):
+    """Nor an answer that was kept."""
+    engine("given[:, 0] * params['factor']", [FLOATS], params=PARAMS)
+    dataplane = served(tmp_path)[0].dataplane
+    jobs = []
+    for params in ({"factor": 2}, {"factor": 3}, {"factor": 2}, None):
+        job = SimpleNamespace(request=Request(Rows(X.tolist()), parameters=params), id="", cancelled=False, deadline=0)
+        dataplane.prepare(job)
+        jobs.append(job)
+    assert [job.key == jobs[0].key for job in jobs] == [True, False, True, False]
+    assert [question(job.request, b"m") == question(jobs[0].request, b"m") for job in jobs] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    together = dataplane.run([jobs[0], jobs[2]])
+    alone = [dataplane.run([job])[0] for job in jobs]
+    assert [one.columns["prediction"].tolist() for one in together] == [[2, 6], [2, 6]]
+    assert [one.columns["prediction"].tolist() for one in alone] == [[2, 6], [3, 9], [2, 6], [2, 6]]
+
+
+def test_params_reach_a_model_of_one_row_at_a_time(engine, tmp_path):
+    one, answered = [Tensor(np.dtype(np.float32), (1, 2))], [Tensor(np.dtype(np.float32), (1,))]
+    engine("(given.sum(axis=1) * params['factor']).astype(np.float32)", one, answered, params=PARAMS)
+    server = served(tmp_path)[1]
+    for given, expected in ({}, [6.0, 14.0]), ({"factor": 10}, [30.0, 70.0]):
+        response = server.post("/predict", json.dumps({"instances": X.tolist(), "parameters": given}).encode())
+        assert (response.status, json.loads(response.body)) == (200, {"predictions": expected})
+
+
+def test_params_are_in_the_contract(engine, tmp_path):
+    engine("given", [FLOATS], params=PARAMS)
+    told = served(tmp_path)[0].dataplane.contract.parameters
+    assert told["factor"] == {"type": ["number", "null"], "default": 2.0}
+    assert told["steps"] == {"type": "array", "items": {"type": "integer"}, "default": [1]}
+    assert told["word"] == {"type": ["string", "null"]}
+    assert told["since"]["default"] == "2024-01-01"
 
 
 def test_what_mlflow_refuses_the_client_hears(engine):

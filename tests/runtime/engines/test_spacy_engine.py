@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 spacy = pytest.importorskip("spacy", reason="tested in an environment of its own")
 
 from modelbuild_runtime.engines import EngineOptions  # noqa: E402
+from modelbuild_runtime.engines.spacy import words  # noqa: E402
 from modelbuild_runtime.engines.spacy.engine import load  # noqa: E402
 from modelbuild_runtime.errors import InvalidInput, LoadError  # noqa: E402
 
@@ -146,14 +149,89 @@ def test_an_excluded_component_is_not_loaded(tmp_path: Path) -> None:
     assert [spec.name for spec in engine.signature().outputs] == ["sents"]
 
 
-def test_words_of_strangers_do_not_stay(grammar: Any) -> None:
-    grammar.predict(column("warm up"))
-    before = len(grammar.model.vocab.strings)
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    """An engine with room for a few words, alone or beside a handler."""
+    monkeypatch.setattr(words, "STRINGS", 40)
+    monkeypatch.setattr(words, "ZONE", 200)
+    taught("ner").to_disk(tmp_path / "m")
 
-    for number in range(20):
-        grammar.predict(column(f"neverseen{number} word", f"other{number}"))
+    def made(**options: Any) -> Any:
+        return load(tmp_path / "m", EngineOptions(**options))
 
-    assert len(grammar.model.vocab.strings) == before
+    return made
+
+
+def test_words_of_strangers_do_not_stay(small: Callable[..., Any]) -> None:
+    engine = small()
+    strings, vocabulary = engine.model.vocab.strings, engine.model.vocab
+    before = len(strings)
+    most = 0
+
+    for number in range(300):
+        answer = engine.predict(column(f"neverseen{number} word", f"other{number}"))
+        most = max(most, len(strings))
+        assert json.loads(answer["tokens" if "tokens" in answer else "ents"][0]) is not None
+
+    assert "neverseen0" in vocabulary  # the first stay
+    assert "neverseen150" not in vocabulary
+    assert "neverseen150" not in strings
+    assert most < before + 40 + 200  # no more than one zone has characters
+
+
+def test_beside_a_handler_no_word_outlives_its_prediction(small: Callable[..., Any]) -> None:
+    engine = small(handler=ModuleType("handler"))
+    for number in range(60):
+        engine.predict(column(f"neverseen{number} word"))
+    kept = engine.model("a document that a handler makes and keeps")
+
+    for number in range(60, 200):
+        engine.predict(column(f"neverseen{number} word"))
+        assert f"neverseen{number}" not in engine.model.vocab.strings
+
+    assert kept.text == "a document that a handler makes and keeps"
+    assert [token.lower_ for token in kept][:2] == ["a", "document"]
+
+
+def test_long_words_fill_the_room_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(words, "CHARACTERS", 1000)
+    engine = engine_of(taught("ner"), tmp_path)
+
+    for number in range(8):
+        engine.predict(column(f"{number}" * 300))
+    engine.predict(column("w" * words.ZONE + "!"))
+
+    assert "1" * 300 in engine.model.vocab.strings
+    assert "7" * 300 not in engine.model.vocab.strings
+
+
+def test_answers_are_the_same_with_and_without_zones(small: Callable[..., Any]) -> None:
+    engine, texts = small(), column(*TEXTS, *(f"Ada{number} went to Lyon{number}" for number in range(40)))
+    first = engine.predict(texts)["ents"].tolist()
+
+    assert all(engine.predict(texts)["ents"].tolist() == first for _ in range(20))
+
+
+def test_a_failing_component_leaves_the_words_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(doc: Any) -> Any:
+        if "boom" in doc.text:
+            raise ArithmeticError(doc.text)
+        return doc
+
+    monkeypatch.setattr(words, "STRINGS", 40)
+    monkeypatch.setattr(words, "ZONE", 200)
+    spacy.Language.component("refuses", func=refuse)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("refuses")
+    engine = engine_of(nlp, tmp_path)
+
+    for number in range(100):
+        with pytest.raises(ArithmeticError, match=f"boom{number}"):
+            engine.predict(column(f"a text with boom{number}"))
+        (tokens,) = engine.predict(column(f"a text with word{number}"))["tokens"]
+        assert json.loads(tokens)[3]["text"] == f"word{number}"
+
+    assert "boom90" not in engine.model.vocab.strings
 
 
 def test_text_in_bytes(tmp_path: Path) -> None:

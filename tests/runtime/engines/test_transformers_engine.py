@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from modelbuild_runtime.engines import EngineOptions
 from modelbuild_runtime.errors import InvalidInput, LoadError
+from modelbuild_runtime.manifest import Manifest, Model, Runtime
+from modelbuild_runtime.process.model import load_model
+from modelbuild_runtime.process.replay import Replayer
+from modelbuild_runtime.settings import Settings
 
 transformers = pytest.importorskip("transformers", reason="tested in an environment of its own")
 torch = pytest.importorskip("torch", reason="tested in an environment of its own")
@@ -380,6 +386,138 @@ def test_there_must_be_room_for_what_is_written(writer: Path) -> None:
     with pytest.raises(InvalidInput, match="it has 60 tokens, and the model takes 64 with those it writes"):
         engine.predict({"text": column("x" * 60)}, {"max_new_tokens": 5})
     assert engine.predict({"text": column("x" * 60)})  # as many as there is room for
+
+
+def test_of_a_prompt_that_is_cut_the_end_is_kept(writer: Path) -> None:
+    engine = opened(writer, "text-generation", too_long="cut")
+    long, asked = "film " * 30 + "漢", {"max_new_tokens": 10}
+
+    (written,) = engine.predict({"text": column(long)}, asked)["generated_text"].tolist()
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(writer)
+    rest = tokenizer.decode(tokenizer(long)["input_ids"][-54:])
+    assert (
+        written
+        == pipeline("text-generation", writer)(rest, do_sample=False, return_full_text=False, **asked)[0][
+            "generated_text"
+        ]
+    )
+    assert "".join(engine.stream({"text": column(long)}, asked)) == written
+    with pytest.raises(InvalidInput, match="the model takes 64 with those it writes"):
+        engine.predict({"text": column(long)}, {"max_new_tokens": 64})
+
+
+def test_a_special_token_at_the_beginning_stays(writer: Path) -> None:
+    texts = opened(writer, "text-generation", too_long="cut")._texts
+    assert texts.end_of(Tokens([0, 5, 6, 7, 8], [0] * 5), 3) == Tokens([0, 7, 8], [0] * 3)
+    assert texts.end_of(Tokens([4, 5, 6, 7, 8], [0] * 5), 3) == Tokens([6, 7, 8], [0] * 3)
+    assert texts.end_of(Tokens([4, 5], [0] * 2), 3) == Tokens([4, 5], [0] * 2)
+
+
+# Dialogues.
+
+TEMPLATE = (
+    "{% for m in messages %}{% if m.role == 'system' and not loop.first %}{{ raise_exception('system comes first') }}"
+    "{% endif %}<end>{{ m.role }}:{{ m.content }}{% if not loop.last %}<end>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<end>assistant:{% endif %}"
+)
+DIALOGUE = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "漢?"}]
+
+
+@pytest.fixture(scope="module")
+def talker(writer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model with a chat template."""
+    folder = tmp_path_factory.mktemp("talker") / "m"
+    shutil.copytree(writer, folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(talker: Path) -> Replayer:
+    manifest = Manifest(Model("m", "1", "m"), Runtime("transformers", options={"task": "text-generation"}))
+    path = talker.parent / "manifest.json"
+    path.write_bytes(msgspec.json.encode(manifest))
+    settings = Settings(manifest=str(path))
+    loaded = load_model(settings, 1, {})
+    return Replayer(settings, loaded.router, loaded.dataplane)
+
+
+def asked(server: Replayer, path: str, body: Any, accept: str = "application/json") -> tuple[int, Any]:
+    response = server.post(path, json.dumps(body).encode(), accept=accept)
+    events = response.content_type.startswith("text/event-stream")
+    return response.status, response.body.decode() if events else json.loads(response.body)
+
+
+def said(talker: Path, *messages: Any, size: int = 12) -> str:
+    """What Transformers' own pipeline answers."""
+    write = pipeline("text-generation", talker)
+    text = write(list(messages), max_new_tokens=size, do_sample=False)[0]["generated_text"][-1]["content"]
+    assert isinstance(text, str)
+    return text
+
+
+SIZE = {"max_new_tokens": 12}
+
+
+def test_messages_are_answered_as_the_pipeline_does(server: Replayer, talker: Path) -> None:
+    expected = said(talker, *DIALOGUE)
+    rows = [{"messages": DIALOGUE}, {"text": "漢"}, {"messages": DIALOGUE[1:]}]
+    status, answer = asked(server, "/predict", {"instances": rows, "parameters": SIZE})
+    assert status == 200, answer
+    alone = opened(talker, "text-generation").predict({"text": column("漢")}, SIZE)["generated_text"][0]
+    assert answer["predictions"] == [expected, alone, said(talker, DIALOGUE[1])]
+    assert len(set(answer["predictions"])) == 3
+
+
+def test_messages_in_other_protocols(server: Replayer, talker: Path) -> None:
+    expected = said(talker, *DIALOGUE)
+    status, answer = asked(server, "/v2/models/m/generate", {"messages": DIALOGUE, "max_tokens": 12})
+    assert (status, answer["text_output"]) == (200, expected)
+    status, text = asked(server, "/v2/models/m/generate_stream", {"messages": DIALOGUE, **SIZE})
+    parts = [json.loads(line[6:])["text_output"] for line in text.splitlines() if line.startswith("data: ")]
+    assert (status, "".join(parts)) == (200, expected)
+    assert len(parts) > 3
+    status, answer = asked(server, "/v2/models/m/generate", {"text_input": "漢", **SIZE})
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["漢"]}
+    status, tensors = asked(server, "/v2/models/m/infer", {"inputs": [tensor], "parameters": SIZE})
+    assert (status, tensors["outputs"][0]["data"]) == (200, [answer["text_output"]])
+    assert asked(server, "/predict", {"messages": DIALOGUE})[0] == 200
+
+
+def test_an_answer_that_was_begun_is_gone_on_with(server: Replayer, talker: Path) -> None:
+    begun = [*DIALOGUE, {"role": "assistant", "content": "Yes"}]
+    write = pipeline("text-generation", talker)
+    whole = write(begun, max_new_tokens=12, do_sample=False)[0]["generated_text"][-1]["content"]
+    status, answer = asked(server, "/predict", {"instances": [{"messages": begun}], "parameters": SIZE})
+    assert (status, "Yes" + answer["predictions"][0]) == (200, whole)
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "words"),
+    [
+        ({"messages": []}, "messages", "a list of messages"),
+        ({"messages": "hello"}, "messages", "no JSON"),
+        ({"messages": [{"role": "user"}]}, "messages", "message 0 must have a role and a content"),
+        ({"messages": [{"role": "user", "content": 1}]}, "messages", "of message 0 must be text"),
+        ({"messages": DIALOGUE[::-1]}, "messages", "refuses them: system comes first"),
+        ({"messages": DIALOGUE, "text": "x"}, "text", "either 'text' or 'messages'"),
+        ({"text": 1}, "text", "a text is missing"),
+        ({"words": "x"}, "words", "field 'words' is unknown"),
+        ({}, "text", "either 'text' or 'messages'"),
+    ],
+    ids=str,
+)
+def test_messages_that_are_none(server: Replayer, row: Any, field: str, words: str) -> None:
+    status, answer = asked(server, "/predict", row)
+    assert (status, answer.get("field")) == (400, field)
+    assert words in answer["detail"]
+
+
+def test_without_a_template_there_are_no_messages(writer: Path) -> None:
+    assert not hasattr(opened(writer, "text-generation"), "record")
 
 
 def test_another_text_is_written(tmp_path: Path) -> None:

@@ -57,6 +57,12 @@ def test_pipelined_requests_are_answered_in_order_in_one_read():
     assert [body for _, _, body in client.responses] == [b'{"y":[%d.0]}' % i for i in range(20)]
 
 
+def test_the_end_of_a_body_is_no_part_of_the_next_head():
+    data = request(b"[[1,2,3]]" + b" " * 60_000)
+    client = Client().send(data[:100], data[100:] + data[:50], data[50:])
+    assert client.statuses == [200, 200]
+
+
 def test_answers_wait_for_those_before_them():
     client = Client(hold=True).send(request(b"[[1,0,0]]") + request(b"[[2,0,0]]") + request(b"[[3,0,0]]"))
     client.queue.answer(2)

@@ -36,6 +36,19 @@ def test_everything_else_of_a_request():
     assert [(output.name, output.parameters) for output in request.outputs] == [("y", {"binary_data": True})]
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_arrays_over_a_body_cannot_be_written_into(kind):
+    values = np.arange(4, dtype=np.float32)
+    text = json.dumps({"inputs": [item(parameters={"binary_data_size": 16})]}).encode()
+    text += b" " * (-len(text) % 16)
+    body = kind(text + values.tobytes())
+    request, raw = split(body, b"%d" % len(text))
+    contract = Contract((TensorSpec("x", "FP32", (-1, 2)),))
+    for array in (decode(request, raw)["x"].data, whole(kind(values.tobytes()), contract, "m")["x"].data):
+        np.testing.assert_array_equal(array.ravel(), values)
+        assert not array.flags.writeable
+
+
 def test_scalars_and_empty_tensors():
     assert decode({"inputs": [item(shape=[], data=[5])]})["x"].data == [5]
     assert decode({"inputs": [item(shape=[0, 2], data=[])]})["x"].shape == (0, 2)

@@ -71,6 +71,17 @@ def test_complex_numbers_cannot_be_sent():
 def test_what_is_not_finite():
     assert b'"data":[NaN,1.0,-Infinity]' in write({"y": [np.nan, 1, -np.inf]}).body
     assert b'"data":[null,1.0,null]' in write({"y": [np.nan, 1, -np.inf]}, Wanted(strict=True)).body
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_what_is_not_finite_is_seen_among_many_numbers(dtype):
+    numbers = np.arange(3000, dtype=dtype)
+    numbers[[7, 2999]] = np.nan, -np.inf
+    body = write({"y": numbers}).body
+    assert body.count(b"NaN") == 1
+    assert body.count(b"-Infinity") == 1
+    assert b"null" not in body
+    assert write({"y": numbers}, Wanted(strict=True)).body.count(b"null") == 2
     assert b'"data":["null"]' in write({"y": np.array(["null"])}).body
 
 

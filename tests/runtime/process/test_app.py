@@ -27,6 +27,19 @@ def answer(client: Client) -> tuple[int, dict[str, str], Any]:
     return status, headers, json.loads(body)
 
 
+@pytest.mark.parametrize("light, expected", [(None, 1), (lambda _: False, 1), (lambda _: True, 0)])
+def test_a_large_body_is_read_beside_the_loop_unless_its_protocol_says_that_it_is_light(light, expected):
+    client = Client(Route("POST", "/large", Prediction(decode, encode, light=light)))
+    works: list[Any] = []
+    client.app.beside = works.append
+    body = b"[[1,2,3]]" + b" " * (1 << 18)
+    client.send(request(body).replace(b"/predict", b"/large"))
+    assert len(works) == expected
+    for work in works:
+        work()()
+    assert client.statuses == [200]
+
+
 def get(path: bytes, method: bytes = b"GET") -> bytes:
     return method + b" " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n"
 

@@ -1,8 +1,31 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from modelbuild_runtime.process.memory import limit, room
+
+FAULTS = """
+import resource, sys
+from modelbuild_runtime.process.memory import settle
+
+def buffers():
+    large = [bytearray(3 << 20) for _ in range(3)]
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+environment = dict([sys.argv[1].split("=")]) if sys.argv[1] else {}
+settle(environment)
+buffers()
+before = faults()
+for _ in range(10):
+    buffers()
+print(faults() - before)
+"""
+PAGES = 10 * 3 * 768  # of all buffers, if pages have 4 KiB
 
 
 @pytest.mark.parametrize(
@@ -42,3 +65,18 @@ def test_the_room_is_a_part_of_the_memory_and_shared_by_the_workers(tmp_path):
     (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
     (tmp_path / "sys/fs/cgroup/memory.max").write_text(str(400 << 20))
     assert (room(1, tmp_path), room(2, tmp_path)) == (100 << 20, 50 << 20)
+
+
+def faults(setting: str = "") -> int:
+    command = [sys.executable, "-c", FAULTS, setting]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_memory_that_was_freed_is_there_for_the_next_request_without_asking_the_system_for_each_page():
+    assert faults() < PAGES / 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_whoever_tunes_the_allocator_is_left_alone():
+    assert faults("MALLOC_TRIM_THRESHOLD_=1000") > PAGES / 2

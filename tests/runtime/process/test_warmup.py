@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.process.warmup import learn, warm_up
+from modelbuild_runtime.process.warmup import REPEATS, ROWS, learn, warm_up
 from modelbuild_runtime.signature import TensorSpec
 from runtime.fakes import FakePipeline
 from runtime.graphs import pipeline, save, tensor
@@ -25,6 +26,37 @@ def test_rows_may_be_joined(tmp_path: Path) -> None:
     assert first.error is None
     assert pipe.batchable
     assert pipe.contract.outputs == (TensorSpec("y", "FP32", (-1, 2)),)
+
+
+class Sleeping(FakePipeline):
+    """A run takes a time of its own, and one for each row."""
+
+    def __init__(self, run: float, row: float) -> None:
+        super().__init__()
+        self.times = run, row
+
+    def run(self, inputs: Any, parameters: Any = None) -> Any:
+        run, row = self.times
+        time.sleep(run + row * len(inputs["x"]))
+        return super().run(inputs)
+
+
+@pytest.mark.parametrize(
+    "run, row, joined", [(0.0, 0.01, False), (0.006, 0.004, True), (0.0, 0.0, True), (0.0, 0.0002, True)]
+)
+def test_rows_that_take_as_long_together_as_one_after_the_other_are_not_joined(
+    run: float, row: float, joined: bool
+) -> None:
+    pipe = Sleeping(run, row)
+    warm_up(pipe)
+    assert pipe.batchable is joined
+
+
+def test_whether_it_is_worth_to_join_what_takes_long_is_not_tried() -> None:
+    pipe = Sleeping(0.0, 0.06)
+    warm_up(pipe)
+    assert pipe.batchable
+    assert sum(pipe.runs) == REPEATS + ROWS
 
 
 def test_a_leading_size_that_does_not_count_rows(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, List, Sequence
 
 from modelbuild_runtime.engines import Sample
 
@@ -43,6 +43,17 @@ def make(folder: Path) -> Sample:
     chances = [1 / (1 + math.exp(-margin)) for margin in MARGINS]
     expected = [{"label": "yes" if chance > 0.5 else "no", "probabilities": [1 - chance, chance]} for chance in chances]
     return Sample(path, REQUEST, expected)
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What CatBoost itself answers."""
+    from catboost import CatBoostClassifier
+
+    model = CatBoostClassifier().load_model(str(path), format="json")
+    numbers = [[row["surface"], row["rooms"]] for row in rows]
+    chances = model.predict_proba(numbers).tolist()
+    labels = model.predict(numbers).tolist()
+    return [{"label": label, "probabilities": chance} for label, chance in zip(labels, chances)]
 
 
 def _feature(place: int, name: str, border: float, *, missing: bool) -> Dict[str, Any]:

@@ -45,22 +45,21 @@ class Classifier:
         return Signature((TensorSpec(TEXT, "BYTES", (-1,)),), outputs)
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        lines = [_line(text) for text in inputs[TEXT].tolist()]
+        lines = _lines(inputs[TEXT].tolist())
         return self._probabilities(lines) if self._whole else self._most_probable(lines)
 
     def _probabilities(self, lines: List[bytes]) -> Dict[str, np.ndarray]:
         """What is left out of an answer has no probability worth telling. A text may have no answer at all."""
         predict, places, count = self._predict, self._places, len(self._labels)
-        labels = np.full(len(lines), "", object)
-        probabilities = np.zeros((len(lines), count), np.float32)
+        labels = np.empty(len(lines), object)
+        flat = [0.0] * (len(lines) * count)  # lists take items in a third of the time of arrays
         for row, line in enumerate(lines):
             found = predict(line, count, 0.0, "replace")
-            if found:
-                labels[row] = found[0][1]
-                into = probabilities[row]
-                for probability, label in found:
-                    into[places[label]] = probability
-        return {"label": labels, "probabilities": probabilities}
+            labels[row] = found[0][1] if found else ""
+            start = row * count
+            for probability, label in found:
+                flat[start + places[label]] = probability
+        return {"label": labels, "probabilities": np.array(flat, np.float32).reshape(len(lines), count)}
 
     def _most_probable(self, lines: List[bytes]) -> Dict[str, np.ndarray]:
         labels = np.full((len(lines), self._best), "", object)
@@ -84,7 +83,7 @@ class Vectors:
         return Signature((TensorSpec(TEXT, "BYTES", (-1,)),), (TensorSpec("vector", "FP32", (-1, self._dimension)),))
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        lines = [_line(text) for text in inputs[TEXT].tolist()]
+        lines = _lines(inputs[TEXT].tolist())
         made = np.empty((len(lines), self._dimension), np.float32)
         into = self._vector(self._dimension)
         for row, line in enumerate(lines):
@@ -114,6 +113,18 @@ def load(path: Path, options: EngineOptions) -> Any:
     if model.f.getArgs().model == fasttext_pybind.model_name.supervised:
         return Classifier(model, int(options.options.get("k", 0)))
     return Vectors(model, fasttext_pybind.Vector)
+
+
+def _lines(texts: List[Any]) -> List[bytes]:
+    """Each text as a line. Texts without ends of lines in them are so together, in a tenth of the time."""
+    if set(map(type, texts)) == {str}:
+        try:
+            joined = "\n".join(texts).encode() + b"\n"
+        except UnicodeEncodeError:
+            return [_line(text) for text in texts]  # which tells what is wrong
+        if joined.count(b"\n") == len(texts) and b"\r" not in joined:
+            return joined.splitlines(keepends=True)
+    return [_line(text) for text in texts]
 
 
 def _line(text: Any) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
@@ -33,6 +34,20 @@ def make(folder: Path) -> Sample:
     path = folder / "model.bin"
     path.write_bytes(data)
     return Sample(path, [{"text": text} for text in TEXTS], [_answer(text) for text in TEXTS], {"bytes": len(data)})
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What fastText itself answers, one line each."""
+    import fasttext
+
+    model = fasttext.load_model(str(path))
+    found = []
+    for row in rows:
+        labels, probabilities = model.predict(row["text"].replace("\n", " ").replace("\r", " "), k=len(LABELS))
+        chances = dict(zip(labels, probabilities.tolist()))
+        label = labels[0] if labels else ""
+        found.append({"label": label, "probabilities": [chances.get(name, 0.0) for name in LABELS]})
+    return found
 
 
 def _answer(text: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
@@ -64,6 +65,7 @@ def load(path: Path, options: EngineOptions) -> JaxEngine:
     import jax
     from jax import export
 
+    _run_here(jax)
     try:
         exported = export.deserialize(bytearray(path.read_bytes()))
         inputs = _specs(exported.in_avals, _input_names(jax, exported))
@@ -78,6 +80,14 @@ def load(path: Path, options: EngineOptions) -> JaxEngine:
         return JaxEngine(exported, inputs, outputs, _compiled(jax, exported))
     except ValueError as error:
         raise LoadError(f"JAX {jax.__version__} cannot run {path.name}: {_first(error)}", _AGAIN) from error
+
+
+def _run_here(jax: Any) -> None:
+    """Run functions in the thread that calls them: handing them to another and waiting takes longer than a small one
+    does. It holds where JAX was not used before.
+    """
+    with contextlib.suppress(AttributeError):  # not every version of JAX has the choice
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 def _compiled(jax: Any, exported: Any) -> Callable[..., List[Any]]:

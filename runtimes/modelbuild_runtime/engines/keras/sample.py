@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
@@ -37,3 +38,13 @@ def make(folder: Path) -> Sample:
     probabilities = (powers / powers.sum(axis=1, keepdims=True)).tolist()
     rows = zip(expected.tolist(), probabilities)
     return Sample(path, REQUEST, [{"scores": one, "probabilities": other} for one, other in rows])
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What Keras itself answers."""
+    import keras
+
+    inputs = [np.array([row[name] for row in rows], np.float64).astype(np.float32) for name in REQUEST[0]]
+    scores, probabilities = keras.models.load_model(path)(inputs)
+    both = zip(np.asarray(scores).tolist(), np.asarray(probabilities).tolist())
+    return [{"scores": one, "probabilities": other} for one, other in both]

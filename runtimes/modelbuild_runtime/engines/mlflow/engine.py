@@ -8,8 +8,9 @@ from typing import Union
 
 from modelbuild_runtime.engines import Engine, EngineOptions
 from modelbuild_runtime.engines.mlflow.pyfunc import PyfuncEngine, load_pyfunc
-from modelbuild_runtime.engines.mlflow.routed import RoutedEngine
+from modelbuild_runtime.engines.mlflow.routed import ARRAY, RoutedEngine
 from modelbuild_runtime.errors import LoadError
+from modelbuild_runtime.signature import Signature, TensorSpec
 
 
 def load(path: Path, options: EngineOptions) -> Union[RoutedEngine, PyfuncEngine]:
@@ -20,12 +21,18 @@ def load(path: Path, options: EngineOptions) -> Union[RoutedEngine, PyfuncEngine
     Raises:
         LoadError: the model cannot be loaded, or does not take what MLflow's signature says.
     """
-    own = options.options
+    own, declared = options.options, options.signature.inputs
     if "runtime" not in own:
         return load_pyfunc(path)
-    inner = EngineOptions(options.threads, options.signature, dict(own.get("options", {})), options.examples)
+    answer = str(own.get("answer", "all"))
+    signature = options.signature
+    if answer == "frame":  # the columns side by side, as MLflow gives them to the model
+        signature = Signature((TensorSpec(ARRAY, "FP32", (-1, len(declared))),))
+    inner = EngineOptions(
+        options.threads, signature, dict(own.get("options", {})), options.examples, handler=options.handler
+    )
     engine = _load(str(own["runtime"]), path / str(own["path"]), inner)
-    return RoutedEngine(engine, options.signature.inputs, str(own.get("answer", "all")), wide=bool(own.get("wide")))
+    return RoutedEngine(engine, declared, answer, wide=bool(own.get("wide")))
 
 
 def _load(name: str, path: Path, options: EngineOptions) -> Engine:

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 import numpy as np
 
+from modelbuild_runtime.engines.mlflow.params import Params
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.signature import Signature, TensorSpec
 from modelbuild_runtime.tensor import DATATYPES, NUMPY
@@ -32,7 +33,7 @@ ARRAY = "input"
 
 
 class PyfuncEngine:
-    """One loaded model. ``tensors`` where it takes arrays instead of a frame; ``dates`` are columns of times."""
+    """One loaded model; ``parameters`` are those that its signature lets requests set."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -44,15 +45,21 @@ class PyfuncEngine:
         self._dates, self._binary = _named_types(inputs, "datetime"), _named_types(inputs, "binary")
         self._outputs = _outputs_of(outputs)
         self._names = [spec.name for spec in self._outputs]
+        self._params = Params(getattr(metadata, "get_params_schema", lambda: None)())  # MLflow before 2.6 had none
+        self.parameters = self._params.described
 
     def signature(self) -> Signature:
         return Signature(self._inputs, self._outputs, columns=not self._tensors)
 
-    def predict(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    def predict(
+        self, inputs: Mapping[str, np.ndarray], parameters: Optional[Mapping[str, Any]] = None
+    ) -> Dict[str, np.ndarray]:
         from mlflow.exceptions import MlflowException
 
+        given = self._given(inputs)
+        params = self._params.checked(parameters)
         try:
-            result = self.model.predict(self._given(inputs))
+            result = self.model.predict(given, params=params) if params else self.model.predict(given)
         except MlflowException as error:
             if error.error_code not in {"INVALID_PARAMETER_VALUE", "BAD_REQUEST"}:
                 raise

@@ -2,55 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from modelbuild.artifact import Artifact, part_of
+from modelbuild.artifact import Artifact, joined, part_of
 from modelbuild.declaration import Runtime
 from modelbuild.errors import ArtifactError, UnknownFormatError, UnsupportedModelError
 from modelbuild.formats import archive
 from modelbuild.formats.detect import detect
 from modelbuild.formats.evidence import Evidence
-from modelbuild.formats.mlmodel import NAME, MlModel, Schema, read_mlmodel, requirement_lines, text
+from modelbuild.formats.mlflow_flavors import answer_of
+from modelbuild.formats.mlflow_requirements import requirements_of
+from modelbuild.formats.mlmodel import NAME, MlModel, Schema, read_mlmodel, text
 from modelbuild.pickles.policy import PicklePolicy
 from modelbuild.pickles.scan import judge
 from modelbuild.runtime import Finding, Inside, Reading, builtin_runtimes
 from modelbuild.runtime import read as read_with
 from modelbuild.signature import Signature, TensorSpec
 
-PLACES = ("pickled_model", "data", "model_path", "saved_model_dir", "model_data")
+PLACES = ("pickled_model", "data", "model_path", "saved_model_dir", "model_data", "model_binary")
 """Under which names flavors tell where their model lies."""
 
-SMALLER = {"mlflow": "mlflow-skinny", "xgboost": "xgboost-cpu", "tensorflow": "tensorflow-cpu"}
-"""Distributions that bring the same modules with less around them: no tracking server, nothing for GPUs."""
+OF_PYFUNC = ("sentence_transformers",)
+"""Flavors that leave it to python_function to say so."""
+
+COMPONENTS = "components"
+"""The folder in which the flavor of Transformers keeps what belongs beside the model: a tokenizer, an image processor,
+each in a folder of its own.
+"""
 
 PICKLED = ("sklearn", "statsmodels")
-"""Runtimes whose artifacts are bound to the Python that wrote them."""
+"""Runtimes whose artifacts are bound to the Python that wrote them, as modules are that PyTorch pickled whole."""
 
-
-TENSORS = ("onnx", "keras", "tensorflow")
-"""Runtimes all of whose outputs MLflow answers."""
-
-PROGRAMS = ("torchscript", "torch.export")
-"""What PyTorch's flavor may hold beside modules that were pickled whole, which stay with MLflow."""
 
 CHOICES = {"signature_def_key": "signature"}
 """What flavors say of how their model is served, and the options of runtimes that say it."""
-
-REGRESSIONS = {
-    *("OLS", "WLS", "GLS", "GLSAR", "GLM", "RLM", "QuantReg"),
-    *("Logit", "Probit", "Poisson", "NegativeBinomial", "GeneralizedPoisson"),
-}
-"""Models of statsmodels whose answer is one number a row. Of several classes MLflow answers a frame; of a time series
-it wants to know the dates.
-"""
-
 
 FROM_A_FILE = "saved from a file (python_model='model.py') it could be read"
 OF_CLOUDPICKLE = ("cloudpickle.", "builtins.type", "types.", "a call of something that is made while loading")
@@ -58,9 +49,9 @@ OF_CLOUDPICKLE = ("cloudpickle.", "builtins.type", "types.", "a call of somethin
 
 
 class Found(NamedTuple):
-    """The model inside: its flavor, where it lies in the folder, its runtime, and what that reads of it."""
+    """The model inside: its flavor's name, where it lies in the folder, its runtime, and what that reads of it."""
 
-    flavor: Mapping[str, Any]
+    flavor: str
     path: str
     runtime: Runtime
     reading: Reading
@@ -77,7 +68,7 @@ def read(artifact: Artifact, chosen: Mapping[str, Any]) -> Reading:
     if not artifact.is_folder or all(file.path != NAME for file in artifact.files):
         raise UnsupportedModelError(f"{artifact.name} is no MLflow folder.", hint=f"Give the folder that {NAME} is in.")
     model = read_mlmodel(artifact.source)
-    lines = tuple(_requirements(artifact))
+    lines = tuple(requirements_of(artifact.source))
     found = _found(artifact, model, chosen)
     inside = _inside(model, found, lines) if found else None
     if not model.pyfunc and inside is None:
@@ -110,8 +101,8 @@ def _found(artifact: Artifact, model: MlModel, chosen: Mapping[str, Any]) -> Fou
     for name, flavor in model.flavors.items():
         if name == "python_function" or text(flavor.get("code")) or text(model.pyfunc.get("code")):
             continue
-        for path in _paths(artifact, flavor):
-            part = part_of(artifact, path)
+        for path in _paths(artifact, model.pyfunc if name in OF_PYFUNC else flavor):
+            part, beside = _with_components(artifact, part_of(artifact, path), path)
             try:
                 runtime = detect(part, runtimes)
                 reading = read_with(runtime, part, {**_choices(flavor, runtime), **chosen})
@@ -119,8 +110,19 @@ def _found(artifact: Artifact, model: MlModel, chosen: Mapping[str, Any]) -> Fou
                 continue  # MLflow may know how to load it
             alone = not (reading.prepare or reading.companions or reading.folder or reading.needs)
             if alone and not runtime.handler_predicts:
-                return Found(flavor, path, runtime, reading)
+                return Found(name, path, runtime, replace(reading, options={**reading.options, **beside}))
     return None
+
+
+def _with_components(artifact: Artifact, part: Artifact, path: str) -> tuple[Artifact, dict[str, str]]:
+    """A folder with what lies elsewhere, and the option that says where its tokenizer is."""
+    found = {PurePosixPath(file.path).parts[1] for file in artifact.files if file.path.startswith(f"{COMPONENTS}/")}
+    if not part.is_folder or path.startswith(COMPONENTS):
+        return part, {}
+    for name in sorted(found):
+        part = joined(part, part_of(artifact, f"{COMPONENTS}/{name}"))
+    up = "../" * len(PurePosixPath(path).parts)
+    return part, {"tokenizer": f"{up}{COMPONENTS}/tokenizer"} if "tokenizer" in found else {}
 
 
 def _choices(flavor: Mapping[str, Any], runtime: Runtime) -> dict[str, str]:
@@ -149,13 +151,10 @@ def _paths(artifact: Artifact, flavor: Mapping[str, Any]) -> Iterator[str]:
 
 def _inside(model: MlModel, found: Found, lines: tuple[str, ...]) -> Inside | None:
     """The whole as the runtime of what is inside serves it; None where it would not answer what MLflow answers."""
-    answer = _answer(found, model)
-    declared = _named(model.inputs)
-    if not answer or not _fits(declared, model.inputs, found.reading.signature):
+    inner, declared = found.reading, _named(model.inputs)
+    answer = answer_of(model, found.flavor, found.runtime.name, inner)
+    if not answer or not _fits(declared, model.inputs, inner.signature):
         return None
-    if model.inputs.types and not declared:
-        return None
-    inner = found.reading
     wanted = {canonicalize_name(Requirement(item).name) for item in (*found.runtime.requirements, *inner.requirements)}
     pins = [line for line in lines if canonicalize_name(Requirement(line).name) in wanted]
     if found.runtime.pin and inner.version:
@@ -166,6 +165,7 @@ def _inside(model: MlModel, found: Found, lines: tuple[str, ...]) -> Inside | No
         "options": dict(inner.options),
         "answer": answer,
     }
+    bound = found.runtime.name in PICKLED or inner.options.get("pickled")
     if [spec.shape for spec in model.outputs.specs] == [(-1, 1)]:
         options["wide"] = True
     return Inside(
@@ -179,7 +179,8 @@ def _inside(model: MlModel, found: Found, lines: tuple[str, ...]) -> Inside | No
                 columns=model.inputs.columns if declared else inner.signature.columns,
             ),
             requirements=(*inner.requirements, *pins),
-            python=f"=={model.python}.*" if model.python and found.runtime.name in PICKLED else "",
+            python=f"=={model.python}.*" if model.python and bound else "",
+            unused=tuple(f"{found.path}/{path}" for path in inner.unused),
             name=model.name,
             model_version=model.version,
             options=options,
@@ -188,40 +189,15 @@ def _inside(model: MlModel, found: Found, lines: tuple[str, ...]) -> Inside | No
     )
 
 
-def _answer(found: Found, model: MlModel) -> str:
-    """Which output of the runtime MLflow's python_function answers: "first", "probabilities", "booster" (a booster's
-    own answer: the probability of the second class, or of each) or "all"; "" where it answers something else. Without
-    a python_function MLflow answers nothing that would have to be met.
-    """
-    if not model.pyfunc:
-        return "all"
-    name = found.runtime.name
-    kind = text(found.flavor.get("model_class")) or text(found.flavor.get("model_type"))
-    kind = kind.rpartition(".")[2]
-    if name == "sklearn":
-        method = text(model.pyfunc.get("predict_fn")) or "predict"
-        return {"predict": "first", "predict_proba": "probabilities"}.get(method, "")
-    if name in {"xgboost", "lightgbm"}:
-        return "booster" if kind in {"", "Booster"} else "first"
-    if name == "catboost":
-        return "first" if kind in {"CatBoostClassifier", "CatBoostRegressor"} else ""
-    if name == "statsmodels":
-        return "first" if found.reading.metadata.get("model") in REGRESSIONS else ""
-    if name == "pytorch":
-        # To a frame MLflow answers one, whose columns are numbers.
-        return "all" if found.reading.format in PROGRAMS and not model.inputs.columns else ""
-    tags = found.flavor.get("meta_graph_tags")
-    if tags and tags != found.reading.options.get("tags"):
-        return ""
-    return "all" if name in TENSORS else ""
-
-
 def _fits(declared: tuple[TensorSpec, ...], schema: Schema, inner: Signature) -> bool:
     """Whether the runtime can be given what MLflow's signature names, as far as it is known yet."""
     if any(kind in {"datetime", "binary"} for kind in schema.types) or any(
         len(s.shape) > 1 for s in declared if schema.columns
     ):
         return False
+    if schema.types and not declared:
+        lone = schema.columns and len(schema.specs) == 1  # a column without a name is whatever comes
+        return lone and len(inner.inputs) == 1
     if not declared or not inner.inputs or {spec.name for spec in declared} >= {spec.name for spec in inner.inputs}:
         return True
     if len(inner.inputs) == 1:
@@ -238,24 +214,6 @@ def _named(schema: Schema) -> tuple[TensorSpec, ...]:
 
 
 # Around it.
-
-
-def _requirements(artifact: Artifact) -> Iterator[str]:
-    """Requirements that an image can have, by the smaller of two names."""
-    for line in requirement_lines(artifact.source):
-        # A build of the machine that saved it (torch==2.8.0+cu128) says what was there, not what the model needs.
-        plain = re.sub(r"(==\s*[\w.]+)\+[\w.]+", r"\1", re.sub(r"(^|\s)#.*$", "", line).strip())
-        if not plain or plain.startswith("-"):
-            continue
-        try:
-            wanted = Requirement(plain)
-        except InvalidRequirement as error:
-            raise ArtifactError(
-                f"{artifact.name} requires {plain!r}, which is no requirement that can be installed.",
-                hint="Write NAME==VERSION into its requirements.txt; what is on no index needs --find-links.",
-            ) from error
-        smaller = SMALLER.get(canonicalize_name(wanted.name))
-        yield f"{smaller}{wanted.specifier}{f'; {wanted.marker}' if wanted.marker else ''}" if smaller else str(wanted)
 
 
 def _findings(artifact: Artifact) -> Iterator[Finding]:
@@ -301,5 +259,6 @@ def _metadata(model: MlModel) -> dict[str, str]:
             )
         ),
         "loader": text(model.pyfunc.get("loader_module")),
+        "params": ", ".join(str(item["name"]) for item in model.params),
     }
     return {key: value for key, value in facts.items() if value}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
@@ -52,3 +53,16 @@ def make(folder: Path) -> Sample:
         for i in range(len(REQUEST))
     ]
     return Sample(path, REQUEST, expected)
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What onnxruntime itself answers."""
+    import onnxruntime
+
+    inputs = {
+        "features": np.array([row["features"] for row in rows], np.float64).astype(np.float32),
+        "channel": np.array([row["channel"] for row in rows], object),
+    }
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    lists = [array.tolist() for array in session.run(["label", "probabilities", "source"], inputs)]
+    return [dict(zip(("label", "probabilities", "source"), row)) for row in zip(*lists)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
 from modelbuild_runtime.engines import Sample
 
@@ -38,3 +40,13 @@ def make(folder: Path) -> Sample:
     path = folder / "tariff.py"
     path.write_text(MODULE, encoding="utf-8")
     return Sample(path, REQUEST, EXPECTED, handler=path)
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What the module itself answers."""
+    import numpy as np
+
+    module = runpy.run_path(str(path))
+    parcels = {"weight": np.array([row["weight"] for row in rows], np.float64)}
+    parcels["zone"] = np.array([row["zone"] for row in rows], np.int64)
+    return [{"price": price} for price in module["predict"](module["load"](None), parcels)["price"].tolist()]

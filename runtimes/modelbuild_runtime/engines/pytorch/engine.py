@@ -32,6 +32,7 @@ class TorchEngine:
     def __init__(self, torch: Any, program: Program, labels: Mapping[str, Sequence[str]]) -> None:
         self.model = program.model
         self._torch, self.program = torch, program
+        self._without_gradients = torch.inference_mode()  # one for all calls, of which there is one at a time
         self._labels = {name: tuple(names) for name, names in labels.items()}
         self._feeds = [(item.name, feed(torch, item.dtype)) for item in program.arguments]
         known = all(item.shape is not None for item in program.arguments if not item.optional)
@@ -54,7 +55,7 @@ class TorchEngine:
         if not self._known:
             tensors = self._unknown(inputs)
         try:
-            with self._torch.inference_mode():
+            with self._without_gradients:
                 return arrays(self._torch, self.program.call(tensors))
         except (RuntimeError, IndexError) as error:
             if _REFUSED.search(str(error)):

@@ -88,12 +88,14 @@ def _call(exported: Any) -> Any:
     fixed = [_value(exported, spec) for spec in signature.input_specs]
     places = [place for place, spec in enumerate(signature.input_specs) if _is_sent(spec)]
     run, spec_of_result = exported.graph_module.forward, exported.call_spec.out_spec
+    alone = spec_of_result == pytree.tree_structure(0)
 
     def through_graph(tensors: List[Any]) -> Any:
         arguments = list(fixed)
         for place, tensor in zip(places, tensors):
             arguments[place] = tensor
-        return pytree.tree_unflatten(list(run(*arguments)), spec_of_result)
+        result = run(*arguments)
+        return result[0] if alone else pytree.tree_unflatten(list(result), spec_of_result)
 
     return through_graph
 

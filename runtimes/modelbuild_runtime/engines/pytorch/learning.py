@@ -36,8 +36,11 @@ def learnt(torch: Any, program: Program, declared: Known, examples: Sequence[Any
 def _candidates(torch: Any, program: Program, declared: Known, examples: Sequence[Any]) -> Iterator[Known]:
     """Better knowledge first."""
     own = program.arguments
+    needed = [place for place, item in enumerate(own) if not item.optional and item.dtype is None]
     if declared:
         types = {item.name: item for item in declared}
+        if len(declared) == len(needed) == 1:  # the only one is meant, whatever it is called
+            types.setdefault(own[needed[0]].name, declared[0]._replace(name=own[needed[0]].name))
         yield tuple(types.get(item.name, item)._replace(optional=item.optional) for item in own)
     found = shown(own, examples)
     if found:
@@ -48,7 +51,6 @@ def _candidates(torch: Any, program: Program, declared: Known, examples: Sequenc
     if any(item.shape is not None for item in own):
         yield tuple(item._replace(shape=(-1, *item.shape[1:])) if item.shape else item for item in own)
         yield own
-    needed = [place for place, item in enumerate(own) if not item.optional and item.dtype is None]
     if len(needed) == 1:
         for dtype, shape in _suggested(torch, program.model):
             candidate = tuple(

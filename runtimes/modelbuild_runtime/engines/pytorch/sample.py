@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
@@ -41,3 +42,15 @@ def make(folder: Path) -> Sample:
     probabilities = powers / powers.sum(axis=1, keepdims=True)
     expected = [{"label": int(np.argmax(row)), "probabilities": row.tolist()} for row in probabilities]
     return Sample(path, REQUEST, expected)
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What PyTorch itself answers."""
+    import torch
+
+    features = torch.tensor(np.array([row["features"] for row in rows], np.float64)).to(torch.float32)
+    channel = torch.tensor([row["channel"] for row in rows], dtype=torch.int64)
+    with torch.inference_mode():
+        found = torch.export.load(path).module()(features, channel)
+    both = zip(found["label"].tolist(), found["probabilities"].tolist())
+    return [{"label": label, "probabilities": probabilities} for label, probabilities in both]

@@ -63,6 +63,8 @@ def arrays(torch: Any, result: Any) -> Dict[str, np.ndarray]:
     Raises:
         TypeError: there is something among it that no protocol can carry.
     """
+    if type(result) is torch.Tensor:
+        return {"output": _array(torch, "output", result)}
     return {name: _array(torch, name, value) for name, value in flatten(result)}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping, Sequence
 import numpy as np
 
 from modelbuild_runtime.engines import EngineOptions
-from modelbuild_runtime.engines.sklearn import estimator
+from modelbuild_runtime.engines.sklearn import estimator, quicker
 from modelbuild_runtime.engines.sklearn.exemplified import known_by_example
 from modelbuild_runtime.engines.sklearn.inputs import declared, inputs_of, without_names
 from modelbuild_runtime.engines.sklearn.outputs import as_arrays, output_specs
@@ -40,13 +40,14 @@ class SklearnEngine:
         self._classes = last.classes_ if estimator.labels_follow(last) else None
         self._inputs = known_by_trying(known_by_example(inputs, examples, self._call), self._call)
         self._outputs = output_specs(self._inputs, last, self._call)
+        self._quickest = quicker.quickest(served, self._transform, last, self._inputs, self._call)
 
     def signature(self) -> Signature:
         return Signature(self._inputs.specs(), self._outputs, columns=self._inputs.kind in {"frame", "array"})
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
         try:
-            return self._call(self._inputs.assemble(inputs))
+            return self._quickest(self._inputs.assemble(inputs))
         except ValueError as error:
             _explain(error, inputs)
             raise
@@ -86,6 +87,9 @@ def _explain(error: ValueError, given: Mapping[str, Any]) -> None:
     Raises:
         InvalidInput: the complaint is about a value.
     """
+    if isinstance(error, UnicodeDecodeError):
+        name = next((str(n) for n in given if _is(given[n], error.object)), "")
+        raise InvalidInput(f"{_input(name)}a text is not UTF-8", field=name) from error
     text = str(error)
     unknown = _UNKNOWN.search(text)
     if unknown is not None:
@@ -95,6 +99,10 @@ def _explain(error: ValueError, given: Mapping[str, Any]) -> None:
     if "contains NaN" in text or "contains infinity" in text:
         name = next((str(n) for n in given if not _finite(given[n])), "")
         raise InvalidInput(f"{_input(name)}the model takes no missing or infinite values", field=name) from error
+
+
+def _is(column: Any, value: bytes) -> bool:
+    return column.dtype == object and value in column.ravel().tolist()
 
 
 def _input(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
 from modelbuild_runtime.engines import Sample
 
@@ -46,3 +47,14 @@ def make(folder: Path) -> Sample:
         for label, probabilities in zip(model.predict(rows), model.predict_proba(rows))
     ]
     return Sample(path, REQUEST, expected)
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What scikit-learn itself answers."""
+    import joblib
+    import pandas as pd
+
+    model = joblib.load(path)
+    frame = pd.DataFrame(list(rows), columns=["age", "income", "city"]).astype({"age": float, "income": float})
+    both = zip(model.predict(frame).tolist(), model.predict_proba(frame).tolist())
+    return [{"label": label, "probabilities": probabilities} for label, probabilities in both]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import warnings
@@ -13,6 +12,7 @@ import numpy as np
 
 from modelbuild_runtime.engines import EngineOptions
 from modelbuild_runtime.engines.spacy.outputs import outputs_of
+from modelbuild_runtime.engines.spacy.words import Words
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.signature import Signature, TensorSpec
 
@@ -23,24 +23,40 @@ _UNKNOWN = re.compile(r"\[E002\] Can't find factory for '([^']+)'|Could not find
 
 
 class SpacyEngine:
-    """One pipeline. Documents live for one prediction: the strings that they bring would stay for ever otherwise."""
+    """One pipeline. Documents live for one prediction. ``alone`` is that nobody else makes any."""
 
-    def __init__(self, nlp: Any) -> None:
+    def __init__(self, nlp: Any, alone: bool = True) -> None:
         self.model = nlp
         factories = {name: nlp.get_pipe_meta(name).factory for name in nlp.pipe_names}
         self._outputs = outputs_of(factories, nlp.pipe_labels)
-        self._zone = getattr(nlp, "memory_zone", contextlib.nullcontext)
+        self._words = Words(nlp, lasting=alone)
+        self._components = [component for _, component in nlp.pipeline] if alone else []
 
     def signature(self) -> Signature:
         return Signature((TensorSpec(TEXT, "BYTES", (-1,)),), self._outputs.specs())
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
         texts = [_text(value, self.model.max_length) for value in inputs[TEXT].tolist()]
-        with self._zone():
-            docs: List[Any] = [self.model(texts[0])] if len(texts) == 1 else list(self.model.pipe(texts))
-            answer = self._outputs.arrays(docs)
-            del docs
-        return answer
+        self._words.begin()
+        try:
+            return self._outputs.arrays(self._documents(texts))
+        finally:
+            self._words.end(sum(map(len, texts)))
+
+    def _documents(self, texts: List[str]) -> List[Any]:
+        """Component by component, as ``nlp`` and ``nlp.pipe`` do, which look up for each text what there is to call."""
+        if not self._components:
+            return [self.model(texts[0])] if len(texts) == 1 else list(self.model.pipe(texts))
+        if len(texts) == 1:
+            doc = self.model.make_doc(texts[0])
+            for component in self._components:
+                doc = component(doc)
+            return [doc]
+        docs = [self.model.make_doc(text) for text in texts]
+        for component in self._components:
+            many = getattr(component, "pipe", None)
+            docs = list(many(docs, batch_size=self.model.batch_size)) if many else [component(doc) for doc in docs]
+        return docs
 
 
 def load(path: Path, options: EngineOptions) -> SpacyEngine:
@@ -64,7 +80,7 @@ def load(path: Path, options: EngineOptions) -> SpacyEngine:
         logger.warning("loading %s: %s", path.name, message)
     # Its warnings are about how a pipeline was made, and would come with every document.
     warnings.filterwarnings("ignore", message=r"\[W\d+\]")
-    return SpacyEngine(nlp)
+    return SpacyEngine(nlp, alone=options.handler is None)
 
 
 def _text(value: Any, longest: int) -> str:

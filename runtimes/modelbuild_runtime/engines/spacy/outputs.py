@@ -60,13 +60,11 @@ class Outputs(NamedTuple):
         """One entry a document. One without tokens has no label: with others, a model would give it one."""
         made: Dict[str, np.ndarray] = {}
         if self.labels:
-            scores = np.array(
-                [[doc.cats.get(label, 0.0) if len(doc) else 0.0 for label in self.labels] for doc in docs], np.float32
-            )
+            scores = [[doc.cats.get(label, 0.0) if len(doc) else 0.0 for label in self.labels] for doc in docs]
             if self.best:
-                best = scores.argmax(axis=1).tolist()
+                best = [row.index(max(row)) for row in scores]
                 made["label"] = _column([self.labels[i] if len(doc) else "" for i, doc in zip(best, docs)])
-            made["probabilities"] = scores
+            made["probabilities"] = np.array(scores, np.float32).reshape(len(docs), len(self.labels))
         for name, parts in self.texts:
             made[name] = _column([msgspec.json.encode(parts(doc)).decode() for doc in docs])
         return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class RowsEngine:
         elif type(data).__name__ == "PandasData":
             self._columns = columns_of.of_names(model.exog_names[: self._width])
         self._classes = _classes(model)
+        self._rows = _of_arrays(results)
         self._design: Any = None
         self._outputs = self._try()
         self._design = self._quicker_design()
@@ -47,6 +48,8 @@ class RowsEngine:
         return Signature(tuple(inputs), self._outputs, columns=bool(self._columns))
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        if not self._formula and not self._columns and type(inputs) is dict:
+            return self._answer(next(iter(inputs.values())))
         given = inputs if isinstance(inputs, Mapping) else {str(name): inputs[name].to_numpy() for name in inputs}
         if self._formula:
             try:
@@ -86,7 +89,7 @@ class RowsEngine:
         return design if same else None
 
     def _answer(self, rows: Any) -> Dict[str, np.ndarray]:
-        result = self.model.predict(rows, transform=not isinstance(rows, np.ndarray))
+        result = self._rows(rows) if type(rows) is np.ndarray else self.model.predict(rows)
         made = np.asarray(result, np.float64)
         if len(made) != len(rows):
             raise InvalidInput("a value is missing, and the model's formula has no place for it")
@@ -119,6 +122,18 @@ class RowsEngine:
             TensorSpec("label", kind, (-1,), labels=labels),
             TensorSpec("probabilities", "FP64", (-1, count), labels=labels),
         )
+
+
+def _of_arrays(results: Any) -> Callable[[np.ndarray], Any]:
+    """How rows are predicted that are an array already: by the model itself, where its results only hand over to it."""
+    from statsmodels.base.model import Results
+
+    bare = getattr(results, "_results", results)  # without what makes series of arrays, and looks each name up for that
+    if getattr(type(bare), "predict", None) is Results.predict and isinstance(bare.params, np.ndarray):
+        model, params = bare.model, bare.params
+        return lambda rows: model.predict(params, rows)
+    predict = results.predict
+    return lambda rows: predict(rows, transform=False)
 
 
 class ForecastEngine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
 from modelbuild_runtime.engines import Sample
 
@@ -38,3 +39,12 @@ def make(folder: Path) -> Sample:
         for row in REQUEST
     ]
     return Sample(path, REQUEST, expected)
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What statsmodels itself answers."""
+    import pandas as pd
+    import statsmodels.api as sm
+
+    frame = pd.DataFrame(list(rows)).astype({"surface": float})
+    return [{"prediction": price} for price in sm.load(str(path)).predict(frame).tolist()]

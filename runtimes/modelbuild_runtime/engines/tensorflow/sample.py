@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
@@ -47,3 +48,17 @@ def make(folder: Path) -> Sample:
         for asked, row in zip(REQUEST, probabilities)
     ]
     return Sample(path, REQUEST, expected)
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What TensorFlow itself answers."""
+    import tensorflow as tf
+
+    features = np.array([row["features"] for row in rows], np.float64).astype(np.float32)
+    channel = tf.constant([row["channel"] for row in rows], tf.string)
+    found = tf.saved_model.load(str(path)).signatures["serving_default"](
+        features=tf.constant(features), channel=channel
+    )
+    label, probabilities = found["label"].numpy().tolist(), found["probabilities"].numpy().tolist()
+    source = [text.decode() for text in found["source"].numpy().tolist()]
+    return [dict(zip(("label", "probabilities", "source"), row)) for row in zip(label, probabilities, source)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
@@ -22,6 +22,15 @@ def make(folder: Path) -> Sample:
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     probabilities = powers / powers.sum(axis=1, keepdims=True)
     return Sample(path, REQUEST, [{"probabilities": row.tolist()} for row in probabilities])
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What LiteRT itself answers."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    classify = Interpreter(str(path)).get_signature_runner("serving_default")
+    features = np.array([row["features"] for row in rows], np.float64).astype(np.float32)
+    return [{"probabilities": row} for row in classify(features=features)["probabilities"].tolist()]
 
 
 def _model() -> bytes:

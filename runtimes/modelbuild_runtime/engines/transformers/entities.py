@@ -15,12 +15,24 @@ from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.signature import Signature, TensorSpec
 
 OUTSIDE = "O"
+ENTITY = {
+    "type": "object",
+    "properties": {
+        "entity_group": {"type": "string"},
+        "score": {"type": "number"},
+        "word": {"type": "string"},
+        "start": {"type": "integer", "description": "Its first character in the text."},
+        "end": {"type": "integer", "description": "The character behind its last."},
+    },
+    "required": ["entity_group", "score", "word", "start", "end"],
+}
 
 
 class TokenClassifier:
     """Entities with the characters that they stand for: so many a text as there are."""
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
+        self.answers = {"entities": {"type": "array", "items": ENTITY}}
         self.model = open_model(path, "AutoModelForTokenClassification", options.options)
         self._texts = Texts(open_processor(path, "AutoTokenizer", options.options), self.model, options.options)
         require_places(self._texts, path)

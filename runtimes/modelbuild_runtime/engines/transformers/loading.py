@@ -58,15 +58,17 @@ def open_model(path: Path, kind: str, options: Mapping[str, Any]) -> Any:
 
 
 def open_processor(path: Path, kind: str, options: Mapping[str, Any], **settings: Any) -> Any:
-    """The tokenizer or image processor of the folder.
+    """The tokenizer or image processor of the folder; a tokenizer may lie in another, which ``tokenizer`` in the
+    options says.
 
     Raises:
         LoadError: it cannot be loaded.
     """
     import transformers
 
+    place = path / options["tokenizer"] if kind == "AutoTokenizer" and "tokenizer" in options else path
     try:
-        return getattr(transformers, kind).from_pretrained(path, **settings, **_safely(options))
+        return getattr(transformers, kind).from_pretrained(place.resolve(), **settings, **_safely(options))
     except Exception as error:
         raise _failure(path, error) from error
 

@@ -13,14 +13,13 @@ from packaging.version import InvalidVersion, Version
 from modelbuild.artifact import Artifact, File, folder_in
 from modelbuild.errors import ArtifactError, UnsupportedModelError, UsageError
 from modelbuild.formats import archive
-from modelbuild.formats.hugging_face import adapter, file_of, has, json_of, refuse_pointers, table_of, weights_of
+from modelbuild.formats.hugging_face import adapter, file_of, has, refuse_pointers, table_of, weights_of
+from modelbuild.formats.sentence_transformers import CONFIG, MODULES, POOLINGS, read_modules
 from modelbuild.pickles.machine import OUTSIDE
 from modelbuild.pickles.scan import judge, scan_bytes
 from modelbuild.runtime import Finding, Reading, load_runtime
 from modelbuild.signature import Signature, TensorSpec
 
-CONFIG = "config.json"
-MODULES = "modules.json"
 MAX_PICKLE = 1 << 26
 FOREIGN = (
     *("*.onnx", "*.onnx_data", "onnx/*", "openvino/*", "openvino_model.*", "coreml/*", "*.gguf", "*.tflite"),
@@ -47,14 +46,6 @@ TEXT_TO_TEXT = frozenset(
     | {"mt5", "mvp", "nllb-moe", "pegasus", "pegasus_x", "plbart", "prophetnet", "switch_transformers", "t5", "umt5"}
 )
 """Types of models whose ``ForConditionalGeneration`` takes text: others take sounds and images."""
-POOLINGS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
-}
 CHOICES = {"too_long": ("refuse", "cut"), "pooling": tuple(POOLINGS.values())}
 """What --runtime-option may say, where the folder does not decide."""
 
@@ -78,7 +69,7 @@ def read(artifact: Artifact, chosen: Mapping[str, Any]) -> Reading:
     paths = {file.path for file in artifact.files}
     if CONFIG not in paths and "adapter_config.json" in paths:
         raise adapter(artifact)
-    options = _sentence_transformer(artifact) if MODULES in paths else {}
+    options = read_modules(artifact) if MODULES in paths else {}
     model = folder_in(artifact, options["folder"]) if options.get("folder") else artifact
     config = table_of(model, CONFIG)
     options = {"task": _task(model, config), **options}
@@ -98,7 +89,7 @@ def read(artifact: Artifact, chosen: Mapping[str, Any]) -> Reading:
         "sentence-transformers" if MODULES in paths else "transformers",
         _signature(task, config, options),
         _version(config),
-        requirements=tuple(_requirements(task, model)),
+        requirements=tuple(_requirements(task, model, tokenizer)),
         findings=(*code, *_pickled(weights), *_remarks(task, {**options, **chosen})),
         options=options,
         unused=tuple(sorted(_unused(artifact, weights))),
@@ -202,7 +193,9 @@ def _remarks(task: str, options: Table) -> Iterator[Finding]:
 # What else the image needs.
 
 
-def _requirements(task: str, model: Artifact) -> Iterator[str]:
+def _requirements(task: str, model: Artifact, tokenizer: Table) -> Iterator[str]:
+    if task == "text-generation" and (tokenizer.get("chat_template") or has(model, "chat_template.jinja")):
+        yield "jinja2"
     if task == "image-classification":
         yield "pillow"
     elif not has(model, "tokenizer.json") and (has(model, "*.model") or has(model, "*.spm")):
@@ -215,57 +208,6 @@ def _version(config: Table) -> str:
         return Version(str(config.get("transformers_version", ""))).base_version
     except InvalidVersion:
         return ""
-
-
-# Sentence Transformers.
-
-
-def _sentence_transformer(artifact: Artifact) -> dict[str, Any]:
-    """What stands around the model: how tokens become one vector, and what is done to it."""
-    listed = json_of(artifact, MODULES, required=True)
-    modules = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
-    kinds = [str(item.get("type", "")).rpartition(".")[2] for item in modules]
-    places = [str(item.get("path", "")) for item in modules]
-    unknown = [kind for kind in kinds if kind not in {"Transformer", "Pooling", "Dense", "Normalize"}]
-    if unknown or kinds[:2] != ["Transformer", "Pooling"]:
-        raise UnsupportedModelError(
-            f"{artifact.name} is a sentence transformer of {', '.join(kinds) or 'no modules'}.",
-            hint="Served are those of a Transformer and a Pooling, with Dense and Normalize after them.",
-        )
-    pooling = table_of(artifact, f"{places[1]}/{CONFIG}")
-    settings = table_of(artifact, _in(places[0], "sentence_bert_config.json"), required=False)
-    whole = table_of(artifact, "config_sentence_transformers.json", required=False)
-    prompts = whole.get("prompts")
-    prompts = prompts if isinstance(prompts, dict) else {}
-    dense = [place for kind, place in zip(kinds, places, strict=True) if kind == "Dense"]
-    widths = [table_of(artifact, f"{place}/{CONFIG}").get("out_features") for place in dense]
-    found = {
-        "task": "embedding",
-        "folder": places[0],
-        "pooling": _pooling(artifact, pooling),
-        "steps": [[kind, place] for kind, place in list(zip(kinds, places, strict=True))[2:]],
-        "max_length": settings.get("max_seq_length"),
-        "too_long": "cut",
-        "lower": settings.get("do_lower_case") is True,
-        "prompt": str(prompts.get(whole.get("default_prompt_name"), "")),
-        "width": widths[-1] if widths else None,
-    }
-    return {name: value for name, value in found.items() if value}
-
-
-def _in(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
-
-
-def _pooling(artifact: Artifact, table: Table) -> list[str]:
-    named = table.get("pooling_mode")  # one name, or several joined, as later releases write it
-    names = named.replace("+", " ").split() if isinstance(named, str) else named if isinstance(named, list) else []
-    modes = [str(name) for name in names] or [mode for key, mode in POOLINGS.items() if table.get(key) is True]
-    unknown = [mode for mode in modes if mode not in POOLINGS.values()]
-    if unknown or not modes or table.get("include_prompt") is False:
-        what = ", ".join(unknown) or ("without its prompt" if modes else "of no kind")
-        raise UnsupportedModelError(f"The pooling of {artifact.name} is {what}, which is not served.")
-    return modes
 
 
 # The signature. The engine tells the same.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Dict, List, Sequence
 
 from modelbuild_runtime.engines import Sample
 
@@ -47,6 +47,20 @@ def make(folder: Path) -> Sample:
         best = max(range(len(scores)), key=scores.__getitem__)
         expected.append({"label": LABELS[best], "score": scores[best], "probabilities": scores})
     return Sample(path, REQUEST, expected, {"task": "text-classification"})
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What Transformers' own pipeline answers, to texts one by one."""
+    import transformers
+
+    classify = transformers.pipeline("text-classification", model=str(path), top_k=None)
+    found = []
+    for row in rows:
+        (told,) = classify([row["text"]])
+        scores = {item["label"]: item["score"] for item in told}
+        best = max(scores, key=scores.__getitem__)
+        found.append({"label": best, "score": scores[best], "probabilities": [scores[name] for name in LABELS]})
+    return found
 
 
 def write_tokenizer(path: Path, words: Sequence[str] = WORDS) -> None:

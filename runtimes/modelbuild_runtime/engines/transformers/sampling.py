@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, Mapping, NamedTuple
 
 from modelbuild_runtime.errors import InvalidInput
 
@@ -10,17 +10,17 @@ DEFAULT = 64
 """Tokens that are written where neither the request nor the folder says how many."""
 MOST = 4096
 
-Check = Tuple[Tuple[type, ...], Callable[[Any], bool], str]
-_NUMBER = (int, float)
-KNOWN: Mapping[str, Check] = {
-    "max_new_tokens": ((int,), lambda value: 0 < value <= MOST, f"a whole number from 1 to {MOST}"),
-    "temperature": (_NUMBER, lambda value: 0 <= value <= 100, "a number from 0 (no chance) to 100"),
-    "top_k": ((int,), lambda value: value > 0, "a whole number above 0"),
-    "top_p": (_NUMBER, lambda value: 0 < value <= 1, "a number above 0, to 1"),
-    "repetition_penalty": (_NUMBER, lambda value: 0 < value <= 100, "a number above 0, to 100"),
-    "do_sample": ((bool,), lambda _: True, "true or false"),
-    "seed": ((int,), lambda value: 0 <= value < 1 << 63, "a whole number of 63 bits"),
+_WHOLE, _NUMBER = {"type": "integer"}, {"type": "number"}
+PARAMETERS: Dict[str, Dict[str, Any]] = {
+    "max_new_tokens": {**_WHOLE, "minimum": 1, "maximum": MOST},
+    "temperature": {**_NUMBER, "minimum": 0, "maximum": 100, "description": "0 leaves nothing to chance."},
+    "top_k": {**_WHOLE, "minimum": 1},
+    "top_p": {**_NUMBER, "exclusiveMinimum": 0, "maximum": 1},
+    "repetition_penalty": {**_NUMBER, "exclusiveMinimum": 0, "maximum": 100},
+    "do_sample": {"type": "boolean"},
+    "seed": {**_WHOLE, "minimum": 0, "maximum": (1 << 63) - 1},
 }
+"""What a request may set, as JSON Schema: told to clients, and checked."""
 ALIASES = {"max_tokens": "max_new_tokens"}
 IGNORED = frozenset({"stream"})
 """The route says it already."""
@@ -92,11 +92,30 @@ def sampling_of(parameters: Mapping[str, Any], told: Any) -> Sampling:
 
 
 def _checked(name: str, value: Any) -> Any:
-    known = KNOWN.get(ALIASES.get(name, name))
-    if known is None:
-        raise InvalidInput(f"the parameter {name!r} is unknown; known are {', '.join(KNOWN)}", field=name)
-    kinds, fits, words = known
-    is_flag = isinstance(value, bool) and bool not in kinds
-    if is_flag or not isinstance(value, kinds) or not fits(value):
-        raise InvalidInput(f"the parameter {name!r} must be {words}", field=name)
+    schema = PARAMETERS.get(ALIASES.get(name, name))
+    if schema is None:
+        raise InvalidInput(f"the parameter {name!r} is unknown; known are {', '.join(PARAMETERS)}", field=name)
+    if schema["type"] == "integer" and isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON does not tell 1.0 from 1
+    if not _fits(value, schema):
+        raise InvalidInput(f"the parameter {name!r} must be {_words(schema)}", field=name)
     return value
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    if schema["type"] == "boolean" or isinstance(value, bool):
+        return schema["type"] == "boolean" and isinstance(value, bool)
+    if not isinstance(value, int if schema["type"] == "integer" else (int, float)):
+        return False
+    low, above, high = (schema.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
+    return (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    if schema["type"] == "boolean":
+        return "true or false"
+    what = "a whole number" if schema["type"] == "integer" else "a number"
+    low, above, high = (schema.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
+    if high is None:
+        return f"{what} of at least {low}"
+    return f"{what} above {above}, to {high}" if low is None else f"{what} from {low} to {high}"

@@ -30,11 +30,14 @@ class Tokens(NamedTuple):
 class Texts:
     """A tokenizer, and what its model takes of it."""
 
-    def __init__(self, tokenizer: Any, model: Any, options: Mapping[str, Any]) -> None:
-        """``options`` may hold ``max_length``, and what to do with what is ``too_long``: "cut" it, or refuse it."""
+    def __init__(self, tokenizer: Any, model: Any, options: Mapping[str, Any], *, leaves_cutting: bool = False) -> None:
+        """``options`` may hold ``max_length``, and what to do with what is ``too_long``: "cut" it, or refuse it. Who
+        ``leaves_cutting`` gets all tokens, and cuts them.
+        """
         self.tokenizer = tokenizer
         self._limit = min(int(options.get("max_length") or UNLIMITED), limit_of(tokenizer, model))
-        self._cuts = cuts = options.get("too_long") == "cut"
+        self._cuts = cuts = options.get("too_long") == "cut" and not leaves_cutting
+        self._most = UNLIMITED if leaves_cutting else self._limit
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
         if self._backend is not None:
             self._backend.no_padding()
@@ -59,33 +62,46 @@ class Texts:
         """The tokenizer as the library beneath has it, which knows where tokens stand; None for one in Python."""
         return self._backend
 
-    def read(self, texts: Sequence[Any], field: str = "text", *, places: bool = False) -> List[Tokens]:
-        """Tokens of texts, or of pairs of them.
+    def read(
+        self, texts: Sequence[Any], field: str = "text", *, places: bool = False, special: bool = True
+    ) -> List[Tokens]:
+        """Tokens of texts, or of pairs of them, with the ``special`` ones that the model wants around them.
 
         Raises:
             InvalidInput: a text is too long for the model.
         """
         if self._backend is None:
-            rows = [self._slowly(text) for text in texts]
+            rows = [self._slowly(text, special=special) for text in texts]
         elif places:
             found = self._backend.encode_batch(texts)
             rows = [Tokens(row.ids, row.type_ids, row.offsets, row.special_tokens_mask) for row in found]
         else:
-            rows = [Tokens(row.ids, row.type_ids) for row in self._backend.encode_batch_fast(texts)]
+            rows = [
+                Tokens(row.ids, row.type_ids)
+                for row in self._backend.encode_batch_fast(texts, add_special_tokens=special)
+            ]
         for row in rows:
-            if len(row.ids) > self._limit:
+            if len(row.ids) > self._most:
                 raise InvalidInput(f"it has {len(row.ids)} tokens, and the model takes {self._limit}", field=field)
             if not row.ids:
                 raise InvalidInput("it is empty", field=field)
         return rows
 
-    def _slowly(self, text: Any) -> Tokens:
+    def _slowly(self, text: Any, *, special: bool) -> Tokens:
         """By a tokenizer that is written in Python."""
         pair = text if isinstance(text, tuple) else (text,)
         cut = {"truncation": True, "max_length": self._limit} if self._cuts and self._limit < UNLIMITED else {}
-        found = self.tokenizer(*pair, **cut)
+        found = self.tokenizer(*pair, add_special_tokens=special, **cut)
         ids = list(found["input_ids"])
         return Tokens(ids, list(found.get("token_type_ids") or [0] * len(ids)))
+
+    def end_of(self, row: Tokens, size: int) -> Tokens:
+        """The last so many tokens, after the special one that a text begins with."""
+        if len(row.ids) <= size:
+            return row
+        lead = 1 if row.ids[0] in self.special and size > 1 else 0
+        start = len(row.ids) - size + lead
+        return Tokens(row.ids[:lead] + row.ids[start:], row.types[:lead] + row.types[start:])
 
     def batch(self, rows: Sequence[Tokens], *, left: bool = False) -> Mapping[str, Any]:
         """What the model takes: ids, mask and types as INT64 [rows, longest]."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List, Sequence
 
 from modelbuild_runtime.engines import Sample
 
+NAMES = ["surface", "rooms", "garden"]
 REQUEST = [
     {"surface": 41.5, "rooms": 2, "garden": True},
     {"surface": 90.0, "rooms": None, "garden": False},
@@ -33,7 +34,7 @@ def make(folder: Path) -> Sample:
     }
     learner = {
         "attributes": {},
-        "feature_names": ["surface", "rooms", "garden"],
+        "feature_names": NAMES,
         "feature_types": ["float", "int", "i"],
         "gradient_booster": {"model": model, "name": "gbtree"},
         "learner_model_param": {
@@ -50,6 +51,17 @@ def make(folder: Path) -> Sample:
     chances = [1 / (1 + math.exp(-margin)) for margin in MARGINS]
     expected = [{"label": int(chance > 0.5), "probabilities": [1 - chance, chance]} for chance in chances]
     return Sample(path, REQUEST, expected, {"written_by": "2.0.3"})
+
+
+def answers(path: Path, rows: Sequence[Dict[str, Any]]) -> List[Any]:
+    """What XGBoost itself answers."""
+    import numpy as np
+    import xgboost
+
+    numbers = np.array([[row.get(name) for name in NAMES] for row in rows], np.float64).astype(np.float32)
+    booster = xgboost.Booster(model_file=path)
+    chances = booster.inplace_predict(numbers, validate_features=False).tolist()
+    return [{"label": int(chance > 0.5), "probabilities": [1 - chance, chance]} for chance in chances]
 
 
 def _tree(number: int, feature: int, border: float, leaves: Any, *, missing_left: int) -> Dict[str, Any]:
