@@ -276,6 +276,23 @@ def test_requests_that_came_before_do_not_count_as_head():
     assert Client(max_head=256).send(request() + request(b"", b"X: " + b"a" * 300)).statuses == [200, 431]
 
 
+@pytest.mark.parametrize("step", [1000, 40_000, 65_536, 200_000, 262_144])
+def test_the_end_of_a_large_body_is_not_the_head_of_the_next_request(step):
+    """Requests that are sent before answers are read, in the pieces that sockets make of them."""
+    data = request(b"[[1,2,3]]" + b" " * 170_000) * 5
+    client = Client()
+    client.send(*[data[at : at + step] for at in range(0, len(data), step)])
+    assert client.statuses == [200] * 5
+
+
+def test_a_head_after_the_end_of_a_body_is_limited_too():
+    long = request(b"[[1,2,3]]", b"X: " + b"x" * 40_000)
+    data = request(b"[[1,2,3]]" + b" " * 170_000) + long
+    client = Client()
+    client.send(*[data[at : at + 100_000] for at in range(0, len(data), 100_000)])
+    assert client.statuses == [200, 431]
+
+
 def test_fields_of_one_name_are_counted_each():
     assert Client().send(request(b"", *[b"X: 1"] * 101)).statuses == [431]
 

@@ -53,6 +53,7 @@ class Reader:
         "_in_place",
         "_length",
         "_parser",
+        "_partly",
         "_refusal",
         "_repeated",
         "_routes",
@@ -83,6 +84,7 @@ class Reader:
         self._refusal: Optional[ServerError] = None
         self._head_text = b""  # of a request that begins with what was read last
         self._chunk = 0
+        self._partly = False  # what came of the request is not all counted
         self.held = 0  # bytes of bodies that are, or were, being read
         self._counted = 0  # of them, those of the request that is being read
         self._size: int
@@ -105,8 +107,8 @@ class Reader:
         if head_text:
             self._head_text = head_text
         while data:
-            self._chunk = len(data)
-            self.received += self._chunk
+            self._chunk = 0 if self.begun else len(data)  # its beginning belongs to the request before
+            self.received += len(data)
             try:
                 self._parser.feed_data(data)
                 break
@@ -194,6 +196,7 @@ class Reader:
     def on_message_begin(self) -> None:
         self.begun = True
         self.since = self._app.now
+        self._partly = not self._chunk
         self.received, self._chunk = self._chunk, 0
         self._reset()
 
@@ -217,7 +220,7 @@ class Reader:
     def on_headers_complete(self) -> None:
         self._in_head = False
         headers = self._headers
-        if len(headers) + self._repeated > _MAX_FIELDS or not 0 < self.received <= self._settings.max_head:
+        if len(headers) + self._repeated > _MAX_FIELDS or self._partly or self.received > self._settings.max_head:
             self._check_size()
         if self._parser.get_method() == b"CONNECT":
             self._stop(Unsupported("this server is no proxy"))
