@@ -25,7 +25,7 @@ ERRORS = [
     if issubclass(error, errors.ServerError) and error is not errors.ServerError
 ]
 
-TOLD_AS_TEXT = {("mlflow", errors.UnsupportedMediaType)}
+TOLD_AS_TEXT = {("mlflow", errors.UnsupportedMediaType), ("mlflow", errors.UnsupportedCoding)}
 """What the protocol's own server tells in plain text, though it tells all else in JSON."""
 
 every_protocol = pytest.mark.parametrize("name", names())
