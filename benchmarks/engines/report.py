@@ -32,9 +32,9 @@ def _http(rows: list[dict]) -> Iterator[str]:
     loads = [f"{count} {'row' if count == 1 else 'rows'} x {connections}" for count, connections in LOADS]
     yield f"| kind | protocol | server | {' | '.join(f'{load}: req/s | CPU µs | mbuild over it' for load in loads)} |"
     yield "|---|---|---|" + "---|" * 3 * len(LOADS)
-    ours = {(row["kind"], row.get("protocol")): row for row in rows if row["server"] == "mbuild"}
+    ours = {(row["kind"], row["protocol"]): row for row in rows if row["server"] == "mbuild"}
     for row in rows:
-        head = f"| {row['kind']} | {row.get('protocol', '')} | {row['server']} |"
+        head = f"| {row['kind']} | {row['protocol']} | {row['server']} |"
         if "failed" in row:
             yield f"{head} failed: {row['failed']} |"
             continue

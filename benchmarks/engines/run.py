@@ -1,13 +1,13 @@
 """The packaged engines beside their frameworks' plain calls, and the server beside peers that serve the same models.
 
-    python benchmarks/engines/run.py [--seconds 0.4] [--kind NAME ...] [--no-peers] [--environments]
+    python benchmarks/engines/run.py [--seconds 0.25] [--kind NAME ...] [--no-peers] [--environments]
 
 In process: microseconds of CPU of one prediction of 1 and of 32 rows, by the framework's own call, by the engine that
 mbuild packages, and by what ``--optimize`` keeps of it. Over HTTP: requests a second and CPU a request, of 1 and of 32
 rows, in the peer's own protocol, which mbuild speaks too; servers on processor 0, the client on processor 1. A peer
 that cannot be installed or started, or answers wrongly, is in the table, with the reason.
 Environments are made once, from PyPI, under ~/.cache/mbuild-benchmarks; with --environments, that is all. Measuring
-takes less than five minutes. Writes results.json, results.md and results.svg beside this file, and prints the tables.
+takes about five minutes. Writes results.json, results.md and results.svg beside this file, and prints the tables.
 """
 
 import argparse
@@ -33,12 +33,13 @@ from processes import PORT, THREADS, started
 
 HERE = Path(__file__).parent
 LIMIT = 120
+BEGAN = time.monotonic()
 FAILURES = (RuntimeError, OSError, ValueError, KeyError, subprocess.SubprocessError)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=0.4, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=0.25, help="of each measurement")
     parser.add_argument("--kind", action="append", choices=list(kinds.KINDS), help="only these")
     parser.add_argument("--no-peers", action="store_true", help="only what is measured in process")
     parser.add_argument("--environments", action="store_true", help="make them, and measure nothing")
@@ -48,13 +49,12 @@ def main() -> None:
     pythons, failed = installed(chosen, those)
     if arguments.environments:
         raise SystemExit("\n".join(f"{name}: {why}" for name, why in failed.items()) or None)
-    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         inside, models = in_process(
             [kind for kind in chosen if kind in pythons], pythons, Path(folder), arguments.seconds
         )
         http = over_http(models, those, pythons, Path(folder), arguments.seconds, failed)
-    machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "seconds": time.monotonic() - began}
+    machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "seconds": time.monotonic() - BEGAN}
     summary = {"machine": machine, "inside": inside, "http": http, "failed": failed}
     (HERE / "results.json").write_text(json.dumps(summary, indent=2) + "\n")
     (HERE / "results.md").write_text(report.tables(summary))
@@ -89,6 +89,7 @@ def in_process(chosen: list[str], pythons: dict, folder: Path, seconds: float) -
         except FAILURES as error:
             print(f"left out: {kind}: {why(error)}", file=sys.stderr)
             continue
+        progress(f"{kind} in process")
         both = {size: {**plain[size], **calls} for size, calls in ours["microseconds"].items()}
         found.append({"kind": kind, "optimised": ours["optimised"], "microseconds": both})
         made = json.loads((home / "made.json").read_text())
@@ -125,7 +126,9 @@ def over_http(
     for peer in those:
         mine = [model for model in models if model.kind in peer.kinds]
         if peer.name in failed:
-            rows += [{"kind": model.kind, "server": peer.name, "failed": failed[peer.name]} for model in mine]
+            protocol = peer.protocol.split()[0]
+            told = {"protocol": protocol, "server": peer.name, "failed": failed[peer.name]}
+            rows += [{"kind": model.kind, **told} for model in mine]
             continue
         for group in [mine] if peer.several else [[model] for model in mine]:
             home = folder / peer.folder / (group[0].name if len(group) == 1 else "all")
@@ -137,7 +140,7 @@ def over_http(
                 seconds,
             )
     order = {model.kind: place for place, model in enumerate(models)}
-    return sorted(rows, key=lambda row: (order[row["kind"]], row["protocol"].split()[0] if "protocol" in row else ""))
+    return sorted(rows, key=lambda row: (order[row["kind"]], row["protocol"]))
 
 
 OURS = {"v2": "/v2/models/{}/infer", "v1": "/v1/models/{}:predict", "invocations": "/invocations"}
@@ -158,6 +161,7 @@ def served(
     except FAILURES as error:
         for row in rows:
             row.setdefault("failed", why(error))
+    progress(f"{server} with {', '.join(dict.fromkeys(row['kind'] for row in rows))}")
     return rows
 
 
@@ -173,6 +177,10 @@ def mbuild(python: Path, model: Model) -> AbstractContextManager[int]:
     told = {name: str(value) for name, value in settings.items()} | {"MBUILD_HOST": "127.0.0.1"}
     command = [python, "-m", "modelbuild_runtime", "serve"]
     return started(command, python, "/health/ready", **told, PYTHONPATH=str(SERVER))
+
+
+def progress(what: str) -> None:
+    print(f"{time.monotonic() - BEGAN:4.0f} s: {what}", file=sys.stderr)
 
 
 def why(error: Exception) -> str:
