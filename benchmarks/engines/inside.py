@@ -1,7 +1,8 @@
-"""CPU of one prediction, in process: ``inside.py KIND FOLDER SECONDS`` prints one line of JSON.
+"""CPU of one prediction, in process: ``inside.py SIDE KIND FOLDER SECONDS`` prints one line of JSON.
 
-Runs in the environment of the kind, with the server's sources on PYTHONPATH. The engine, the framework's plain call and
-what --optimize makes of the model are asked in turns; figures are the quickest of some rounds, in microseconds.
+Runs in the environment of the kind, with the server's sources on PYTHONPATH. The side ``framework`` makes the model and
+measures the framework's plain call; ``engine``, in a process of its own so that neither sees the other's settings, the
+engine and what --optimize makes of the model, in turns. Figures are the quickest of some rounds, in microseconds.
 """
 
 import json
@@ -9,51 +10,80 @@ import logging
 import sys
 from pathlib import Path
 from time import process_time
+from typing import Any
 
-import kinds
+import answers
 import numpy as np
-
-from modelbuild_runtime.manifest import Example, Manifest, Model, Runtime
-from modelbuild_runtime.optimising import trial
-from modelbuild_runtime.pipeline import load_engine
-from modelbuild_runtime.signature import Signature
-from modelbuild_runtime.tensor import NUMPY
 
 SIZES = (1, 32)
 ROUNDS = 7
 
 
-def main(name: str, folder: Path, seconds: float) -> None:
-    logging.disable()
+def framework(name: str, folder: Path, seconds: float) -> dict:
+    """``made.json`` keeps the model, what is asked, and the answers."""
+    import kinds
+
     made = kinds.KINDS[name](folder)
-    plain, rows = made.plain, kinds.data()[0] if made.rows is None else made.rows
-    manifest = Manifest(Model("m", "1", made.path.name), Runtime(made.runtime, options=dict(made.options)))
-    engine = load_engine(manifest, folder, 1)
-    names = [item.name for item in engine.signature().inputs]
-    datatype = engine.signature().inputs[0].datatype
-    kept, why = optimised(manifest, folder, examples(names, rows[:32]))
-    calls, result = {}, {"kind": name, "optimised": why, "microseconds": {}}
+    texts = isinstance(made.rows, list)
+    rows: Any = (kinds.data()[0] if made.rows is None else made.rows)[: SIZES[-1]]
+    given = {size: rows[:size] if texts else np.ascontiguousarray(rows[:size], made.dtype) for size in SIZES}
+    told = {"runtime": made.runtime, "path": made.path.name, "options": dict(made.options)}
+    told |= {"rows": rows if texts else rows.tolist(), "dtype": made.dtype}
+    told["answers"] = told_of(made.plain(given[SIZES[-1]]), SIZES[-1])
+    (folder / "made.json").write_text(json.dumps(told))
+    return {
+        str(size): measure({"framework": lambda part=part: made.plain(part)}, seconds) for size, part in given.items()
+    }
+
+
+def told_of(result: Any, rows: int) -> list[list[float]]:
+    """What the framework answers, in all ways to tell it."""
+    found = []
+    for part in result if isinstance(result, tuple) else [result]:
+        plain = part.tolist() if hasattr(part, "tolist") else part
+        found += answers.ways(plain, rows)
+    return found
+
+
+def engine(folder: Path, seconds: float) -> dict:
+    """The packaged engine, and what --optimize keeps of it."""
+    from modelbuild_runtime.manifest import Manifest, Model, Runtime
+    from modelbuild_runtime.pipeline import load_engine
+    from modelbuild_runtime.tensor import NUMPY
+
+    made = json.loads((folder / "made.json").read_text())
+    manifest = Manifest(Model("m", "1", made["path"]), Runtime(made["runtime"], options=made["options"]))
+    packaged = load_engine(manifest, folder, 1)
+    names = [item.name for item in packaged.signature().inputs]
+    datatype = packaged.signature().inputs[0].datatype
+    kept, why = optimised(manifest, folder, examples(names, made["rows"]))
+    result: dict = {"optimised": why, "microseconds": {}}
     for size in SIZES:
-        array = np.ascontiguousarray(rows[:size], NUMPY[datatype])
+        array = np.ascontiguousarray(made["rows"][:size], NUMPY[datatype])
         given = {names[0]: array} if len(names) == 1 else {n: array[:, i] for i, n in enumerate(names)}
-        bare = rows[:size] if datatype == "BYTES" else array.astype(np.float32) if name == "XGBoost" else array
-        calls = {"framework": lambda bare=bare: plain(bare), "mbuild": lambda given=given: engine.predict(given)}
+        calls = {"mbuild": lambda given=given: packaged.predict(given)}
         if kept is not None:
             calls["--optimize"] = lambda given=given: kept.predict(given)
         result["microseconds"][str(size)] = measure(calls, seconds)
-    print(json.dumps(result))
+    return result
 
 
-def examples(names: list[str], rows: list | np.ndarray) -> list:
+def examples(names: list[str], rows: list) -> list:
     """Rows as clients send them."""
-    plain = np.asarray(rows).tolist()
     if len(names) == 1:
-        return [{names[0]: row} for row in plain]
-    return [dict(zip(names, row, strict=True)) for row in plain]
+        return [{names[0]: row} for row in rows]
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def optimised(manifest: Manifest, folder: Path, examples: list) -> tuple:
+def optimised(manifest: Any, folder: Path, examples: list) -> tuple:
     """The engine of what --optimize keeps, or None and why."""
+    import msgspec
+
+    from modelbuild_runtime.manifest import Example, Manifest, Model, Runtime
+    from modelbuild_runtime.optimising import trial
+    from modelbuild_runtime.pipeline import load_engine
+    from modelbuild_runtime.signature import Signature
+
     (folder / "out").mkdir(exist_ok=True)
     told = Manifest(manifest.model, manifest.runtime, examples=(Example(examples),))
     try:
@@ -62,8 +92,6 @@ def optimised(manifest: Manifest, folder: Path, examples: list) -> tuple:
         return None, f"{type(error).__name__}: {error}"
     if not report["kept"]:
         return None, "; ".join(tried["reason"] for tried in report["tried"])
-    import msgspec
-
     signature = msgspec.convert(report["signature"], Signature)
     runtime = Runtime("onnx", options=report["runtime"]["options"])
     return load_engine(Manifest(Model("m", "1", "out/model.onnx"), runtime, signature), folder, 1), report["kept"]
@@ -89,4 +117,6 @@ def once(call, count: int) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))
+    logging.disable()
+    side, name, folder, seconds = sys.argv[1], sys.argv[2], Path(sys.argv[3]), float(sys.argv[4])
+    print(json.dumps(framework(name, folder, seconds) if side == "framework" else engine(folder, seconds)))

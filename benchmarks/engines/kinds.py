@@ -17,8 +17,8 @@ ROWS = 1000
 
 class Kind(NamedTuple):
     """``plain`` takes rows, an array or a list of texts, and makes of the framework's quickest documented call the
-    outputs that the engine gives. ``rows`` are those that are asked, where they are not ``data()``; ``options`` are the
-    engine's.
+    outputs that the engine gives. ``rows`` are those that are asked, where they are not ``data()``, and ``dtype`` is
+    what ``plain`` takes of them; ``options`` are the engine's.
     """
 
     runtime: str
@@ -26,6 +26,7 @@ class Kind(NamedTuple):
     plain: Callable[[Any], Any]
     rows: Any = None
     options: Mapping[str, Any] = MappingProxyType({})
+    dtype: str = "float32"
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +59,7 @@ def forest(folder: Path) -> Kind:
 
     model = RandomForestClassifier(100, max_depth=8, random_state=0).fit(*data())
     joblib.dump(model, folder / "model.joblib")
-    return Kind("sklearn", folder / "model.joblib", _most_probable(model))
+    return Kind("sklearn", folder / "model.joblib", _most_probable(model), dtype="float64")
 
 
 def logistic(folder: Path) -> Kind:
@@ -69,7 +70,7 @@ def logistic(folder: Path) -> Kind:
 
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(*data())
     joblib.dump(model, folder / "model.joblib")
-    return Kind("sklearn", folder / "model.joblib", _most_probable(model))
+    return Kind("sklearn", folder / "model.joblib", _most_probable(model), dtype="float64")
 
 
 def xgboost(folder: Path) -> Kind:
@@ -89,7 +90,7 @@ def lightgbm(folder: Path) -> Kind:
     settings = {"objective": "binary", "num_threads": 1, "verbose": -1}
     model = lightgbm.train(settings, lightgbm.Dataset(rows, labels), 100)
     model.save_model(folder / "model.txt")
-    return Kind("lightgbm", folder / "model.txt", model.predict)
+    return Kind("lightgbm", folder / "model.txt", model.predict, dtype="float64")
 
 
 def catboost(folder: Path) -> Kind:
@@ -97,7 +98,12 @@ def catboost(folder: Path) -> Kind:
 
     model = CatBoostClassifier(iterations=100, thread_count=1, verbose=0, allow_writing_files=False).fit(*data())
     model.save_model(str(folder / "model.cbm"))
-    return Kind("catboost", folder / "model.cbm", lambda rows: model.predict_proba(rows, thread_count=1))
+
+    def plain(rows: np.ndarray) -> Any:
+        probabilities = model.predict_proba(rows, thread_count=1)
+        return model.classes_.take(probabilities.argmax(axis=1)), probabilities
+
+    return Kind("catboost", folder / "model.cbm", plain)
 
 
 def statsmodels(folder: Path) -> Kind:
@@ -106,7 +112,7 @@ def statsmodels(folder: Path) -> Kind:
     rows, labels = data()
     model = OLS(labels.astype(float), rows).fit()
     model.save(str(folder / "model.pkl"))
-    return Kind("statsmodels", folder / "model.pkl", model.predict)
+    return Kind("statsmodels", folder / "model.pkl", model.predict, dtype="float64")
 
 
 def onnx(folder: Path) -> Kind:

@@ -1,13 +1,13 @@
 """The packaged engines beside their frameworks' plain calls, and the server beside peers that serve the same models.
 
-    python benchmarks/engines/run.py [--seconds 0.4] [--kind NAME ...] [--no-peers]
+    python benchmarks/engines/run.py [--seconds 0.25] [--kind NAME ...] [--no-peers] [--environments]
 
 In process: microseconds of CPU of one prediction of 1 and of 32 rows, by the framework's own call, by the engine that
-mbuild packages, and by what ``--optimize`` keeps of it. Over HTTP: requests a second and CPU a request, of one row
-each, at 1 and 16 connections, in the peer's own protocol, which mbuild speaks too; servers on processor 0, the client
-on processor 1.
-Environments are made once, from PyPI, under ~/.cache/mbuild-benchmarks; then it takes less than five minutes.
-Writes results.json, results.md and results.svg beside this file, and prints the tables.
+mbuild packages, and by what ``--optimize`` keeps of it. Over HTTP: requests a second and CPU a request, of 1 and of 32
+rows, in the peer's own protocol, which mbuild speaks too; servers on processor 0, the client on processor 1. A peer
+that cannot be installed or started, or answers wrongly, is in the table, with the reason.
+Environments are made once, from PyPI, under ~/.cache/mbuild-benchmarks; with --environments, that is all. Measuring
+takes about five minutes. Writes results.json, results.md and results.svg beside this file, and prints the tables.
 """
 
 import argparse
@@ -17,176 +17,176 @@ import platform
 import subprocess
 import sys
 import tempfile
-import tomllib
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import chart
 import kinds
 import peers
-
-from modelbuild.dependencies.pip_settings import find_links
-from modelbuild.dependencies.places import placed, places, project
+import report
+from asking import asked
+from interpreters import SERVER, environment, indexes, of_runtime
+from peers import Model, Peer
+from processes import PORT, THREADS, started
 
 HERE = Path(__file__).parent
-SERVER = HERE.parents[1] / "runtimes"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mbuild-benchmarks"
-CONNECTIONS = (1, 16)
-LIMIT = 300
-# What frameworks' own packages need beyond what the engines do, and what makes the models.
-FURTHER = ("scipy", "pandas", "onnx")
+LIMIT = 120
+BEGAN = time.monotonic()
+FAILURES = (RuntimeError, OSError, ValueError, KeyError, subprocess.SubprocessError)
 
 
-def environment(name: str, packages: list[str], indexes: dict[str, str] | None = None) -> Path:
-    """A virtual environment; returns its interpreter. ``indexes`` are of distributions that are not on PyPI."""
-    folder = CACHE / name
-    python, stamp = folder / "bin/python", folder / "packages"
-    wanted = "\n".join(sorted(packages))
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"making the environment {name}", file=sys.stderr)
-        uv = [sys.executable, "-m", "uv"]
-        subprocess.run([*uv, "venv", "-q", "--clear", "--python", sys.executable, folder], check=True)
-        links = find_links(os.environ)
-        further = [part for link in links for part in ("--find-links", link)]
-        if names := placed(packages, known := places(indexes or {}, links)):
-            (folder / "pyproject.toml").write_text(project(names, known))
-            further += ["-r", folder / "pyproject.toml"]
-        subprocess.run([*uv, "pip", "install", "-q", "--python", python, *further, *packages], check=True)
-        stamp.write_text(wanted)
-    return python
-
-
-def of_runtime(name: str) -> Path:
-    """What a runtime requires, the way to its quicker form, and the server."""
-    told = tomllib.loads((SERVER / "modelbuild_runtime/engines" / name / "runtime.toml").read_text())
-    lines = (SERVER / "modelbuild_runtime/requirements.txt").read_text().splitlines()
-    server = [line for line in lines if line and not line.startswith("#")]
-    ways = told.get("optimise", {}).get("requirements", [])
-    packages = [*told["requirements"], *server, *ways, *FURTHER, "onnxruntime"]
-    return environment(f"engine-{name}", packages, told.get("index"))
-
-
-def inside(chosen: list[str], seconds: float) -> list[dict]:
-    """The figures of each kind; one that fails is told and left out."""
-    found = []
-    for name in chosen:
-        try:
-            found.append(one_inside(name, seconds))
-        except (RuntimeError, subprocess.SubprocessError) as error:
-            print(f"left out: {name}: {error}", file=sys.stderr)
-    return found
-
-
-def one_inside(name: str, seconds: float) -> dict:
-    """The figures of one kind, in a process of its own."""
-    python = of_runtime(kinds.RUNTIMES[name])
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=0.25, help="of each measurement")
+    parser.add_argument("--kind", action="append", choices=list(kinds.KINDS), help="only these")
+    parser.add_argument("--no-peers", action="store_true", help="only what is measured in process")
+    parser.add_argument("--environments", action="store_true", help="make them, and measure nothing")
+    arguments = parser.parse_args()
+    chosen = arguments.kind or list(kinds.KINDS)
+    those = [] if arguments.no_peers else [peer for peer in peers.PEERS if set(chosen) & set(peer.kinds)]
+    pythons, failed = installed(chosen, those)
+    if arguments.environments:
+        raise SystemExit("\n".join(f"{name}: {why}" for name, why in failed.items()) or None)
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            ["taskset", "-c", "0", python, HERE / "inside.py", name, folder, str(seconds)],
-            env={**os.environ, **peers.THREADS, "PYTHONPATH": f"{SERVER}:{HERE}", "TF_CPP_MIN_LOG_LEVEL": "3"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LIMIT,
+        inside, models = in_process(
+            [kind for kind in chosen if kind in pythons], pythons, Path(folder), arguments.seconds
         )
+        http = over_http(models, those, pythons, Path(folder), arguments.seconds, failed)
+    machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "seconds": time.monotonic() - BEGAN}
+    summary = {"machine": machine, "inside": inside, "http": http, "failed": failed}
+    (HERE / "results.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (HERE / "results.md").write_text(report.tables(summary))
+    (HERE / "results.svg").write_text(chart.bars(inside))
+    print(report.tables(summary))
+
+
+def installed(chosen: list[str], those: list[Peer]) -> tuple[dict[str, Path], dict[str, str]]:
+    """The interpreter of each kind and of each peer, and why there is none."""
+    makers: dict[str, Callable[[], Path]] = {
+        kind: lambda kind=kind: of_runtime(kinds.RUNTIMES[kind]) for kind in chosen
+    }
+    makers |= {peer.name: lambda peer=peer: environment(peer.folder, list(peer.packages), indexes()) for peer in those}
+    found, failed = {}, {}
+    for name, make in makers.items():
+        try:
+            found[name] = make()
+        except FAILURES as error:
+            failed[name] = why(error)
+            print(f"failed: {name}: {failed[name]}", file=sys.stderr)
+    return found, failed
+
+
+def in_process(chosen: list[str], pythons: dict, folder: Path, seconds: float) -> tuple[list[dict], list[Model]]:
+    """The figures of each kind, and its model. One that fails is told and left out."""
+    found, models = [], []
+    for place, kind in enumerate(chosen):
+        home = folder / str(place)
+        home.mkdir()
+        try:
+            plain, ours = (side(pythons[kind], name, kind, home, seconds) for name in ("framework", "engine"))
+        except FAILURES as error:
+            print(f"left out: {kind}: {why(error)}", file=sys.stderr)
+            continue
+        progress(f"{kind} in process")
+        both = {size: {**plain[size], **calls} for size, calls in ours["microseconds"].items()}
+        found.append({"kind": kind, "optimised": ours["optimised"], "microseconds": both})
+        made = json.loads((home / "made.json").read_text())
+        models.append(Model(kind=kind, **{**made, "path": home / made["path"]}))
+    return found, models
+
+
+def side(python: Path, name: str, kind: str, folder: Path, seconds: float) -> dict:
+    """One side of a kind, in a process of its own."""
+    done = subprocess.run(
+        ["taskset", "-c", "0", python, HERE / "inside.py", name, kind, folder, str(seconds)],
+        env={**os.environ, **THREADS, "PYTHONPATH": f"{SERVER}:{HERE}", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def mbuild_serving(kind: str, folder: Path):
+def over_http(
+    models: list[Model], those: list[Peer], pythons: dict, folder: Path, seconds: float, failed: dict[str, str]
+) -> list[dict]:
+    """Each model by mbuild in the protocols of all its peers, and by those; servers that hold several start once."""
+    rows: list[dict] = []
+    for model in models:
+        ours = [peer for peer in those if model.kind in peer.kinds]
+        if ours:
+            protocols = dict.fromkeys(peer.protocol.split()[0] for peer in ours)
+            asks = [(model, protocol, OURS[protocol].format(model.name)) for protocol in protocols]
+            rows += served("mbuild", asks, lambda model=model: mbuild(pythons[model.kind], model), seconds)
+    for peer in those:
+        mine = [model for model in models if model.kind in peer.kinds]
+        if peer.name in failed:
+            protocol = peer.protocol.split()[0]
+            told = {"protocol": protocol, "server": peer.name, "failed": failed[peer.name]}
+            rows += [{"kind": model.kind, **told} for model in mine]
+            continue
+        for group in [mine] if peer.several else [[model] for model in mine]:
+            home = folder / peer.folder / (group[0].name if len(group) == 1 else "all")
+            asks = [(model, peer.protocol, peer.path.format(model.name)) for model in group]
+            rows += served(
+                peer.name,
+                asks,
+                lambda peer=peer, group=group, home=home: peer.start(pythons[peer.name], group, home),
+                seconds,
+            )
+    order = {model.kind: place for place, model in enumerate(models)}
+    return sorted(rows, key=lambda row: (order[row["kind"]], row["protocol"]))
+
+
+OURS = {"v2": "/v2/models/{}/infer", "v1": "/v1/models/{}:predict", "invocations": "/invocations"}
+
+
+def served(
+    server: str, asks: list[tuple], start: Callable[[], AbstractContextManager[int]], seconds: float
+) -> list[dict]:
+    """The figures of one start of a server: of each model and protocol."""
+    rows = [{"kind": model.kind, "protocol": protocol.split()[0], "server": server} for model, protocol, _ in asks]
+    try:
+        with start() as pid:
+            for row, (model, protocol, path) in zip(rows, asks, strict=True):
+                try:
+                    row.update(asked(pid, model, protocol, path, seconds))
+                except FAILURES as error:
+                    row["failed"] = why(error)
+    except FAILURES as error:
+        for row in rows:
+            row.setdefault("failed", why(error))
+    progress(f"{server} with {', '.join(dict.fromkeys(row['kind'] for row in rows))}")
+    return rows
+
+
+def mbuild(python: Path, model: Model) -> AbstractContextManager[int]:
     """The server from its sources, with the same model."""
-    python = of_runtime(kinds.RUNTIMES[kind])
-    told = {**os.environ, **peers.THREADS, "PYTHONPATH": f"{SERVER}:{HERE}"}
-    made = subprocess.run(
-        [python, "-c", peers.MAKE, kind, folder], env=told, check=True, capture_output=True, text=True
-    ).stdout.split()[-1]
+    folder = model.path.parent
     manifest = {
-        "model": {"name": "m", "version": "1", "path": made},
-        "runtime": {"name": kinds.RUNTIMES[kind]},
+        "model": {"name": model.name, "version": "1", "path": model.path.name},
+        "runtime": {"name": model.runtime, "options": dict(model.options)},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    settings = {"MBUILD_MANIFEST": folder / "manifest.json", "MBUILD_PORT": peers.PORT, "MBUILD_GRPC_PORT": 0}
-    told |= {name: str(value) for name, value in settings.items()} | {"MBUILD_HOST": "127.0.0.1"}
-    return peers.process([python, "-m", "modelbuild_runtime", "serve"], told, "/health/ready")
+    settings = {"MBUILD_MANIFEST": folder / "manifest.json", "MBUILD_PORT": PORT, "MBUILD_GRPC_PORT": 0}
+    told = {name: str(value) for name, value in settings.items()} | {"MBUILD_HOST": "127.0.0.1"}
+    command = [python, "-m", "modelbuild_runtime", "serve"]
+    return started(command, python, "/health/ready", **told, PYTHONPATH=str(SERVER))
 
 
-def ask(pid: int, path: str, body: Path, connections: int, seconds: float) -> dict[str, float]:
-    """One burst."""
-    before = peers.cpu_seconds(pid)
-    command = ["taskset", "-c", "1", sys.executable, HERE / "client.py", str(peers.PORT), path, body]
-    done = subprocess.run([*command, str(connections), str(seconds)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip()[-500:])
-    count, took = map(float, done.stdout.split())
-    return {"requests_per_second": count / took, "cpu_us": (peers.cpu_seconds(pid) - before) / count * 1e6}
+def progress(what: str) -> None:
+    print(f"{time.monotonic() - BEGAN:4.0f} s: {what}", file=sys.stderr)
 
 
-def over_http(chosen: list[str], seconds: float) -> list[dict]:
-    """Each peer and each kind that it serves, beside mbuild in the same protocol."""
-    found = []
-    for peer in peers.PEERS:
-        python = environment(peer.name.lower(), list(peer.packages))
-        for kind in (name for name in peers.KINDS if name in chosen):
-            with tempfile.TemporaryDirectory() as folder:
-                body = Path(folder, "body.json")
-                body.write_bytes(peers.body(peer.protocol, kinds.data()[0][:1].tolist()))
-                servers = {
-                    "mbuild": lambda kind=kind, folder=folder: mbuild_serving(kind, Path(folder)),
-                    peer.name: lambda kind=kind, folder=folder, peer=peer, python=python: peers.serving(
-                        peer, python, kind, Path(folder, "peer")
-                    ),
-                }
-                for server, start in servers.items():
-                    row = {"kind": kind, "protocol": peer.protocol, "server": server}
-                    try:
-                        with start() as pid:
-                            ask(pid, peer.path, body, 4, 0.5)
-                            row |= {str(count): ask(pid, peer.path, body, count, seconds) for count in CONNECTIONS}
-                    except (RuntimeError, subprocess.CalledProcessError) as error:
-                        row["failed"] = str(error)[-300:]
-                    found.append(row)
-    return found
-
-
-def tables(summary: dict) -> str:
-    """Both tables, in Markdown."""
-    lines = [
-        "| kind | rows | framework, µs | mbuild, µs | `--optimize`, µs | framework / best |",
-        "|---|---|---|---|---|---|",
-    ]
-    for kind in summary["inside"]:
-        for size, calls in kind["microseconds"].items():
-            best = min(calls["mbuild"], calls.get("--optimize", calls["mbuild"]))
-            quicker = f"{calls['--optimize']:.1f}" if "--optimize" in calls else "not kept"
-            figures = f"{calls['framework']:.1f} | {calls['mbuild']:.1f} | {quicker} | {calls['framework'] / best:.1f}x"
-            lines.append(f"| {kind['kind']} | {size} | {figures} |")
-    if summary["http"]:
-        columns = " | ".join(f"req/s at {count} | CPU µs at {count}" for count in CONNECTIONS)
-        lines += ["", f"| kind | protocol | server | {columns} |", "|---|---|---|" + "---|" * 2 * len(CONNECTIONS)]
-    for row in summary["http"]:
-        figures = [
-            f"{row[str(count)]['requests_per_second']:,.0f} | {row[str(count)]['cpu_us']:,.0f}"
-            for count in CONNECTIONS
-            if "failed" not in row
-        ] or [f"failed: {' '.join(row['failed'].split())[-120:]}"]
-        lines.append(f"| {row['kind']} | {row['protocol']} | {row['server']} | {' | '.join(figures)} |")
-    return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=0.4, help="of each measurement")
-    parser.add_argument("--kind", action="append", choices=list(kinds.KINDS), help="only these")
-    parser.add_argument("--no-peers", action="store_true", help="only what is measured in process")
-    arguments = parser.parse_args()
-    chosen = arguments.kind or list(kinds.KINDS)
-    machine = {"python": platform.python_version(), "cpus": os.cpu_count()}
-    summary = {"machine": machine, "inside": inside(chosen, arguments.seconds)}
-    summary["http"] = [] if arguments.no_peers else over_http(chosen, arguments.seconds)
-    (HERE / "results.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (HERE / "results.md").write_text(tables(summary))
-    (HERE / "results.svg").write_text(chart.bars(summary["inside"]))
-    print(tables(summary))
+def why(error: Exception) -> str:
+    said = getattr(error, "stderr", None) or str(error)
+    text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    return f"{type(error).__name__}: {' '.join(text.split())[-300:]}"
 
 
 if __name__ == "__main__":
