@@ -25,7 +25,7 @@ class Later:
 
     def __init__(self, client: Client) -> None:
         self.works = []
-        client.app.beside = self.works.append
+        client.app.beside = client.app.beside_long = self.works.append
 
     def do(self) -> None:
         self.works.pop(0)()()
