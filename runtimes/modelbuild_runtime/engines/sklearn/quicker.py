@@ -87,13 +87,13 @@ def _decided_once(last: Any) -> Optional[Call]:
 
     None where an estimator is not known to decide so.
     """
+    from sklearn import ensemble
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, SGDClassifier
 
     name = {
-        GradientBoostingClassifier: "decision_function",
-        HistGradientBoostingClassifier: "_raw_predict",
+        ensemble.GradientBoostingClassifier: "decision_function",
+        getattr(ensemble, "HistGradientBoostingClassifier", None): "_raw_predict",  # an experiment before 1.0
         LinearDiscriminantAnalysis: "decision_function",
         LogisticRegression: "decision_function",
         LogisticRegressionCV: "decision_function",
