@@ -139,7 +139,7 @@ def onnx(folder: Path) -> Kind:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), settings, providers=["CPUExecutionProvider"])
-    return Kind("onnx", folder / "model.onnx", lambda rows: session.run(None, {"X": rows}))
+    return Kind("onnx", folder / "model.onnx", lambda rows: session.run(None, {"X": rows})[0])
 
 
 def _network() -> Any:
