@@ -89,22 +89,14 @@ def test_a_session_bundle_is_refused(mbuild: Mbuild) -> None:
     assert "Export it as a SavedModel" in outcome.hint
 
 
-def test_a_network_published_as_tensorflow_lite(mbuild: Mbuild, image: Image, client: Any) -> None:
+@pytest.mark.parametrize("form", ["nmp.tflite", "nmp"])
+def test_a_network_published_as_tensorflow_lite_and_as_a_saved_model(
+    mbuild: Mbuild, image: Image, client: Any, form: str
+) -> None:
+    """The functions of the second have the slots of an optimizer: a session runs it."""
     folder = MODELS / "multi_format" / "basic_pitch"
     published = np.load(folder / "tf_v1_session_io.npz")
-    packaged = mbuild("package", folder / "nmp.tflite", "-t", image(), "--json").json
-    with running(client, packaged["reference"]) as (_, address):
-        status, answer = ask(address, "/predict", {"input_2": published["x"][0].tolist()})
-    assert status == 200
-    expected = {name: published[name][0].tolist() for name in ("contour", "note", "onset")}
-    assert differs(answer, expected, tolerance=1e-3) == ""
-
-
-def test_the_same_network_as_a_saved_model(mbuild: Mbuild, image: Image, client: Any) -> None:
-    """Its functions have the slots of an optimizer: a session runs it."""
-    folder = MODELS / "multi_format" / "basic_pitch"
-    published = np.load(folder / "tf_v1_session_io.npz")
-    packaged = mbuild("package", folder / "nmp", "-t", image(), "--json").json
+    packaged = mbuild("package", folder / form, "-t", image(), "--json").json
     with running(client, packaged["reference"]) as (_, address):
         status, answer = ask(address, "/predict", {"input_2": published["x"][0].tolist()})
     assert status == 200

@@ -103,23 +103,21 @@ def _overridden(package: str, requirements: tuple[str, ...]) -> str:
 def _check(requested: str, demands: tuple[Demand, ...]) -> str:
     if not _ASK_FOR_ONE.fullmatch(requested):
         raise UsageError(f"--python {requested!r} is no minor version of Python.", hint="Write it like 3.11.")
-    for demand in demands:
-        if not demand.fits(requested):
-            raise RequirementError(
-                f"Python {requested} was requested, but {demand.words}.",
-                hint=f"Choose another --python, or leave it out. {demand.way_out}",
-            )
-    return requested
+    return _fitting(requested, demands, f"Python {requested} was requested", "--python")
 
 
 def _check_base(base: str, demands: tuple[Demand, ...]) -> str:
+    return _fitting(base, demands, f"The base image has Python {base}", "--base")
+
+
+def _fitting(python: str, demands: tuple[Demand, ...], why: str, option: str) -> str:
+    """``python``, which ``option`` chose. Raises ``RequirementError`` where something demands another."""
     for demand in demands:
-        if not demand.fits(base):
+        if not demand.fits(python):
             raise RequirementError(
-                f"The base image has Python {base}, but {demand.words}.",
-                hint=f"Choose another --base, or leave it out. {demand.way_out}",
+                f"{why}, but {demand.words}.", hint=f"Choose another {option}, or leave it out. {demand.way_out}"
             )
-    return base
+    return python
 
 
 def _disagreement(demands: tuple[Demand, ...]) -> RequirementError:

@@ -119,11 +119,7 @@ class Application:
             served.admit()
             if self.witness is not None:
                 self.witness.enter(exchange)
-            exchange.request = request = usual.decode(http)
-            if head.patience:
-                request.deadline = deadline(received, head.patience, request.deadline)
-            served.prepare(exchange)
-            served.submit(exchange)
+            self._ask(exchange, usual, head.patience)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
             self._fail(exchange, error, match.allowed)
 
@@ -153,15 +149,20 @@ class Application:
             if not bound.predicts:
                 self._respond(exchange, bound.answer(http))
                 return
-            exchange.request = request = bound.decode(http)
-            if head.patience:
-                request.deadline = deadline(received, head.patience, request.deadline)
-            served.prepare(exchange)
-            served.submit(exchange)
+            self._ask(exchange, bound, head.patience)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
             if exchange.bound is None and match.routes:
                 exchange.protocol = match.routes[-1].protocol  # who takes the rest
             self._fail(exchange, error, match.allowed)
+
+    def _ask(self, exchange: Exchange, bound: Bound, patience: float) -> None:
+        """Decode and check what asks for a prediction, and have it made."""
+        exchange.request = request = bound.decode(exchange.http)
+        if patience:
+            request.deadline = deadline(exchange.received, patience, request.deadline)
+        served = exchange.served
+        served.prepare(exchange)
+        served.submit(exchange)
 
     def reject(self, asker: Asker, head: Head, error: ServerError) -> None:
         """What arrived is not a request, or not one to read to its end: the connection closes after the answer."""
