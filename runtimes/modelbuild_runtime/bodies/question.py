@@ -17,6 +17,7 @@ RECORD = "record"
 ROWS = "rows"
 INSTANCES = "instances"
 INPUTS = "inputs"
+FORMS = (RECORD, ROWS, INSTANCES, INPUTS)
 """The shapes of a question: one row, several, {"instances": rows} and {"inputs": {name: column}}."""
 
 
