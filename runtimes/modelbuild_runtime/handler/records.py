@@ -152,12 +152,13 @@ def _row(index: int, count: int) -> str:
 
 
 def _msgspec_instances(cls: Type[Any]) -> Callable[[List[Dict[str, Any]]], List[Any]]:
-    kind = List[cls]  # type: ignore[valid-type]
+    rows = List[cls]  # type: ignore[valid-type]
+    kind: Any = msgspec.defstruct("Rows", [("rows", rows)])  # a list's type msgspec would look through each time
     defaults = _defaults(cls)
 
     def instances(objects: List[Dict[str, Any]]) -> List[Any]:
         try:
-            made: List[Any] = msgspec.convert(objects, kind, dec_hook=_decode_array)
+            made: List[Any] = msgspec.convert({"rows": objects}, kind, dec_hook=_decode_array).rows
         except msgspec.ValidationError as error:
             raise from_msgspec(error) from None
         for record in made if defaults else ():
