@@ -197,7 +197,9 @@ def _preload(settings: Settings, threads: int) -> Model:
         logging.shutdown()
         command = [sys.executable, "-m", "modelbuild_runtime", "serve"]
         os.execve(sys.executable, command, {**os.environ, "MBUILD_PRELOAD": "0"})  # noqa: S606  # itself
-    if settings.grpc_port:  # one process alone waits until somebody speaks gRPC; workers share what is there before
+    for protocol in model.service.protocols:  # one process alone waits until it is asked; workers share what is there
+        protocol.made()
+    if settings.grpc_port:
         from modelbuild_runtime.grpc import connection, messages  # noqa: F401
 
         messages.prepare()
