@@ -146,7 +146,8 @@ def parts(folder, pipeline, bodies, width):
 
     read()
     batches = list(zip(*[iter(held.queue.jobs.copy())] * width, strict=True))
-    arrays = [np.array([row for job in jobs for row in job.request.payload.items], np.float32) for jobs in batches]
+    decode = msgspec.json.Decoder(Body).decode
+    arrays = [np.array([decode(job.http.body).instances[0] for job in jobs], np.float32) for jobs in batches]
     name = pipeline.contract.inputs[0].name
 
     return {

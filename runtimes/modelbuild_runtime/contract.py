@@ -17,7 +17,8 @@ class Contract(msgspec.Struct, frozen=True):
     the leading axis counts rows. ``record`` is the JSON Schema of one row, empty where rows are not records.
     ``example`` is a row that the model takes, by name, where none can be made up from datatypes. ``parameters`` are
     JSON Schemas of what a request may set beside its rows, by name: empty where nobody says. ``answers`` are those of
-    outputs whose values in JSON are none of a datatype.
+    outputs whose values in JSON are none of a datatype. ``row`` is the type that JSON's decoder knows records by which
+    are exactly as they should be, None where there is none.
     """
 
     inputs: Tuple[TensorSpec, ...] = ()
@@ -28,3 +29,4 @@ class Contract(msgspec.Struct, frozen=True):
     example: Dict[str, Any] = {}
     parameters: Dict[str, Any] = {}
     answers: Dict[str, Any] = {}
+    row: Any = None

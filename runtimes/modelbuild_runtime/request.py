@@ -20,12 +20,18 @@ class Columns(msgspec.Struct, eq=False):
 
 
 class Rows(msgspec.Struct, eq=False):
-    """One item a row: JSON objects (records), or lists and numbers in the order of the contract's fields. ``exact``
-    where each is known to be a list of as many numbers as the contract's only input has in a row.
-    """
+    """One item a row: JSON objects (records), or lists and numbers in the order of the contract's fields."""
 
     items: List[Any]
-    exact: bool = False
+
+
+class Packed(msgspec.Struct, eq=False):
+    """So many rows of numbers that were checked as they were read: bytes in the datatype of the contract's only input,
+    row by row, in the machine's byte order.
+    """
+
+    data: bytes
+    count: int
 
 
 class Raw(msgspec.Struct, eq=False):
@@ -46,7 +52,7 @@ class Request(msgspec.Struct, eq=False):
     ``wire`` is what the protocol's decode wants its encode to know; nobody else looks at it.
     """
 
-    payload: Union[Columns, Rows, Raw]
+    payload: Union[Columns, Rows, Packed, Raw]
     id: str = ""  # the protocols' own word
     parameters: Optional[Mapping[str, Any]] = None
     outputs: Sequence[str] = ()

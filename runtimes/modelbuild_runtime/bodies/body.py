@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from modelbuild_runtime.bodies import form_body, form_question, json_body, npy_question
 from modelbuild_runtime.bodies.natural_json import NaturalJson
-from modelbuild_runtime.bodies.question import RECORD, ROWS, Question, only_input, wire
+from modelbuild_runtime.bodies.question import FORMS, RECORD, ROWS, Question, Wire, only_input, wire
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import NotAcceptable, UnsupportedMediaType
 from modelbuild_runtime.http import media_type
@@ -32,6 +33,8 @@ class BodyReader:
         self._raw = raw
         self._streams = streams
         self._json = NaturalJson(contract)
+        self._read_json = self._json.read
+        self._usual = lru_cache(maxsize=64)(self._wires)
         self._readers: Dict[str, Callable[[Any, MediaType], Question]] = {
             media_type.JSON_LINES: self._read_lines,
             media_type.CSV: self._read_csv,
@@ -46,6 +49,23 @@ class BodyReader:
         Raises:
             ServerError: it cannot be read, or no answer to it would be accepted.
         """
+        headers = http.headers
+        wires = self._usual(headers.get(b"content-type", b""), headers.get(b"accept", b""))
+        if wires is None:
+            return self._read_any(http)
+        question = self._read_json(http.body)
+        return Request(question.payload, http.id, question.parameters, headers=headers, wire=wires[question.form])
+
+    def _wires(self, header: bytes, accept: bytes) -> Optional[Mapping[str, Wire]]:
+        """What answers have to be like, by the form of the question; None for what is not simply JSON, answered whole.
+        Requests with the same two fields, which are nearly all of them, are asked about once.
+        """
+        media = media_type.choose(accept, self._offers)
+        if self._raw or media is None or media.name == media_type.EVENT_STREAM:
+            return None
+        return {form: Wire(form, media) for form in FORMS} if media_type.parse(header).name in _JSON else None
+
+    def _read_any(self, http: HttpRequest) -> Request:
         headers, body = http.headers, http.body
         header = headers.get(b"content-type", b"")
         accept = headers.get(b"accept", b"")

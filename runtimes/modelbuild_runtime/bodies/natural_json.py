@@ -31,6 +31,7 @@ class NaturalJson:
         self._open = is_open(contract)
         self._single = only_input(contract)
         self._exact = exact.reader(contract)
+        self._records = contract.row is not None
         self._takes_bytes = (
             self._open or bool(contract.record) or any(spec.datatype == "BYTES" for spec in contract.inputs)
         )
@@ -42,7 +43,10 @@ class NaturalJson:
         Raises:
             ServerError: it is not JSON, or not in any of these shapes.
         """
-        question = self._exact(body) if len(body) < flat_buffer.LARGE else self.large(body)
+        small = len(body) < flat_buffer.LARGE
+        question = None if small else self.large(body)
+        if question is None and (small or self._records):
+            question = self._exact(body)
         return self.question(self.value(body)) if question is None else question
 
     def value(self, body: Body) -> Any:

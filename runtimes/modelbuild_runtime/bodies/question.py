@@ -10,20 +10,21 @@ import msgspec
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.media_type import MediaType
-from modelbuild_runtime.request import Columns, Rows
+from modelbuild_runtime.request import Columns, Packed, Rows
 from modelbuild_runtime.signature import TensorSpec
 
 RECORD = "record"
 ROWS = "rows"
 INSTANCES = "instances"
 INPUTS = "inputs"
+FORMS = (RECORD, ROWS, INSTANCES, INPUTS)
 """The shapes of a question: one row, several, {"instances": rows} and {"inputs": {name: column}}."""
 
 
 class Question(msgspec.Struct, eq=False):
     """A body, read. ``form`` is its shape, which the answer will have too; ``header`` is true for CSV with a header."""
 
-    payload: Union[Columns, Rows]
+    payload: Union[Columns, Rows, Packed]
     form: str
     parameters: Optional[Mapping[str, Any]] = None
     header: bool = False

@@ -59,8 +59,12 @@ def to_array(field: Field, values: List[Any]) -> np.ndarray:
         raise _complaint(field, values, error) from None
 
 
-def stack(field: Field, parts: Sequence[Values], shape: Any) -> np.ndarray:
-    """One array of the rows of all parts; ``shape`` is that of the whole, with -1 for the number of rows."""
+def stack(field: Field, parts: Sequence[Union[Values, bytes]], shape: Any) -> np.ndarray:
+    """One array of the rows of all parts; ``shape`` is that of the whole, with -1 for the number of rows. Numbers that
+    were packed are bytes.
+    """
+    if set(map(type, parts)) == {bytes}:
+        return _unpacked(field, parts).reshape(shape)
     if len(parts) == 1 and parts[0].__class__ is list:
         return to_array(field, parts[0]).reshape(shape)
     flat: List[Any] = []
@@ -70,8 +74,17 @@ def stack(field: Field, parts: Sequence[Values], shape: Any) -> np.ndarray:
         flat += part
     else:
         return to_array(field, flat).reshape(shape)
-    arrays = [to_array(field, part).reshape(shape) if isinstance(part, list) else part for part in parts]
+    arrays = [part if isinstance(part, np.ndarray) else _flat(field, part).reshape(shape) for part in parts]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _flat(field: Field, part: Union[List[Any], bytes]) -> np.ndarray:
+    return _unpacked(field, (part,)) if isinstance(part, bytes) else to_array(field, part)
+
+
+def _unpacked(field: Field, parts: Sequence[Any]) -> np.ndarray:
+    """An array that may be written into."""
+    return np.frombuffer(bytearray().join(parts), field.dtype)
 
 
 def objects(values: Sequence[Any]) -> np.ndarray:

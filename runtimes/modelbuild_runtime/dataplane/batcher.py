@@ -13,21 +13,19 @@ import logging
 import math
 from functools import partial
 from time import monotonic
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 from modelbuild_runtime.beside import Beside, Then
 from modelbuild_runtime.dataplane.forecast import Forecast
 from modelbuild_runtime.dataplane.job import ALONE, Job, Observer, Outcome
 from modelbuild_runtime.dataplane.objective import Backlog, Objective, by_deadline
 from modelbuild_runtime.dataplane.pace import Pace
+from modelbuild_runtime.dataplane.watch import PATROL, Watch
 from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, ServerError
 from modelbuild_runtime.request import Response
 
 logger = logging.getLogger(__name__)
 
-_PATROL = 0.05
-"""Most seconds between two looks at the deadlines of waiting and running jobs, while the thread is busy."""
-_LEAST_PATROL = 0.001
 _PATIENCE = 1.0
 """Seconds after which a job without a near deadline is as urgent as one that has it."""
 
@@ -64,8 +62,7 @@ class Batcher:
         self._running: Sequence[Job] = ()
         self._running_rows = 0
         self._began = 0.0
-        self._patrol_at = 0.0
-        self._patroller: Optional[asyncio.TimerHandle] = None
+        self._deadlines = Watch(loop, self._patrol)  # of waiting and running jobs, while the thread is busy
         self._scheduled = False
         self._beside = Beside(loop, "predict")
 
@@ -92,7 +89,7 @@ class Batcher:
     def close(self) -> None:
         """What waits and runs is still answered; after that the thread ends."""
         if not self.idle:
-            self._loop.call_later(_PATROL, self.close)
+            self._loop.call_later(PATROL, self.close)
         else:
             self._beside.end()
 
@@ -138,7 +135,7 @@ class Batcher:
         self._waiting.append(job)
         self._rows += job.count
         if self._running:
-            if latest < self._patrol_at:
+            if latest < self._deadlines.at:
                 self._watch(latest)
         elif not self._scheduled:
             self._schedule()
@@ -262,20 +259,12 @@ class Batcher:
             self._loop.call_soon(self._loop.call_soon, self._flush)
 
     def _watch(self, at: float = math.inf) -> None:
-        """See to it that there is a patrol: by the nearest deadline, and soon in any case."""
-        now = monotonic()
+        """See to it that there is a patrol by the nearest deadline."""
         first = self._waiting[:1]  # where some are more urgent than others, they are in order
-        at = min([at, now + _PATROL, *[job.deadline for job in (*self._running, *first) if not job.cancelled]])
-        if self._patroller is not None:
-            if self._patrol_at <= at:
-                return
-            self._patroller.cancel()
-        self._patrol_at = at
-        self._patroller = self._loop.call_later(max(at - now, 0.0) + _LEAST_PATROL, self._patrol)
+        self._deadlines.by(min([at, *[job.deadline for job in (*self._running, *first) if not job.cancelled]]))
 
     def _patrol(self) -> None:
         """Answer those whose time is over, whether they wait or run."""
-        self._patroller = None
         if not self._running:
             return
         now = monotonic()

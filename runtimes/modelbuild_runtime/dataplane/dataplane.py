@@ -29,7 +29,7 @@ from modelbuild_runtime.errors import (
     Unsupported,
     UnsupportedMediaType,
 )
-from modelbuild_runtime.request import Columns, Parts, Raw, RawAnswer, RawItem, Request, Response, Rows
+from modelbuild_runtime.request import Columns, Packed, Parts, Raw, RawAnswer, RawItem, Request, Response, Rows
 
 logger = logging.getLogger(__name__)
 
@@ -141,23 +141,15 @@ class Dataplane:
 
     def _as_columns(self, request: Request) -> Prepared:
         payload = request.payload
+        if isinstance(payload, Packed):
+            return ({self._sole: payload.data}, payload.count, None)
         if isinstance(payload, Rows):
-            if payload.exact and self._sole:
-                return self._exact(payload.items)
             return open_columns(payload.items) if self._open else columns_from(self._fields, payload.items)
         if isinstance(payload, Columns):
             if self._open:
                 return open_tensors(payload.tensors, batched=self.contract.batched)
             return check_tensors(self._fields, payload.tensors)
         raise UnsupportedMediaType("this model takes JSON, CSV or tensors, not a body of this content type")
-
-    def _exact(self, items: List[Any]) -> Prepared:
-        """Rows of numbers that were checked when they were read."""
-        return (
-            {self._sole: items[0] if len(items) == 1 else [value for row in items for value in row]},
-            len(items),
-            None,
-        )
 
     def _as_rows(self, request: Request) -> Prepared:
         payload = request.payload

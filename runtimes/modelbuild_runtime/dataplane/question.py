@@ -7,7 +7,7 @@ from typing import Any, Optional
 import msgspec
 import numpy as np
 
-from modelbuild_runtime.request import Columns, Request, Rows
+from modelbuild_runtime.request import Columns, Packed, Request, Rows
 
 _DIGEST = 32
 """Bytes: so many that nobody finds two questions of one key, and none has to be kept to be compared."""
@@ -22,11 +22,12 @@ def question(request: Request, model: bytes) -> Optional[bytes]:
     from memory: answers in parts, explanations, and bodies whose handler sees all of the request.
     """
     payload = request.payload
-    if request.stream or request.explain or not isinstance(payload, (Rows, Columns)):
+    if request.stream or request.explain or not isinstance(payload, (Rows, Packed, Columns)):
         return None
-    asked: Any = payload.items if isinstance(payload, Rows) else None
     if isinstance(payload, Columns):
-        asked = [(name, tensor.datatype, tensor.shape, tensor.data) for name, tensor in payload.tensors.items()]
+        asked: Any = [(name, tensor.datatype, tensor.shape, tensor.data) for name, tensor in payload.tensors.items()]
+    else:
+        asked = payload.items if isinstance(payload, Rows) else payload.data
     kind = isinstance(payload, Rows)
     try:
         text = _encode((kind, asked, dict(request.parameters or {}), tuple(request.outputs)))

@@ -16,7 +16,7 @@ from modelbuild_runtime.signature import Signature, TensorSpec
 class Entry(NamedTuple):
     """``wants``, ``inputs``, ``open`` and ``schema`` go to the contract; ``convert`` and ``rows`` make the rows of one
     request, ``enter`` what the function takes from the rows or columns of a batch. ``key`` is equal for rows that do
-    not change each other's names or types in one batch; None where no rows do.
+    not change each other's names or types in one batch; None where no rows do. ``row`` goes to the contract, too.
     """
 
     wants: str
@@ -28,6 +28,7 @@ class Entry(NamedTuple):
     convert: Callable[[List[Any]], List[Any]]
     rows: Callable[[Mapping[str, np.ndarray]], List[Any]]
     key: Optional[Callable[[List[Any]], Hashable]] = None
+    row: Any = None
 
 
 def entry(takes: Takes, signature: Signature) -> Entry:
@@ -77,7 +78,15 @@ def _typed(takes: Takes, record: RecordType) -> Entry:
     unknown_rank = any(field.column.array and -1 in field.column.shape for field in record.fields)
     if takes.kind in {"record", "records"}:
         return Entry(
-            "rows", takes.by_row, record.specs, unknown_rank, record.schema, _same, record.convert, record.rows
+            "rows",
+            takes.by_row,
+            record.specs,
+            unknown_rank,
+            record.schema,
+            _same,
+            record.convert,
+            record.rows,
+            row=record.row,
         )
     into = frame if takes.kind == "frame" else _same
     if record.plain and not unknown_rank:
@@ -100,6 +109,7 @@ def _typed(takes: Takes, record: RecordType) -> Entry:
         lambda rows: into(record.columns(rows)),
         record.convert,
         record.rows,
+        row=record.row,
     )
 
 

@@ -93,7 +93,7 @@ class FunctionsPipeline:
         self._explain = explain
         self.marks = Marks()
         self.explains = explain is not None
-        self.contract = Contract(start.inputs, end.outputs, start.open, end.batched, start.schema)
+        self.contract = Contract(start.inputs, end.outputs, start.open, end.batched, start.schema, row=start.row)
         self.batchable = end.batched
 
     def run(self, inputs: Any, parameters: Parts = None) -> Answer:

@@ -14,6 +14,7 @@ import numpy as np
 
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.handler import repair
+from modelbuild_runtime.handler.exact_rows import exact_rows
 from modelbuild_runtime.handler.fields import Column, Field, array_of, column
 from modelbuild_runtime.handler.record_arrays import exact, has_shape, nested_schema
 from modelbuild_runtime.handler.refusal import Refused, from_msgspec, from_pydantic
@@ -59,14 +60,21 @@ class RecordType:
         self._known = frozenset(self.names)
         self._instances = _pydantic_instances(cls) if pydantic else _msgspec_instances(cls)
         self._getters = [_getter(cls, field) for field in self.fields]
+        self._exact = None if pydantic else exact_rows(cls, self.fields)
+        self.row = self._exact.row if self._exact is not None else None
         self._arrays = [pair for pair in zip(self.fields, self._getters) if pair[0].column.shaped]
 
     def convert(self, items: Sequence[Any]) -> List[Any]:
-        """Objects, or values in the order of the fields, to instances.
+        """Objects, or values in the order of the fields, to instances; or what was decoded as ``row``.
 
         Raises:
             InvalidInput: it says which field of which row is not as the type wants it.
         """
+        if self._exact is not None and items and items[0].__class__ is self.row:
+            try:
+                return self._exact.instances(items)
+            except OverflowError:
+                items = msgspec.to_builtins(items)
         objects = [item if type(item) is dict else self._object(item, i, len(items)) for i, item in enumerate(items)]
         if not self.open:
             for index, item in enumerate(objects):
@@ -144,12 +152,13 @@ def _row(index: int, count: int) -> str:
 
 
 def _msgspec_instances(cls: Type[Any]) -> Callable[[List[Dict[str, Any]]], List[Any]]:
-    kind = List[cls]  # type: ignore[valid-type]
+    rows = List[cls]  # type: ignore[valid-type]
+    kind: Any = msgspec.defstruct("Rows", [("rows", rows)])  # a list's type msgspec would look through each time
     defaults = _defaults(cls)
 
     def instances(objects: List[Dict[str, Any]]) -> List[Any]:
         try:
-            made: List[Any] = msgspec.convert(objects, kind, dec_hook=_decode_array)
+            made: List[Any] = msgspec.convert({"rows": objects}, kind, dec_hook=_decode_array).rows
         except msgspec.ValidationError as error:
             raise from_msgspec(error) from None
         for record in made if defaults else ():

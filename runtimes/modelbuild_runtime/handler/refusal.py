@@ -49,10 +49,10 @@ class Refused(Exception):  # noqa: N818  # turned into an InvalidInput before an
 
 
 def from_msgspec(error: Exception) -> Refused:
-    """Read msgspec's message, which ends in a path like ``$[3].age``."""
+    """Read msgspec's message of {"rows": rows}, which ends in a path like ``$.rows[3].age``."""
     match = _AT.match(str(error))
     what, path = (match.group("what"), match.group("path") or "") if match else (str(error), "")
-    steps: Tuple[Step, ...] = tuple(int(i) if i else name for i, name in _STEP.findall(path))
+    steps: Tuple[Step, ...] = tuple(int(i) if i else name for i, name in _STEP.findall(path))[1:]
     missing = _MISSING.match(what)
     if missing:
         return Refused(MISSING, (*steps, missing.group(1)))

@@ -41,7 +41,7 @@ class StreamingPipeline:
         self._generate = generate
         self.marks = Marks()
         outputs = (TensorSpec("output", "BYTES", (-1,)),)
-        self.contract = Contract(start.inputs, outputs, start.open, batched=True, record=start.schema)
+        self.contract = Contract(start.inputs, outputs, start.open, batched=True, record=start.schema, row=start.row)
 
     def run(self, inputs: Any, parameters: Parameters = None) -> List[Any]:
         features = self._features(self._enter(inputs), parameters)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Callable, Deque, Optional, Union
 from modelbuild_runtime.errors import RequestTimeout, ServerError
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
+from modelbuild_runtime.http.holding import Holding
 from modelbuild_runtime.http.in_place import InPlace
 from modelbuild_runtime.http.limits import SMALL
 from modelbuild_runtime.http.message import HttpResponse
@@ -43,6 +44,7 @@ class Connection(asyncio.Protocol):
         "_finished",
         "_fresh",
         "_half_closed",
+        "_holding",
         "_known_heads",
         "_lends",
         "_lingering",
@@ -52,7 +54,6 @@ class Connection(asyncio.Protocol):
         "_refused",
         "_since",
         "_transport",
-        "_unread",
         "_wants_continue",
         "_write_paused",
         "number",
@@ -64,7 +65,8 @@ class Connection(asyncio.Protocol):
         routes = routes or app.routes
         self._app = app
         self._known_heads = routes.known_heads
-        self._reader = Reader(app, routes, self._take, self._expect)
+        self._holding = Holding(app)
+        self._reader = Reader(app, routes, self._holding, self._take, self._expect)
         self._transport: asyncio.Transport
         self._since = app.now
         self._fresh = True  # no request has come yet
@@ -72,7 +74,6 @@ class Connection(asyncio.Protocol):
         self._refused = False
         self._paused = False
         self._write_paused = False
-        self._unread = 0  # bytes of answers that wait for the client to read, as of the last look
         self._half_closed = False
         self._lingering = False
         self._wants_continue = False
@@ -139,21 +140,21 @@ class Connection(asyncio.Protocol):
             keeper.closed(self.number)
         self._app.connections.discard(self)
         self._forget()
-        self._count_unread(0)
+        self._holding.leave(0)
         self._reader.close()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read no more of its requests."""
         self._write_paused = True
         self._since = self._app.now
-        self._count_unread(self._transport.get_write_buffer_size())
-        if self._unread < self._app.held > self._app.max_held:  # alone it may have all of the room
+        self._holding.leave(self._transport.get_write_buffer_size())
+        if self._holding.crowds:
             self._transport.abort()
         self._pace()
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        self._count_unread(0)
+        self._holding.leave(0)
         self._pace()
         if self._pump is not None:
             self._pump.more()
@@ -192,7 +193,7 @@ class Connection(asyncio.Protocol):
         """All of it was read."""
         self._reader.end_body()
         self._take(head, body)
-        self._reader.taken()
+        self._holding.current = 0  # what is read next is another request
 
     def _read_in_place(self, head: Head, text: bytes, body: memoryview) -> None:
         if self.begin_body(head, len(text) + len(body)):
@@ -216,7 +217,7 @@ class Connection(asyncio.Protocol):
         pending = self.pending
         if exchange.plain and not self._app.draining and len(response.body) < LARGE and response.parts is None:
             exchange.data = rendered = render(response, exchange.id)
-            if len(pending) == 1 and not self._wants_continue and not self._paused and not self._reader.held:
+            if len(pending) == 1 and not self._wants_continue and not self._paused and not self._holding.bodies:
                 pending.clear()
                 self._transport.write(rendered)
                 self._since = self._app.now
@@ -292,7 +293,9 @@ class Connection(asyncio.Protocol):
         Raises:
             ServerError: there is no room for it.
         """
-        self._reader.keep(size)
+        error = self._holding.keep(size)
+        if error is not None:
+            raise error
 
     def abort(self) -> None:
         """Part with the client at once."""
@@ -306,8 +309,8 @@ class Connection(asyncio.Protocol):
             if passed > _LINGER:
                 self._transport.abort()
         elif self._write_paused:
-            if (unread := self._transport.get_write_buffer_size()) != self._unread:  # it reads, if slowly
-                self._count_unread(unread)
+            if (unread := self._transport.get_write_buffer_size()) != self._holding.unread:  # it reads, if slowly
+                self._holding.leave(unread)
                 self._since = now
             elif passed > settings.timeout:
                 self._transport.abort()
@@ -352,7 +355,7 @@ class Connection(asyncio.Protocol):
             if self._wants_continue:
                 self._send_continue()
             if not self._reader.begun:
-                self._reader.release()
+                self._holding.release()
         if self._paused:
             self._pace()
 
@@ -376,12 +379,7 @@ class Connection(asyncio.Protocol):
             if exchange.pump is not None:
                 exchange.pump.stop()
         self.pending.clear()
-        self._reader.release()
-
-    def _count_unread(self, size: int) -> None:
-        """Answers that are not read take memory as bodies do."""
-        self._app.held += size - self._unread
-        self._unread = size
+        self._holding.release()
 
     def _pace(self) -> None:
         """Pause or resume reading."""

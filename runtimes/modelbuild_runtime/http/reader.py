@@ -6,38 +6,28 @@ from typing import TYPE_CHECKING, Callable, Dict, Optional, Tuple, Union
 
 import httptools
 
-from modelbuild_runtime.errors import (
-    ExpectationFailed,
-    HeadTooLarge,
-    InvalidInput,
-    Overloaded,
-    ServerError,
-    TooLarge,
-    Unsupported,
-    UriTooLong,
-    VersionNotSupported,
-)
+from modelbuild_runtime.errors import ExpectationFailed, HeadTooLarge, InvalidInput, ServerError, TooLarge, UriTooLong
+from modelbuild_runtime.http import head_rules
 from modelbuild_runtime.http.heads import Head
+from modelbuild_runtime.http.holding import Holding
 from modelbuild_runtime.http.limits import SMALL
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.application import Application
     from modelbuild_runtime.http.routes import Routes
 
-_MAX_TARGET = 8192
-_MAX_FIELDS = 100
 _CHUNK_HEAD = 16
 """Bytes that a chunk may take beside its data, before it counts as head: its size, and the ends of two lines."""
 _LARGE = 1 << 20
 """Bytes from which the room for a body is reserved before it is sent."""
 _STEP = 4096
 """Bytes of a request that is half read which are not counted: they are part of what a connection costs."""
-_SINGLE = frozenset((b"host", b"content-length", b"content-type", b"inference-header-content-length"))
-"""Fields that two parties could read differently if there were two of them."""
 
 
 class Reader:
-    """Reads one connection. ``take`` gets each request; ``expect`` is called where a client waits for a 100."""
+    """Reads one connection, whose ``holding`` it counts the bodies in. ``take`` gets each request; ``expect`` is called
+    where a client waits for a 100.
+    """
 
     __slots__ = (
         "_announced",
@@ -45,10 +35,10 @@ class Reader:
         "_body",
         "_chunk",
         "_chunks",
-        "_counted",
         "_expect",
         "_head_text",
         "_headers",
+        "_holding",
         "_in_head",
         "_in_place",
         "_length",
@@ -63,7 +53,6 @@ class Reader:
         "_target",
         "begun",
         "ended",
-        "held",
         "received",
         "since",
     )
@@ -72,12 +61,14 @@ class Reader:
         self,
         app: Application,
         routes: Routes,
+        holding: Holding,
         take: Callable[[Head, Union[bytes, bytearray]], None],
         expect: Callable[[], None],
     ) -> None:
         self._app = app
         self._routes = routes
         self._settings = app.settings
+        self._holding = holding
         self._take = take
         self._expect = expect
         self._parser = httptools.HttpRequestParser(self)
@@ -85,8 +76,6 @@ class Reader:
         self._head_text = b""  # of a request that begins with what was read last
         self._chunk = 0
         self._partly = False  # what came of the request is not all counted
-        self.held = 0  # bytes of bodies that are, or were, being read
-        self._counted = 0  # of them, those of the request that is being read
         self._size: int
         self._body: Union[bytes, bytearray]
         self._announced: bool  # the body's length was, and is counted already
@@ -120,8 +109,8 @@ class Reader:
                 return self._refusal or InvalidInput(f"malformed HTTP request: {error}")
         if self.begun and self.received - self._size - _CHUNK_HEAD * self._chunks > self._settings.max_head:
             return HeadTooLarge(f"head, trailers and extensions are larger than {self._settings.max_head} bytes")
-        if self.begun and self.received - self._counted > _STEP:
-            return self._refused_without_key() or self._keep(self.received)
+        if self.begun and self.received - self._holding.current > _STEP:
+            return self._refused_without_key() or self._holding.keep(self.received)
         return None
 
     def refused(self, error: ServerError) -> Head:
@@ -135,16 +124,6 @@ class Reader:
         except Exception:  # noqa: BLE001  # there is none before the first request
             method = b"GET"
         return self._routes.head(method, self._target or b"/", self._headers, "1.1", keep_alive=False)
-
-    def keep(self, size: int) -> None:
-        """A request was read whose body is of this size.
-
-        Raises:
-            ServerError: there is no room for it.
-        """
-        error = self._keep(size)
-        if error is not None:
-            raise error
 
     def hand_over(self) -> Union[ServerError, Tuple[Head, bytes, Union[bytes, bytearray]], None]:
         """The request that is half read, for somebody else to read the rest of its large body: its head, the bytes of
@@ -170,25 +149,16 @@ class Reader:
         self.begun = True
         self.since = self._app.now
         self.received = received
-        return self._keep(head.length)
+        return self._holding.keep(head.length)
 
     def end_body(self) -> None:
         """It was read."""
         self._in_place = None
         self.begun = False
 
-    def taken(self) -> None:
-        """What is read next is another request."""
-        self._counted = 0
-
-    def release(self) -> None:
-        """Bodies that were read are not needed any more."""
-        self._app.held -= self.held
-        self.held = self._counted = 0
-
     def close(self) -> None:
         """Let go of the connection, whose reader this is: neither has to wait for the garbage collector."""
-        self.release()
+        self._holding.release()
         del self._take, self._expect, self._parser
 
     # httptools' callbacks
@@ -202,8 +172,8 @@ class Reader:
 
     def on_url(self, url: bytes) -> None:
         self._target += url
-        if len(self._target) > _MAX_TARGET:
-            self._stop(UriTooLong(f"the request's target is longer than {_MAX_TARGET} bytes"))
+        if len(self._target) > head_rules.MAX_TARGET:
+            self._stop(UriTooLong(f"the request's target is longer than {head_rules.MAX_TARGET} bytes"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:  # a trailer: could only be used to slip something past whoever checked the head
@@ -211,7 +181,7 @@ class Reader:
         name, value = name.lower(), value.rstrip(b" \t")  # which llhttp leaves where a read ends before it
         headers = self._headers
         if name in headers:
-            if name in _SINGLE:
+            if name in head_rules.SINGLE:
                 self._stop(InvalidInput(f"more than one {name.decode()} field"))
             self._repeated += 1
             value = headers[name] + b", " + value
@@ -220,17 +190,12 @@ class Reader:
     def on_headers_complete(self) -> None:
         self._in_head = False
         headers = self._headers
-        if len(headers) + self._repeated > _MAX_FIELDS or self._partly or self.received > self._settings.max_head:
-            self._check_size()
-        if self._parser.get_method() == b"CONNECT":
-            self._stop(Unsupported("this server is no proxy"))
-        version = self._parser.get_http_version()
-        if version != "1.1":
-            self._check_version(version)
-        elif b"host" not in headers:
-            self._stop(InvalidInput("there is no Host field"))
-        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
-            self._stop(Unsupported("of the transfer codings only chunked is read here"))
+        version, most, error = self._parser.get_http_version(), self._settings.max_head, None
+        if len(headers) + self._repeated > head_rules.MAX_FIELDS or self._partly or self.received > most:
+            error = head_rules.too_large(self._target, headers, self._repeated, most)
+        error = error or head_rules.complaint(self._parser.get_method(), version, headers)
+        if error is not None:
+            self._stop(error)
         if b"content-length" in headers:
             self._announce(int(headers[b"content-length"]))
         if b"expect" in headers:
@@ -265,7 +230,7 @@ class Reader:
         self._head_text = b""
         self._reset()
         self._take(head, body)
-        self._counted = 0
+        self._holding.current = 0
 
     # Inside
 
@@ -297,18 +262,6 @@ class Reader:
         self._refusal = error
         raise error
 
-    def _check_size(self) -> None:
-        size = len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._headers.items())
-        if len(self._headers) + self._repeated > _MAX_FIELDS or size > self._settings.max_head:
-            limit = f"{_MAX_FIELDS} fields or {self._settings.max_head} bytes"
-            self._stop(HeadTooLarge(f"the request's head is larger than {limit}"))
-
-    def _check_version(self, version: str) -> None:
-        if version != "1.0":
-            self._stop(VersionNotSupported(f"HTTP/{version} is not spoken here; use HTTP/1.1"))
-        if b"transfer-encoding" in self._headers:
-            self._stop(InvalidInput("HTTP/1.0 has no transfer codings"))
-
     def _announce(self, length: int) -> None:
         """Refuse a body before it is sent. Its room is reserved, and taken only as it arrives."""
         if length > self._settings.max_body:
@@ -325,32 +278,16 @@ class Reader:
             self._stop(refused)
 
     def _refused_without_key(self) -> Optional[ServerError]:
-        if self._counted or self._in_head:
+        if self._holding.current or self._in_head:
             return None
         return self._routes.refused(self._parser.get_method(), self._target, self._headers)
 
     def _hold(self, size: int) -> None:
         """Reserve the room for a large body."""
         self._check_key()
-        error = self._keep(size)
+        error = self._holding.keep(size)
         if error is not None:
             self._stop(error)
-
-    def _keep(self, size: int) -> Optional[ServerError]:
-        """Count what bodies take together: many clients could otherwise fill the memory. ``size`` is that of this one
-        as far as it is known.
-        """
-        more, app = size - self._counted, self._app
-        if more <= 0:
-            return None
-        if self.held + more > app.max_held:
-            return TooLarge(f"the memory of this server is for bodies of {app.max_held} bytes")
-        if app.held + more > app.max_held:
-            return Overloaded("other large requests are being read; come back later", retry_after=1)
-        app.held += more
-        self.held += more
-        self._counted = size
-        return None
 
     def _without_upgrade(self) -> bytes:
         """A request asked for another protocol, as Java's client does with each first one. It is answered in this one:
@@ -359,6 +296,6 @@ class Reader:
         if self._headers.pop(b"upgrade", None) is None:
             return b""
         self._headers.pop(b"expect", None)  # has been answered
-        self.release()
+        self._holding.release()
         fields = b"".join([b"%b: %b\r\n" % item for item in self._headers.items()])
         return b"%b %b HTTP/1.1\r\n%b\r\n" % (self._parser.get_method(), self._target, fields)

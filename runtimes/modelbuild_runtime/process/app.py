@@ -5,7 +5,6 @@ It begins closed: until ``open`` is called with a loaded model, it answers that 
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Callable, Dict, Optional, Set, Tuple, Union
@@ -16,7 +15,7 @@ from modelbuild_runtime.dataplane.job import Queue
 from modelbuild_runtime.dataplane.shares import Share
 from modelbuild_runtime.errors import Overloaded, ServerError
 from modelbuild_runtime.http.application import Asker, Connected, Keeper
-from modelbuild_runtime.http.compression import LEAST, SLOW, coding_for, compressed
+from modelbuild_runtime.http.compression import LEAST, coding_for
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.identity import RequestIds
@@ -29,9 +28,9 @@ from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process import access
 from modelbuild_runtime.process.closed import nothing_served
-from modelbuild_runtime.process.large import HUGE, LARGE, is_large, kept
+from modelbuild_runtime.process.large import is_large
 from modelbuild_runtime.process.memory import room
-from modelbuild_runtime.process.reading import read
+from modelbuild_runtime.process.offload import Offload, if_wanted
 from modelbuild_runtime.process.refusal import refusal, unreadable, unspeakable
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.security.keys import Keys
@@ -41,8 +40,6 @@ from modelbuild_runtime.trace.context import TracedId, known
 if TYPE_CHECKING:
     from modelbuild_runtime.process.witness import Witness
     from modelbuild_runtime.trace.tracer import Tracer
-
-logger = logging.getLogger(__name__)
 
 _ERROR = 400
 """Some protocols have an answer for who is turned away, which is not kept waiting."""
@@ -71,7 +68,7 @@ class Application:
         self.beside_long: Callable[[Work], None] = at_once
         self.later: Optional[Callable[[Then], None]] = None
         self._ids = RequestIds()
-        self._limits = Limits(settings.max_body, settings.max_elements)
+        self._offload = Offload(self, Limits(settings.max_body, settings.max_elements))
         self._count = self.metrics.response
         self._new_id = self._ids.new
         self.witness: Optional[Witness] = None
@@ -121,7 +118,7 @@ class Application:
                 self.witness.enter(exchange)
             self._ask(exchange, usual, head.patience)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
-            self._fail(exchange, error, match.allowed)
+            self.fail(exchange, error, match.allowed)
 
     def _accept_any(self, asker: Asker, head: Head, body: Union[bytes, bytearray]) -> None:
         """Any request, whatever it asks for."""
@@ -144,16 +141,16 @@ class Application:
             if self.witness is not None:
                 self.witness.enter(exchange)
             if len(body) > SMALL or head.content_encoding is not None or bound.slow:
-                self._accept_large(exchange, head)
+                self._offload.read(exchange, head)
                 return
             if not bound.predicts:
-                self._respond(exchange, bound.answer(http))
+                self.respond(exchange, bound.answer(http))
                 return
             self._ask(exchange, bound, head.patience)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
             if exchange.bound is None and match.routes:
                 exchange.protocol = match.routes[-1].protocol  # who takes the rest
-            self._fail(exchange, error, match.allowed)
+            self.fail(exchange, error, match.allowed)
 
     def _ask(self, exchange: Exchange, bound: Bound, patience: float) -> None:
         """Decode and check what asks for a prediction, and have it made."""
@@ -179,24 +176,24 @@ class Application:
         if self._detailed:
             exchange.encoding = monotonic()
         if type(response.columns) is not Share and is_large(response):
-            self.beside(partial(self._encode_large, exchange, kept(response)))
+            self._offload.encode(exchange, response)
             return
         try:
             answer = exchange.bound.encode(exchange.http, exchange.request, response)  # type: ignore[union-attr]
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
-            self._fail_to_encode(exchange, error)
+            self.fail_to_encode(exchange, error)
             return
         if exchange.cache:
             answer.headers += (("x-cache", exchange.cache),)
-        self._respond(exchange, answer)
+        self.respond(exchange, answer)
 
     def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
         """Send an error in the shape of the protocol that was asked."""
         response = refusal(exchange, error, allowed)
         if self.later is not None and error.__class__ is Overloaded and response.status >= _ERROR:
-            self.later(partial(self._if_wanted, exchange, partial(self._respond, exchange, response)))
+            self.later(partial(if_wanted, exchange, partial(self.respond, exchange, response)))
         else:
-            self._respond(exchange, response)
+            self.respond(exchange, response)
 
     def patrol(self) -> None:
         """Called about once a second."""
@@ -227,61 +224,16 @@ class Application:
         """Requests that have no response yet."""
         return sum(len(connection.pending) for connection in self.connections)
 
-    def _accept_large(self, exchange: Exchange, head: Head) -> None:
-        """Reading the body takes a while: what takes long is done beside the loop. Answers stay in order all the same,
-        since each waits in its connection's line.
-        """
-        bound: Bound = exchange.bound  # type: ignore[assignment]  # its route was found
-        size = len(exchange.http.body)
-        if size > SMALL:
-            exchange.connection.keep(size)
-        heavy = size >= LARGE and not (bound.light is not None and bound.light(exchange.http))
-        beside = self.beside if heavy or bound.slow else at_once
-        if head.content_encoding is not None or (heavy and size >= HUGE):  # nobody knows how large it is inside
-            beside = self.beside_long
-        beside(partial(self._read_large, exchange, bound, head))
-
-    def _read_large(self, exchange: Exchange, bound: Bound, head: Head) -> Then:
-        allowed = head.match.allowed
-        try:
-            read(exchange, bound, head, self._limits, self.settings.timeout)
-            if bound.slow:
-                return partial(self._if_wanted, exchange, partial(self._respond, exchange, bound.answer(exchange.http)))
-        except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
-            return partial(self._if_wanted, exchange, partial(self._fail, exchange, error, allowed))
-        return partial(self._if_wanted, exchange, partial(self._go_on, exchange, allowed))
-
-    def _go_on(self, exchange: Exchange, allowed: Tuple[str, ...]) -> None:
-        try:
-            if exchange.request is not None:
-                exchange.served.submit(exchange)
-            else:
-                self._respond(exchange, exchange.bound.answer(exchange.http))  # type: ignore[union-attr]
-        except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
-            self._fail(exchange, error, allowed)
-
-    def _encode_large(self, exchange: Exchange, response: Response) -> Then:
-        try:
-            answer = exchange.bound.encode(exchange.http, exchange.request, response)  # type: ignore[union-attr]
-        except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
-            return partial(self._if_wanted, exchange, partial(self._fail_to_encode, exchange, error))
-        if exchange.cache:
-            answer.headers += (("x-cache", exchange.cache),)
-        return partial(self._if_wanted, exchange, partial(self._respond, exchange, answer))
-
-    def _if_wanted(self, exchange: Exchange, then: Then) -> None:
-        """Go on unless the client has gone."""
-        if not exchange.cancelled:
-            then()
-
-    def _fail(self, exchange: Exchange, error: BaseException, allowed: Tuple[str, ...]) -> None:
+    def fail(self, exchange: Exchange, error: BaseException, allowed: Tuple[str, ...]) -> None:
         """The request cannot be read, or we have a bug."""
         self.refuse(exchange, unreadable(exchange, error), allowed)
 
-    def _fail_to_encode(self, exchange: Exchange, error: BaseException) -> None:
+    def fail_to_encode(self, exchange: Exchange, error: BaseException) -> None:
+        """The prediction cannot be said in this protocol, or we have a bug."""
         self.refuse(exchange, unspeakable(exchange, error))
 
-    def _respond(self, exchange: Exchange, response: HttpResponse) -> None:
+    def respond(self, exchange: Exchange, response: HttpResponse) -> None:
+        """Count the response, and send it."""
         seconds = monotonic() - exchange.received
         bound = exchange.bound
         if bound is not None:
@@ -297,8 +249,7 @@ class Application:
         if coding is None or exchange.http.method == "GRPC":
             exchange.connection.deliver(exchange, response)
         else:
-            slow = len(response.body) >= SLOW
-            (self.beside if slow else at_once)(partial(self._compress, exchange, response, coding))
+            self._offload.compress(exchange, response, coding)
 
     def _tell(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
         """Somebody wants to know of each request."""
@@ -306,10 +257,3 @@ class Application:
             access.log(exchange, response, seconds)
         if self.tracer is not None:
             self.tracer.end(exchange, response, seconds)
-
-    def _compress(self, exchange: Exchange, response: HttpResponse, coding: str) -> Then:
-        try:
-            response = compressed(response, coding)
-        except BaseException:  # this may be the thread, which has to live on
-            logger.exception("an answer cannot be compressed", extra={"request": exchange.id})
-        return partial(exchange.connection.deliver, exchange, response)  # also to whom the queue has given up

@@ -12,7 +12,7 @@ from modelbuild_runtime.bodies.natural_json import NaturalJson
 from modelbuild_runtime.bodies.question import Question
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput, ServerError
-from modelbuild_runtime.request import Columns, Rows
+from modelbuild_runtime.request import Columns, Packed, Rows
 from modelbuild_runtime.signature import TensorSpec
 from runtime.contracts import ALL, MIXED, OPEN, RECORD, SCALAR, TENSOR, TEXT, WHOLE
 
@@ -23,8 +23,11 @@ def read(contract, value) -> Question:
 
 def rows(contract, value):
     question = read(contract, value)
-    assert isinstance(question.payload, Rows)
-    return question.form, question.payload.items
+    payload = question.payload
+    if isinstance(payload, Packed):
+        return question.form, np.frombuffer(payload.data, np.float32).reshape(payload.count, -1).tolist()
+    assert isinstance(payload, Rows)
+    return question.form, payload.items
 
 
 @pytest.mark.parametrize(

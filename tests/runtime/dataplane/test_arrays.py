@@ -97,6 +97,14 @@ def test_stack_joins_lists_and_arrays_in_order():
     assert stack(one, [array], (-1, 2)) is array
 
 
+def test_stack_unpacks_what_is_packed():
+    one, packed = field("FP32", 2), np.array([1, 2], np.float32).tobytes()
+    array = np.array([[7, 8]], np.float32)
+    assert stack(one, [packed, packed], (-1, 2)).tolist() == [[1, 2], [1, 2]]
+    assert stack(one, [packed, [3, 4], array, packed], (-1, 2)).tolist() == [[1, 2], [3, 4], [7, 8], [1, 2]]
+    assert stack(one, [packed], (-1, 2)).flags.writeable  # by the handler
+
+
 @pytest.mark.parametrize("datatype, most, beyond", [("FP32", 3.4028234663852886e38, 1e39), ("FP16", 65504.0, 1e5)])
 def test_a_finite_number_never_becomes_infinite(datatype, most, beyond):
     assert to_array(field(datatype), [most, -most]).tolist() == [most, -most]

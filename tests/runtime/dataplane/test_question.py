@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modelbuild_runtime.dataplane.question import question
-from modelbuild_runtime.request import Columns, Raw, Request, Rows
+from modelbuild_runtime.request import Columns, Packed, Raw, Request, Rows
 from modelbuild_runtime.tensor import Tensor
 
 MODEL = b"m" * 32
@@ -30,6 +30,7 @@ def columns(data: Any, datatype: str = "FP32", shape: Any = (1, 2), name: str = 
         (columns(np.array([["a", "b"]], object)), columns(np.array([["a", "b"]], object))),
         (rows([1], parameters={}), rows([1])),
         (rows([float("nan")]), rows([float("nan")])),
+        (Request(Packed(b"\0\1\2\3", 1)), Request(Packed(b"\0\1\2\3", 1), id="other")),
     ],
 )
 def test_equal_questions_have_equal_keys(one, other):
@@ -55,6 +56,9 @@ DIFFERENT = [
     rows([1, 2], parameters={"t": 1}),
     rows([1, 2], parameters={"t": 1.0}),
     rows([1, 2], parameters={"t": True}),
+    Request(Packed(b"\1\2", 1)),
+    Request(Packed(b"\2\1", 1)),
+    Request(Packed(b"\1\2", 1), parameters={"t": 1}),
     rows([1, 2], outputs=("y",)),
     rows([1, 2], outputs=("y", "z")),
     rows([1, 2], outputs=("yz",)),
