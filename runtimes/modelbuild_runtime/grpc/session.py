@@ -14,7 +14,8 @@ from modelbuild_runtime.grpc.frame_reader import LARGEST_FRAME
 from modelbuild_runtime.grpc.frames import StreamViolation, Violation
 from modelbuild_runtime.grpc.header_block import check_trailers, status
 from modelbuild_runtime.grpc.holding import Holding
-from modelbuild_runtime.grpc.incoming import FIRST_CREDIT
+from modelbuild_runtime.grpc.incoming import FIRST_CREDIT, Incoming
+from modelbuild_runtime.grpc.message_reader import MessageReader
 from modelbuild_runtime.grpc.outgoing import Outgoing
 from modelbuild_runtime.grpc.stream import Stream
 
@@ -282,7 +283,10 @@ class Session:
             self.write(frames.headers(stream, status(call.refused), frames.END_STREAM, self.largest_frame))
             self._turn_away(stream, frames.NO_ERROR)
         else:
-            self.streams[stream] = found = Stream(self, stream, call)
+            now, messages = self.app.now, MessageReader(self.app.settings.max_body)
+            incoming = Incoming(self, stream, call, messages, now)
+            out = Outgoing(self, stream, self.first_window, now)
+            self.streams[stream] = found = Stream(self, stream, call, incoming, out)
             found.ended = ended
             found.begin()
             if ended:

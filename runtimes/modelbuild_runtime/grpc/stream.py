@@ -5,7 +5,9 @@ HTTP/1.1: the place where requests wait for their responses.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional
+
+import msgspec
 
 from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotReady, ServerError
 from modelbuild_runtime.grpc import frames, status
@@ -13,7 +15,7 @@ from modelbuild_runtime.grpc.answer_block import END, error_block, head_block
 from modelbuild_runtime.grpc.call import Call
 from modelbuild_runtime.grpc.changes import Changes
 from modelbuild_runtime.grpc.incoming import Incoming
-from modelbuild_runtime.grpc.message_reader import Data
+from modelbuild_runtime.grpc.message_reader import PREFIX
 from modelbuild_runtime.grpc.outgoing import Outgoing
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
@@ -26,48 +28,29 @@ _MAX_PENDING = 64
 """Messages of one stream in flight from which no more are taken from it."""
 
 
-class Stream:
+class Stream(msgspec.Struct, eq=False):
     """``pending`` are the messages whose answers are not written yet, oldest first. ``ended``: the client sends no
     more. ``closing``: nothing more is taken from it. ``over``: nobody waits.
     """
 
-    number = 0  # of a connection that nobody else keeps: a client of gRPC is told by its end
-    unsent = int
-
-    __slots__ = (
-        "_answers",
-        "_call",
-        "_changes",
-        "_pump",
-        "_refusal",
-        "_session",
-        "_taking",
-        "_timer",
-        "_watching",
-        "closing",
-        "ended",
-        "id",
-        "incoming",
-        "out",
-        "over",
-        "pending",
-    )
-
-    def __init__(self, session: Session, identity: int, call: Call) -> None:
-        self.id = identity
-        self.pending: List[Exchange] = []
-        self.out = Outgoing(session, identity, session.first_window)
-        self.incoming = Incoming(session, identity, call)
-        self.ended = self.closing = self.over = False
-        self._session = session
-        self._call = call
-        self._answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
-        self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
-        self._changes: Optional[Changes] = None  # for an answer that has no end
-        self._watching: Optional[Exchange] = None  # whose answer that is
-        self._taking = False
-        self._refusal: Optional[ServerError] = None
-        self._timer: Optional[asyncio.TimerHandle] = None
+    _session: Session
+    id: int
+    _call: Call
+    incoming: Incoming
+    out: Outgoing
+    pending: List[Exchange] = []
+    ended: bool = False
+    closing: bool = False
+    over: bool = False
+    _answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
+    _pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
+    _changes: Optional[Changes] = None  # for an answer that has no end
+    _watching: Optional[Exchange] = None  # whose answer that is
+    _taking: bool = False
+    _refusal: Optional[ServerError] = None
+    _timer: Optional[asyncio.TimerHandle] = None
+    number: int = 0  # of a connection that nobody else keeps: a client of gRPC is told by its end
+    unsent: Callable[[], int] = int
 
     def begin(self) -> None:
         """The call has begun: its time runs, and what has no chance ends at once."""
@@ -79,7 +62,7 @@ class Stream:
 
     # What the client sends
 
-    def receive(self, data: Data, *, ended: bool) -> None:
+    def receive(self, data: bytes, *, ended: bool) -> None:
         """Some bytes of messages, the last ones perhaps.
 
         Raises:
@@ -88,8 +71,12 @@ class Stream:
         self.ended = ended
         if self.closing:
             return
+        incoming, call = self.incoming, self._call
         try:
-            self.incoming.feed(data, ended=ended)
+            if ended and not call.many and incoming.whole(data):
+                self._session.app.accept(self, call.head, data[PREFIX:])
+                return
+            incoming.feed(data, ended=ended)
             self._take()
         except ServerError as error:
             self.refuse(error)
@@ -161,7 +148,8 @@ class Stream:
         self.over = self.closing = True
         for exchange in self.pending:
             exchange.cancelled = True
-        self._stop_parts()
+        if self._pump is not None or self._changes is not None:
+            self._stop_parts()
         self.pending.clear()
         self._answers.clear()
         if self._timer is not None:
@@ -199,6 +187,11 @@ class Stream:
         """Write an answer as soon as all before it are written."""
         if self.over or exchange not in self.pending:
             return
+        once = response.parts is None and response.status < 400 and not self._call.many and self._refusal is None
+        if once and not _fails(response) and self.out.whole(head_block(exchange.id, response), response.body):
+            self.pending.clear()
+            self._close()
+            return
         self._answers[exchange] = response
         self._go_on()
 
@@ -230,7 +223,7 @@ class Stream:
     def _answer(self, exchange: Exchange, response: HttpResponse) -> None:
         if response.status >= 400:
             response = status.shaped(response)
-        fails = any(name == status.STATUS for name, _ in response.headers)
+        fails = _fails(response)
         if self._refusal is not None and not fails:  # told in a message, as if the call went on
             response, fails = status.grpc_error(exchange.http, self._refusal), True
         if fails:
@@ -239,8 +232,6 @@ class Stream:
         if self._call.many:
             self.out.begin(head_block(exchange.id, response))
             self.write_part(response.body)
-        elif self.out.whole(head_block(exchange.id, response), response.body, END):
-            self._close()
         else:
             self.incoming.drop()  # the answer waits in its place
             self.out.begin(head_block(exchange.id, response))
@@ -311,3 +302,8 @@ class Stream:
             self._pump.stop()
         self._pump = self._changes = self._watching = None
         return begun
+
+
+def _fails(response: HttpResponse) -> bool:
+    """Whether this is the end of a call that failed."""
+    return bool(response.headers) and any(name == status.STATUS for name, _ in response.headers)
