@@ -13,13 +13,12 @@ from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotReady, 
 from modelbuild_runtime.grpc import frames, status
 from modelbuild_runtime.grpc.answer_block import END, error_block, head_block
 from modelbuild_runtime.grpc.call import Call
-from modelbuild_runtime.grpc.changes import Changes
 from modelbuild_runtime.grpc.incoming import Incoming
 from modelbuild_runtime.grpc.message_reader import PREFIX
 from modelbuild_runtime.grpc.outgoing import Outgoing
+from modelbuild_runtime.grpc.parts import Parts
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.http.pump import Pump
 
 if TYPE_CHECKING:
     from modelbuild_runtime.grpc.session import Session
@@ -43,9 +42,7 @@ class Stream(msgspec.Struct, eq=False):
     closing: bool = False
     over: bool = False
     _answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
-    _pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
-    _changes: Optional[Changes] = None  # for an answer that has no end
-    _watching: Optional[Exchange] = None  # whose answer that is
+    _parts: Optional[Parts] = None  # of the answer to the first of the pending, or of one that has no end
     _taking: bool = False
     _refusal: Optional[ServerError] = None
     _timer: Optional[asyncio.TimerHandle] = None
@@ -106,7 +103,7 @@ class Stream(msgspec.Struct, eq=False):
         if self.closing:
             return
         self.incoming.release(sum([len(exchange.http.body) for exchange in self.pending]))
-        if self.ended and not self.pending and self._watching is None:
+        if self.ended and not self.pending and self._parts is None:
             self.incoming.messages.finish()
             self._finish(END)
 
@@ -133,10 +130,10 @@ class Stream(msgspec.Struct, eq=False):
         for exchange in waiting:
             exchange.cancelled = True
         self._answers.clear()
-        begun = self._stop_parts()
-        if begun is not None:  # counted already, when it began
+        parts = self._stop_parts()
+        if parts is not None:  # counted already, when it began
             waiting.clear()
-            self._answer(begun, status.grpc_error(begun.http, error))
+            self._answer(parts.exchange, status.grpc_error(parts.exchange.http, error))
         elif waiting:
             del waiting[1:]
             app.refuse(waiting[0], error)
@@ -148,8 +145,7 @@ class Stream(msgspec.Struct, eq=False):
         self.over = self.closing = True
         for exchange in self.pending:
             exchange.cancelled = True
-        if self._pump is not None or self._changes is not None:
-            self._stop_parts()
+        self._stop_parts()
         self.pending.clear()
         self._answers.clear()
         if self._timer is not None:
@@ -160,7 +156,8 @@ class Stream(msgspec.Struct, eq=False):
 
     def leave(self) -> None:
         """The server stops: what waits for more than is on its way has to end."""
-        if self._changes is not None or (self._call.many and not self.pending):
+        parts = self._parts
+        if (parts is not None and parts.endless) or (self._call.many and not self.pending):
             self.refuse(NotReady("the server stops"))
 
     def patrol(self, now: float) -> None:
@@ -168,8 +165,8 @@ class Stream(msgspec.Struct, eq=False):
         if self.out.waiting:
             if now - self.out.since > self._session.app.settings.timeout:
                 self._session.reset(self, frames.CANCEL)
-        elif self._changes is not None:
-            self._look()
+        elif self._parts is not None and self._parts.endless:
+            self._parts.more()
         elif not self.ended and not self.closing and not self.pending:
             late = self.incoming.late(now)
             if late is not None:
@@ -200,20 +197,20 @@ class Stream(msgspec.Struct, eq=False):
         self.out.flush()
         if self.out.done:
             self._close()
-        elif self._pump is not None and not self.out.waiting:
-            self._pump.more()
+        elif self._parts is not None and not self.out.waiting:
+            self._parts.more()
 
     def _go_on(self) -> None:
         """Write the answers that are there, up to one whose parts are still to come; take more messages."""
         pending = self.pending
-        while pending and self._pump is None and self._changes is None and not self.over:
+        while pending and self._parts is None and not self.over:
             response = self._answers.pop(pending[0], None)
             if response is None:
                 break
             if response.parts is None:
                 self._answer(pending.pop(0), response)
             else:
-                self._answer_in_parts(pending[0], response, response.parts)
+                self._begin_parts(pending[0], response, response.parts)
         if self._call.many and not self.closing:
             try:
                 self._take()
@@ -231,11 +228,11 @@ class Stream(msgspec.Struct, eq=False):
             return
         if self._call.many:
             self.out.begin(head_block(exchange.id, response))
-            self.write_part(response.body)
+            self.write(response.body)
         else:
             self.incoming.drop()  # the answer waits in its place
             self.out.begin(head_block(exchange.id, response))
-            self.write_part(response.body)
+            self.write(response.body)
             self._finish(END)
 
     def _finish(self, trailers: bytes) -> None:
@@ -252,21 +249,21 @@ class Stream(msgspec.Struct, eq=False):
         self.cancel()
         self._session.close_stream(self)
 
-    # Answers in parts: see ``Pump``
+    # Answers in parts: see ``Parts``
 
     @property
-    def takes_parts(self) -> bool:
+    def takes_more(self) -> bool:
         """False while the client does not take what is there already."""
         return not self.out.waiting and not self._session.write_paused
 
-    def write_part(self, part: bytes) -> None:
+    def write(self, message: bytes) -> None:
         """One message."""
-        if not self.out.send(part):
+        if not self.out.send(message):
             self._session.reset(self, frames.ENHANCE_YOUR_CALM)
 
     def end_parts(self) -> None:
         """All messages of the first answer are written."""
-        self._pump = None
+        self._parts = None
         self.pending.pop(0)
         if self._call.many:
             self._go_on()
@@ -276,32 +273,24 @@ class Stream(msgspec.Struct, eq=False):
     def abort_parts(self, error: ServerError) -> None:
         """The first answer cannot be finished."""
         exchange = self.pending.pop(0)
-        self._pump = None
+        self._parts = None
         shape = exchange.protocol.error if exchange.protocol else status.grpc_error
         self._answer(exchange, shape(exchange.http, error))
         self._go_on()
 
-    def _answer_in_parts(self, exchange: Exchange, response: HttpResponse, parts: Iterator[bytes]) -> None:
+    def _begin_parts(self, exchange: Exchange, response: HttpResponse, found: Iterator[bytes]) -> None:
         self.out.begin(head_block(exchange.id, response))
-        if isinstance(parts, Changes):
-            self._changes, self._watching = parts, self.pending.pop(0)
-            self._look()
-            return
-        exchange.pump = self._pump = Pump(exchange.id, parts, exchange.served.resume, self)
-        self._pump.more()
+        self._parts = parts = Parts(self, exchange, found)
+        if parts.endless:  # it is answered, and nobody's prediction
+            self.pending.pop(0)
+        parts.more()
 
-    def _look(self) -> None:
-        message = self._changes.new() if self._changes is not None else None
-        if message is not None:
-            self.write_part(message)
-
-    def _stop_parts(self) -> Optional[Exchange]:
-        """Returns the one whose answer was being sent in parts, if there is one."""
-        begun = self._watching if self._pump is None else self.pending[0]
-        if self._pump is not None:
-            self._pump.stop()
-        self._pump = self._changes = self._watching = None
-        return begun
+    def _stop_parts(self) -> Optional[Parts]:
+        """Returns what was being sent in parts, if anything was."""
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.stop()
+        return parts
 
 
 def _fails(response: HttpResponse) -> bool:
