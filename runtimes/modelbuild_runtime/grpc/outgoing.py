@@ -38,7 +38,7 @@ class Outgoing(msgspec.Struct, eq=False):
         if not self.begun:
             self.begun = True
             session = self._session
-            session.write(frames.headers(self._stream, block, 0, session.largest_frame))
+            session.write(frames.headers(self._stream, block, 0, session.room.largest_frame))
 
     def send(self, message: bytes) -> bool:
         """Write a message. False where the memory for what clients do not take is used up."""
@@ -59,15 +59,15 @@ class Outgoing(msgspec.Struct, eq=False):
 
     def whole(self, block: bytes, message: bytes) -> bool:
         """Write head, message and end in one piece, if the client takes that now."""
-        session, stream, size = self._session, self._stream, len(message) + PREFIX
-        largest = session.largest_frame
-        if size > self.window or size > session.window or size > largest or session.write_paused or self.begun:
+        stream, size, room = self._stream, len(message) + PREFIX, self._session.room
+        largest = room.largest_frame
+        if size > self.window or size > room.window or size > largest or room.paused or self.begun:
             return False
         if len(block) > largest:
             return False
-        session.window -= size
+        room.window -= size
         self.begun = self.done = True
-        session.write(
+        self._session.write(
             b"".join(
                 (
                     frames.head(frames.HEADERS, frames.END_HEADERS, stream, len(block)),
@@ -84,24 +84,24 @@ class Outgoing(msgspec.Struct, eq=False):
 
     def flush(self) -> None:
         """Write what waits, as far as the client takes it."""
-        session, queue = self._session, self._queue
+        session, room, queue = self._session, self._session.room, self._queue
         while queue:
-            room = min(self.window, session.window, session.largest_frame)
-            if room <= 0 or session.write_paused:
-                session.blocked[self._stream] = self
+            most = min(self.window, room.window, room.largest_frame)
+            if most <= 0 or room.paused:
+                room.blocked[self._stream] = None
                 return
             data = queue.popleft()
-            if len(data) <= room or room >= _MUCH:
+            if len(data) <= most or most >= _MUCH:
                 session.wrote()
-            if len(data) > room:
+            if len(data) > most:
                 view = memoryview(data)
-                queue.appendleft(view[room:])
-                data = view[:room]
+                queue.appendleft(view[most:])
+                data = view[:most]
             self._write(data)
         if self._trailers is not None and not self.done:
             self.done = True
             block, flags = self._trailers, frames.END_STREAM
-            session.write(frames.headers(self._stream, block, flags, session.largest_frame))
+            session.write(frames.headers(self._stream, block, flags, room.largest_frame))
 
     def drop(self) -> None:
         """Nothing is written any more."""
@@ -116,7 +116,7 @@ class Outgoing(msgspec.Struct, eq=False):
         self.since = session.app.now
         self.window -= size
         self.waiting -= size
-        session.window -= size
+        session.room.window -= size
         session.holding.release(size)
         head = frames.head(frames.DATA, 0, self._stream, size)
         if size > _LARGE:

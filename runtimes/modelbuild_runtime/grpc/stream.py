@@ -254,7 +254,7 @@ class Stream(msgspec.Struct, eq=False):
     @property
     def takes_more(self) -> bool:
         """False while the client does not take what is there already."""
-        return not self.out.waiting and not self._session.write_paused
+        return not self.out.waiting and not self._session.room.paused
 
     def write(self, message: bytes) -> None:
         """One message."""
