@@ -162,9 +162,10 @@ class Session:
         if found is None or found.ended:
             self._late(stream, found)
             return
-        found.incoming.credit -= size
+        incoming = found.incoming
+        incoming.credit -= size
         try:
-            if found.incoming.credit < 0:
+            if incoming.credit < 0:
                 raise StreamViolation(frames.FLOW_CONTROL_ERROR)  # noqa: TRY301  # all violations alike
             found.receive(payload, ended=ended)
         except StreamViolation as violation:

@@ -4,7 +4,7 @@ come last in the message: what stands before them, byte for byte what was parsed
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from modelbuild_runtime.grpc.message_fields import begin
 from modelbuild_runtime.open_inference import binary_tensor
@@ -63,32 +63,36 @@ class KnownMessages:
         """Remember the layout of a message that was found good, if such a one is likely to come again: it asks for
         nothing of its own, and the bytes of its tensors are as many as their shapes say.
         """
-        raws = message.raw_input_contents
-        if not raws or message.id or message.parameters or message.outputs:
+        contents = message.raw_input_contents
+        if not contents or message.id or message.parameters or message.outputs:
             return
-        layout = _Layout(
-            bytes(body[: len(body) - sum([len(begin(_RAW, len(raw))) + len(raw) for raw in raws])]),
-            [
-                _Raw(name, tensor.datatype, tensor.shape, begin(_RAW, len(raw)), len(raw))
-                for (name, tensor), raw in zip(tensors.items(), raws)
-            ],
-        )
-        if len(layout.start) > _LONGEST or any(raw.datatype == "BYTES" for raw in layout.raws):
+        raws = [
+            _Raw(name, tensor.datatype, tensor.shape, begin(_RAW, len(content)), len(content))
+            for (name, tensor), content in zip(tensors.items(), contents)
+        ]
+        end = len(body) - sum([len(raw.begin) + raw.size for raw in raws])
+        if end > _LONGEST or any(raw.datatype == "BYTES" for raw in raws):
             return
-        if self._holds(layout, message, body):
+        start = bytes(body[:end])
+        if _follow(contents, raws, body, end) and _is_whole(type(message), start):
             if len(self._layouts) >= _MOST:
                 self._layouts.clear()
-            self._layouts[len(body)] = layout
+            self._layouts[len(body)] = _Layout(start, raws)
 
-    @staticmethod
-    def _holds(layout: _Layout, message: Any, body: Union[bytes, bytearray]) -> bool:
-        """Whether that is how the message is laid out: its fields may come in any order."""
-        rest = b"".join([raw.begin + bytes(found) for raw, found in zip(layout.raws, message.raw_input_contents)])
-        if body[len(layout.start) :] != rest:
+
+def _follow(contents: Sequence[bytes], raws: Sequence[_Raw], body: Union[bytes, bytearray], at: int) -> bool:
+    """Whether all that is there from a place on are the raw bytes."""
+    for content, raw in zip(contents, raws):
+        if not (body.startswith(raw.begin, at) and body.startswith(content, at + len(raw.begin))):
             return False
-        try:
-            again = type(message).FromString(layout.start)
-        except Exception:  # noqa: BLE001  # protobuf's own error, which is imported with it
-            return False
-        again.raw_input_contents.extend(message.raw_input_contents)
-        return bool(again == message)
+        at += len(raw.begin) + raw.size
+    return True
+
+
+def _is_whole(kind: Any, start: bytes) -> bool:
+    """Whether a message ends there, and not in the midst of a field: what follows means the same after any other."""
+    try:
+        kind.FromString(start)
+    except Exception:  # noqa: BLE001  # protobuf's own error, which is imported with it
+        return False
+    return True
