@@ -74,16 +74,16 @@ class KnownMessages:
         if end > _LONGEST or any(raw.datatype == "BYTES" for raw in raws):
             return
         start = bytes(body[:end])
-        if _follow(contents, raws, body, end) and _is_whole(type(message), start):
+        if _follow(raws, body, end) and _is_whole(type(message), start):
             if len(self._layouts) >= _MOST:
                 self._layouts.clear()
             self._layouts[len(body)] = _Layout(start, raws)
 
 
-def _follow(contents: Sequence[bytes], raws: Sequence[_Raw], body: Union[bytes, bytearray], at: int) -> bool:
+def _follow(raws: Sequence[_Raw], body: Union[bytes, bytearray], at: int) -> bool:
     """Whether all that is there from a place on are the raw bytes."""
-    for content, raw in zip(contents, raws):
-        if not (body.startswith(raw.begin, at) and body.startswith(content, at + len(raw.begin))):
+    for raw in raws:
+        if not body.startswith(raw.begin, at):
             return False
         at += len(raw.begin) + raw.size
     return True

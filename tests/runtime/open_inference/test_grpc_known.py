@@ -111,6 +111,19 @@ def test_fields_in_another_order_are_not_remembered():
     assert known_after(question(FOUR), body).tensors(body) is None
 
 
+def test_raw_bytes_first_and_a_description_of_the_same_length_are_not_remembered():
+    """Both halves are messages by themselves, and the second has the length of the raw bytes."""
+    bare = question(("x", "UINT8", (24,), b""))
+    del bare.raw_input_contents[:]
+    bare.inputs[0].shape[0] = bare.ByteSize() - 2
+    half = MESSAGES.ModelInferRequest(raw_input_contents=[bytes(bare.ByteSize() - 2)]).SerializeToString()
+    assert len(half) == bare.ByteSize()
+    known = known_after(
+        MESSAGES.ModelInferRequest.FromString(half + bare.SerializeToString()), half + bare.SerializeToString()
+    )
+    assert known.tensors(half + half) is None
+
+
 def test_bytes_that_look_like_the_tensors_but_belong_to_an_unknown_field_are_not_remembered():
     """The raw bytes come first, and the same again at the end, inside of a field that nobody reads."""
     bare = question(FOUR)
