@@ -1,4 +1,5 @@
-"""CPU a call of gRPC, of the server beside grpcio's asyncio server written by hand. Needs no Docker and no wrk.
+"""CPU a call of gRPC, of the server beside grpcio's asyncio server written by hand, and a loop with no server in it.
+Needs no Docker and no wrk.
 
     python benchmarks/serving/grpc_calls.py [--rounds 3] [--seconds 3]
 
@@ -95,6 +96,7 @@ def main() -> None:
     servers = {
         "mbuild": lambda: ours(folder),
         "grpcio": lambda: started([python, HERE / "peer_grpcio.py", "serve", str(PORT)], folder),
+        "bare loop": lambda: started([sys.executable, HERE / "bare_grpc.py", str(PORT)], folder),
     }
     runs: dict = {name: {count: [] for count in IN_FLIGHT} for name in servers}
     for _ in range(arguments.rounds):
@@ -110,7 +112,8 @@ def main() -> None:
             cpu[name] = statistics.median(run["cpu_us"] for run in runs[name][count])
             rate = statistics.median(run["calls_per_second"] for run in runs[name][count])
             print(f"{name:<10}{count:>10}{rate:>10.0f}{cpu[name]:>10.1f}")
-        print(f"CPU a call at {count} in flight, over grpcio: {cpu['mbuild'] / cpu['grpcio']:.2f}x")
+        over, limit = cpu["mbuild"] / cpu["grpcio"], cpu["bare loop"] / cpu["grpcio"]
+        print(f"CPU a call at {count} in flight, over grpcio: {over:.2f}x, the bare loop {limit:.2f}x")
 
 
 if __name__ == "__main__":

@@ -94,7 +94,8 @@ class Server:
 
     def __init__(self, interpreter: Path, environment: Mapping[str, str]) -> None:
         # A session of its own: Ctrl-C is for mbuild, which asks the server once. A second signal would cut it short.
-        command = [str(interpreter), "-m", "modelbuild_runtime", "serve"]
+        # -S: what is installed beside mbuild is not in the image, and would hide a requirement that is missing there.
+        command = [str(interpreter), "-S", "-m", "modelbuild_runtime", "serve"]
         self._process = subprocess.Popen(command, env=dict(environment), start_new_session=True)
 
     @property

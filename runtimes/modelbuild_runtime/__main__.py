@@ -1,18 +1,21 @@
 """``python -m modelbuild_runtime [serve | check | info]``.
 
-The thread variables of numerical libraries are set first, before anything imports one of them.
+The thread variables of numerical libraries are set first, before anything imports one of them. Signals are heard before
+that: importing takes a while.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from typing import List, Tuple
 
 from modelbuild_runtime.errors import LoadError, SettingError
 from modelbuild_runtime.process.config_properties import configured
 from modelbuild_runtime.process.cpus import available, thread_environment
+from modelbuild_runtime.process.leaving import STOP, watch
 from modelbuild_runtime.settings import Settings, ignored_variables, read_settings, unknown_variables
 
 USAGE = """usage: python -m modelbuild_runtime [serve | check | info]
@@ -34,6 +37,9 @@ def main(arguments: List[str]) -> int:
     if len(arguments) > 1 or command not in {"serve", "check", "info"}:
         print(USAGE, file=sys.stderr)  # noqa: T201
         return 2
+    if command == "serve":
+        watch()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)  # this program may have taken the place of another
     try:
         told = configured(os.environ)
         for name, value in told.variables.items():

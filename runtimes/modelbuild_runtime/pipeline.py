@@ -34,6 +34,9 @@ from modelbuild_runtime.tensor import NUMPY
 Seen = Callable[[Engine], Engine]
 """Is given the engine once it is loaded, and returns what is used in its place: it, or one that looks on."""
 
+_GIVEN_THE_MODEL = ("predict", "explain", "predict_fn", "transform_fn")
+"""Functions of handlers that get the framework's own object."""
+
 
 class ModelPipeline:
     """A model without a handler: its contract is its signature, but for a number of rows that the model insists on."""
@@ -183,7 +186,9 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, see
 
     def open_model() -> Model:
         examples = not hasattr(module, "preprocess")
-        model = _model(seen(load_engine(manifest, root, threads, examples=examples, handler=module)), manifest)
+        used = any(hasattr(module, name) for name in _GIVEN_THE_MODEL)
+        engine = seen(load_engine(manifest, root, threads, examples=examples, handler=module))
+        model = _model(engine, manifest, used=used)
         own = handler.style != "functions" or hasattr(module, "predict")
         return model if own or model.by_row else _of_any_rows(model)
 
@@ -200,9 +205,10 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, see
     return functions_pipeline(module, context, open_model, manifest.signature)
 
 
-def _model(engine: Engine, manifest: Manifest) -> Model:
+def _model(engine: Engine, manifest: Manifest, *, used: bool) -> Model:
+    """Some engines make the framework's own object only when it is asked for, of packages that not every image has."""
     signature = complete(engine.signature(), manifest.signature)
-    return Model(engine.model, signature, engine.predict, row_counted(engine, signature))
+    return Model(engine.model if used else None, signature, engine.predict, row_counted(engine, signature))
 
 
 def _of_any_rows(model: Model) -> Model:

@@ -12,6 +12,7 @@ from modelbuild_runtime.errors import SettingError
 PREFIX = "MBUILD_"
 MOST = 1 << 40
 _DAY = 86400
+_SERVICE_LINKS = ("tcp://", "udp://", "sctp://")
 _LEVELS = {"critical": "error", "fatal": "error", "warn": "warning", "notset": "debug", "trace": "debug"}
 _NUMBERED = ("debug", "debug", "info", "warning", "error")
 """Other names of levels, and Python's numbers for them in tens."""
@@ -209,9 +210,11 @@ def unknown_variables(environment: Mapping[str, str]) -> Tuple[str, ...]:
 
 
 def _is_set(name: Name, environment: Mapping[str, str]) -> bool:
-    """Whether it says something: nothing is nothing, and so is a platform's 0 where 0 means that there is no limit."""
+    """Whether it says something: nothing is nothing, and so is a platform's 0 where 0 means that there is no limit, and
+    what Kubernetes tells every container in ``MBUILD_PORT`` of a service named mbuild.
+    """
     text = environment.get(name.name, "").strip()
-    return text != "" and not (text == "0" and name.factor > 1)
+    return text != "" and not (text == "0" and name.factor > 1) and not text.startswith(_SERVICE_LINKS)
 
 
 def _parse(name: Name, text: str, default: Any, limits: Mapping[str, Any]) -> Any:

@@ -60,6 +60,14 @@ def test_the_servers_own_end_is_told_from_a_change(program, tmp_path):
     assert server.stop() == 3
 
 
+def test_what_is_installed_here_is_not_there(program, tmp_path):
+    """A requirement that is missing in the image is missing here, also where mbuild's own environment has it."""
+    program.write_text("import importlib.util, sys\nsys.exit(7 if importlib.util.find_spec('pytest') else 0)")
+    server = Server(Path(sys.executable), {"PYTHONPATH": str(tmp_path)})
+    assert wait_for_change(server, stamp([program])) is False
+    assert server.stop() == 0
+
+
 def test_a_change_ends_the_wait_and_stop_ends_the_server(program, tmp_path):
     watched = tmp_path / "features.py"
     watched.write_text("a")

@@ -81,6 +81,20 @@ def test_a_plain_model_fitted_on_a_frame_needs_no_pandas(tmp_path):
     assert "pandas" in reading(samples.pickled(model=inner), tmp_path).requirements
 
 
+@pytest.mark.parametrize("module, name", [("xgboost", "XGBClassifier"), ("lightgbm", "LGBMClassifier")])
+def test_a_booster_fitted_on_a_frame_needs_pandas(module, name, tmp_path):
+    """Neither has ``feature_names_in_`` in its file: one notes that there were names, the other's booster has them."""
+    import numpy as np
+    import pandas as pd
+
+    make = getattr(pytest.importorskip(module), name)
+    rows, labels = np.arange(80.0).reshape(40, 2), np.arange(40) % 2
+    framed = make(n_estimators=2).fit(pd.DataFrame(rows, columns=["a b", "c"]), labels)
+    plain = make(n_estimators=2).fit(rows, labels)
+    assert "pandas" in reading(samples.pickled(model=framed), tmp_path).requirements
+    assert "pandas" not in reading(samples.pickled(model=plain), tmp_path).requirements
+
+
 @pytest.mark.parametrize(
     "version, expected",
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.listeners import router
 from modelbuild_runtime.process.replay import Immediate
-from modelbuild_runtime.protocols import Models, Protocol, Statistics, Summary
+from modelbuild_runtime.protocols import Models, Protocol, Spoken, Statistics, Summary
 from modelbuild_runtime.security.keys import api_keys
 from modelbuild_runtime.settings import Settings
 from runtime.wires import FakeTransport
@@ -56,7 +56,7 @@ class Service:
         self.settings = settings
         self.environment = environment
         self.models: Models | None = None
-        self.protocols: list[Protocol] = []
+        self.protocols: Sequence[Spoken] = ()
         self._ready = ready
 
     def now(self) -> float:
@@ -78,7 +78,7 @@ class Service:
         return Summary(12.5, 3, 1, (0.001, 0.01), (2, 1, 1), 1, 0, 0.0)
 
     def openapi(self) -> dict[str, Any]:
-        return document(self, self.protocols)
+        return document(self, [one.made() for one in self.protocols])
 
     def examples(self, largest: int = 0) -> list[Example]:
         return [Example(EXAMPLES[self.model_name])] if self.model_name in EXAMPLES else []
@@ -97,11 +97,16 @@ class Server:
     ) -> None:
         self.pipeline = pipeline = MODELS[name]()
         self.service = Service(name, pipeline, settings, environment or {}, ready=ready)
-        self.protocols = self.service.protocols = discover(self.service)
+        self.service.protocols = spoken = discover(self.service)
         dataplane = Dataplane(pipeline)
-        routes = router(self.protocols)
+        routes = router(spoken)
         self._app = Application(settings, routes, api_keys(settings))
         self._app.open(routes, dataplane, Immediate(dataplane))
+
+    @property
+    def protocols(self) -> list[Protocol]:
+        """All, made if they were not yet."""
+        return [one.made() for one in self.service.protocols]
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
         """One request; header names with _ for -."""

@@ -11,6 +11,7 @@ import pytest
 
 from e2e.command import Mbuild
 from e2e.servers import ask, running
+from modelbuild_runtime.engines.lightgbm.sample import make as make_lightgbm
 from modelbuild_runtime.engines.xgboost.sample import make as make_xgboost
 
 MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
@@ -99,3 +100,16 @@ def test_a_handler_that_predicts_gets_the_whole_framework(
     assert (status, [row["class"] for row in answer]) == (200, ["Booster"] * 3)
     chances = [row["probabilities"][1] for row in sample.expected]
     assert [row["chance"] for row in answer] == pytest.approx(chances)
+
+
+@pytest.mark.parametrize("make", [make_xgboost, make_lightgbm], ids=["xgboost", "lightgbm"])
+def test_a_handler_around_the_engine_needs_no_more_than_the_engine(
+    mbuild: Mbuild, image: Image, client: Any, tmp_path: Path, make: Callable[[Path], Any]
+) -> None:
+    """The image is without scipy; names of classes are what such models are given a handler for."""
+    sample = make(tmp_path)
+    (tmp_path / "handler.py").write_text("def postprocess(outputs):\n    return {'named': outputs['label'] == 1}\n")
+    packaged = mbuild("package", sample.path, "-H", tmp_path / "handler.py", "-t", image(), "--json").json
+    with running(client, packaged["reference"]) as (_, address):
+        status, answer = ask(address, "/predict", sample.request)
+    assert (status, answer) == (200, [{"named": row["label"] == 1} for row in sample.expected])

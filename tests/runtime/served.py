@@ -1,7 +1,7 @@
 """A real server process around the fake pipeline: ``python served.py COMMAND``.
 
 ``FAKE_SECONDS`` is how long a prediction takes, ``FAKE_BUSY`` how long it computes, ``FAKE_LOADING`` how long loading
-does; ``FAKE_BROKEN`` breaks one.
+does, and ``FAKE_BEGUN`` the file that tells of its beginning; ``FAKE_BROKEN`` breaks one.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Process(FakePipeline):
 
 
 def load_pipeline(*_: Any) -> FakePipeline:
+    if "FAKE_BEGUN" in os.environ:
+        Path(os.environ["FAKE_BEGUN"]).touch()
     try:
         time.sleep(float(os.environ.get("FAKE_LOADING", "0")))
     except SystemExit:

@@ -68,6 +68,34 @@ def test_what_cannot_be_loaded(tmp_path: Path, manifest: Manifest, message: str)
         load_pipeline(manifest, tmp_path)
 
 
+class WithoutItsFramework:
+    """An engine in an image that has only what predicting needs, as XGBoost's and LightGBM's without scipy."""
+
+    def __init__(self, engine: Any) -> None:
+        self.signature, self.predict = engine.signature, engine.predict
+
+    @property
+    def model(self) -> Any:
+        raise ModuleNotFoundError("No module named 'scipy'")
+
+
+@pytest.mark.parametrize(
+    ("style", "code"),
+    [
+        ("functions", "def postprocess(outputs):\n    return {'z': outputs['y'] * 2}\n"),
+        ("sagemaker", "def output_fn(prediction, accept):\n    return '[]', 'application/json'\n"),
+    ],
+)
+def test_a_handler_that_does_not_ask_for_the_frameworks_object_needs_none(
+    tmp_path: Path, style: str, code: str
+) -> None:
+    identity(tmp_path / "m.onnx")
+    (tmp_path / "handler").mkdir()
+    (tmp_path / "handler" / f"around_{style}.py").write_text(code)
+    manifest = Manifest(Model("m", "1", "m.onnx"), Runtime("onnx"), handler=Handler(f"around_{style}", style=style))
+    load_pipeline(manifest, tmp_path, seen=WithoutItsFramework)
+
+
 class Writer:
     """An engine that says a text letter by letter, as often as it is asked to."""
 

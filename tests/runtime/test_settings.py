@@ -52,6 +52,11 @@ def test_platforms_have_their_own_names_for_the_port(environment, port):
     assert read_settings(environment).port == port
 
 
+def test_a_kubernetes_service_of_our_name_is_no_setting():
+    links = {"MBUILD_PORT": "tcp://10.96.0.7:80", "MBUILD_GRPC_PORT": "udp://10.96.0.8:80", "PORT": "9000"}
+    assert (read_settings(links).port, read_settings(links).grpc_port) == (9000, 8001)
+
+
 @pytest.mark.parametrize(
     "name, value, complaint",
     [

@@ -13,6 +13,7 @@ from modelbuild.declaration import Runtime
 from modelbuild.dependencies.index import has_credentials, redact
 from modelbuild.errors import RequirementError
 from modelbuild.handlers.handler import Handler
+from modelbuild.handlers.style import GIVEN_THE_MODEL
 from modelbuild.planning.trees import server_source
 from modelbuild.runtime import Reading
 
@@ -64,7 +65,7 @@ def less_required(runtime: Runtime, handler: Handler | None) -> Mapping[str, tup
     """
     if handler is None:
         return runtime.requires
-    if "predict" in handler.entry_points:
+    if GIVEN_THE_MODEL.intersection(handler.entry_points):
         return {}
     used = {_parse(text, "the handler").name for text in handler.requirements}
     used = {canonicalize_name(name) for name in used}

@@ -15,7 +15,7 @@ from modelbuild.engines.container import running
 from modelbuild.engines.details import built, describe
 from modelbuild.engines.endpoint import Endpoint, docker_endpoints
 from modelbuild.engines.endpoint import connect as connect_to
-from modelbuild.engines.failure import engine_errors, said
+from modelbuild.engines.failure import engine_errors, lost_a_layer, said
 from modelbuild.engines.http_build import Order, build, dockerfile_only
 from modelbuild.engines.stages import Part, forget_old, longest, parts, stages
 from modelbuild.engines.transcript import Builder, Transcript
@@ -96,11 +96,16 @@ class DockerEngine:
         )
 
     def build(self, plan: Plan, context: Context, *, no_cache: bool, progress: Progress) -> Image:
-        """Build without a tag, from the longest stage that is there."""
+        """Build without a tag, from the longest stage that is there; once more from the base if the engine lost it."""
         parts, cached = self._parts(plan, no_cache=no_cache)
-        for part in parts:
-            transcript = self._build_part(plan, context, part, no_cache=no_cache, progress=progress)
-            cached |= transcript.cached
+        try:
+            for part in parts:
+                transcript = self._build_part(plan, context, part, no_cache=no_cache, progress=progress)
+                cached |= transcript.cached
+        except BuildError as error:
+            if not lost_a_layer(error.message):
+                raise
+            transcript, cached = self._build_anew(plan, context, progress), set()
         if len(parts) > 1:
             forget_old(self.client)
         base = self._inspect(plan.base.reference)
@@ -198,6 +203,14 @@ class DockerEngine:
             with engine_errors("removing an old stage"), suppress(APIError):
                 self.client.remove_image(replaced)
         return transcript
+
+    def _build_anew(self, plan: Plan, context: Context, progress: Progress) -> Transcript:
+        """Build all on the base at once: whatever the engine lost, this neither starts from it nor asks for it."""
+        progress.step("Starting anew", "the engine lost a layer that it had kept")
+        for stage in stages(plan, self.builder.NAME):
+            with engine_errors("removing a stage"), suppress(APIError):
+                self.client.remove_image(stage.reference)
+        return self._build_part(plan, context, Part(plan.base.pinned, plan.layers), no_cache=True, progress=progress)
 
     def _inspect(self, reference: str) -> Any:
         with engine_errors(f"looking at {reference}"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,10 @@ from docker.errors import APIError, DockerException
 from modelbuild.errors import BuildError, MbuildError, NoSpaceError
 
 _NO_SPACE = ("no space left on device", "disk quota exceeded", "enospc")
+# Docker's collector of garbage, which is on by default in new ones, removes what a build still needs: it goes by the
+# first who lets go of a layer, not by the last. Source: moby, builder/builder-next/adapters/snapshot/leasemanager.go;
+# https://github.com/moby/buildkit/issues/5469 and 6521 have its words.
+_LOST = re.compile(r"failed to prepare .*(no such file or directory|does not exist)|layer does not exist")
 
 
 @contextmanager
@@ -28,6 +33,11 @@ def engine_errors(doing: str) -> Iterator[None]:
 def said(error: APIError) -> str:
     """What the engine answered; its status where it had no words."""
     return str(error.explanation or f"it answers with status {error.status_code} and says no more")
+
+
+def lost_a_layer(message: str) -> bool:
+    """A build failed for want of something that the engine itself had kept, and not for what it was sent."""
+    return _LOST.search(message) is not None
 
 
 def refused(doing: str, message: str, *, log: str = "", gone: bool = False) -> MbuildError:

@@ -62,7 +62,7 @@ def _holds(condition: Condition, evidence: Evidence) -> bool:
 
 
 def _unknown(artifact: Artifact, evidence: Evidence, runtimes: Sequence[Runtime]) -> Exception:
-    here = "Runtimes here: " + "; ".join(f"{runtime.name} ({runtime.summary})" for runtime in runtimes) + "."
+    here = f"Runtimes here: {', '.join(runtime.name for runtime in runtimes)}; `mbuild runtimes` says what each takes."
 
     def taker(inner: Evidence) -> str:
         return next((runtime.name for runtime in runtimes if matches(runtime.rules, inner)), "")

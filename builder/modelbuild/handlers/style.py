@@ -37,6 +37,8 @@ BASES = frozenset(
     {"BaseHandler", "VisionHandler", "TextHandler", "ImageClassifier", "ImageSegmenter", "ObjectDetector"}
 )
 SERVED = ("preprocess", "predict", "postprocess", "build_model")
+GIVEN_THE_MODEL = frozenset({"predict", "explain", "predict_fn", "transform_fn"})
+"""Functions that get the framework's own object."""
 MAY_YIELD = frozenset({"predict", "transform_fn", "output_fn"})
 """Functions that may be generators: their answers are sent in parts."""
 

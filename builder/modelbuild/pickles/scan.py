@@ -18,6 +18,7 @@ from modelbuild.runtime import Finding
 
 WATCHED = (
     *("_sklearn_version", "_sklearn_output_config", "feature_names_in_"),
+    *("_fitted_with_feature_names", "handle"),
     *("formula", "restore_design_info", "restore_model_spec"),
 )
 STDLIB = sys.stdlib_module_names | {"__builtin__", "distutils", "imp", "asyncore", "asynchat", "smtpd", "cgi", "pipes"}

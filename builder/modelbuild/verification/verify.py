@@ -177,7 +177,7 @@ def _carried(contract: Mapping[str, Any]) -> tuple[Example, ...]:
 def _require_something(examples: Sequence[Example]) -> None:
     if not examples:
         raise VerificationError(
-            "The image cannot be asked anything: it has no example, and its handler takes whatever it is given.",
+            "The image cannot be asked anything: it has no example, and nothing says what it takes.",
             hint="Give a request with --example request.json, or declare what the handler takes. "
             "--no-verify tags the image untested.",
         )

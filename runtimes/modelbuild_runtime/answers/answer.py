@@ -6,7 +6,7 @@ from typing import Mapping, Optional, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.answers import csv_answer, items, json_answer, npy_answer, parts
+from modelbuild_runtime.answers import items, json_answer, npy_answer, parts
 from modelbuild_runtime.bodies.question import INSTANCES, Wire
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.shares import Share
@@ -60,6 +60,8 @@ class AnswerWriter:
             return HttpResponse(200, json_answer.encode_lines(rows, tokens=self._tokens), media_type.JSON_LINES)
         if kind == media_type.CSV:
             header = wire.media.params.get("header", "present" if wire.header else "") == "present"
+            from modelbuild_runtime.answers import csv_answer
+
             body = csv_answer.encode(self._columns(response), self._contract.outputs, header=header)
             return HttpResponse(200, body, "text/csv; charset=utf-8")
         return HttpResponse(200, npy_answer.encode(self._columns(response)), media_type.NPY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any, Dict, List, Mapping
 
 import numpy as np
@@ -85,6 +84,8 @@ def encode(value: Any, *, tokens: bool = False) -> bytes:
     """JSON. What is not finite becomes null, or with ``tokens`` NaN, Infinity and -Infinity."""
     body = items.encode(value)
     if tokens and b"null" in body:
+        import json
+
         return json.dumps(items.to_builtins(value), separators=(",", ":"), ensure_ascii=False).encode()
     return body
 

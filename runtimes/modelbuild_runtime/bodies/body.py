@@ -6,7 +6,7 @@ from functools import lru_cache
 from math import prod
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from modelbuild_runtime.bodies import csv_body, form_body, form_question, json_body, npy_question
+from modelbuild_runtime.bodies import form_body, form_question, json_body, npy_question
 from modelbuild_runtime.bodies.natural_json import NaturalJson
 from modelbuild_runtime.bodies.question import FORMS, RECORD, ROWS, Question, Wire, only_input, wire
 from modelbuild_runtime.contract import Contract
@@ -98,6 +98,8 @@ class BodyReader:
         return self._json.lines(json_body.read_lines(body))
 
     def _read_csv(self, body: Any, media: MediaType) -> Question:
+        from modelbuild_runtime.bodies import csv_body
+
         payload, header = csv_body.read(body, self._contract, media.params.get("header", "").lower())
         return Question(payload, ROWS, header=header)
 

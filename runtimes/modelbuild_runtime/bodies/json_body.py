@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, List, Union
 
@@ -78,6 +77,8 @@ def explained(error: msgspec.ValidationError) -> InvalidInput:
 def _with_tokens(body: Body, error: Exception) -> Any:
     if b"NaN" not in body and b"Infinity" not in body:
         raise _not_json(body, error) from error
+    import json
+
     try:
         value = json.loads(body)
         if b"\\u" in body:

@@ -35,12 +35,11 @@ def check_tensors(fields: Fields, tensors: Dict[str, Tensor]) -> Prepared:
             raise missing(field.name, fields.names, tensors)
         data, shape = tensor.data, tensor.shape
         if (
-            data.__class__ is list
-            and shape
+            shape
             and fields.simple
             and shape[1:] == field.inner
             and tensor.datatype == field.datatype
-            and len(data) == shape[0] * field.size
+            and (len(data) == shape[0] * field.size if isinstance(data, list) else data.shape == shape)
         ):
             rows = shape[0]
         else:
@@ -85,7 +84,7 @@ def declared_array(name: str, tensor: Tensor) -> np.ndarray:
 
 
 def _fit(fields: Fields, field: Field, tensor: Tensor) -> Tuple[Values, int]:
-    """The cases that are less common: arrays, free sizes, widening, one more or one less axis of size 1."""
+    """The cases that are less common: other arrays, free sizes, widening, one more or one less axis of size 1."""
     if tensor.datatype in NUMPY and tensor.datatype != field.datatype and tensor.datatype not in field.widens:
         raise InvalidInput(
             f"input {field.name!r}: datatype must be {field.datatype}, got {tensor.datatype}", field=field.name

@@ -5,17 +5,14 @@ Nothing is fetched and no file is read: what DeepDetect would take for a URI is 
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
 from math import prod
-from typing import Any, List, Mapping, NamedTuple, Sequence, Tuple, Union
+from typing import Any, List, Mapping, NamedTuple, Tuple, Union
 
-from modelbuild_runtime.bodies import base64_text, cell, csv_body, json_body
+from modelbuild_runtime.bodies import base64_text, json_body
 from modelbuild_runtime.bodies.question import only_input
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.request import Columns, Rows
-from modelbuild_runtime.tensor import NUMPY
 
 NO_DATA = "No Data"
 CONNECTORS = ("csv", "image", "txt")
@@ -63,11 +60,13 @@ def read(items: List[Any], parameters: Mapping[str, Any], contract: Contract) ->
         if item[:8].lower().startswith(("http://", "https://", "file://")):
             raise InvalidInput(f"data[{at}] is a URL: nothing is fetched here, send what it leads to", field="data")
     if takes_bytes(contract):
-        kind = _text(parameters, "connector", "")
+        kind = text(parameters, "connector", "")
         return Data(Rows([_piece(item, at, kind) for at, item in enumerate(items)]))
     if items[0].lstrip()[:1] in ("{", "["):
         return Data(Rows([_json(item, at) for at, item in enumerate(items)]))
-    return _table(items, parameters, contract)
+    from modelbuild_runtime.deepdetect import table  # the server's POST /predict is this protocol's, too
+
+    return table.read(items, parameters, contract)
 
 
 def _piece(item: str, at: int, kind: str) -> Union[str, bytes]:
@@ -90,53 +89,13 @@ def _json(item: str, at: int) -> Any:
         raise InvalidInput(error.message.replace("the body", f"data[{at}]", 1), field="data") from error
 
 
-def _table(items: Sequence[str], parameters: Mapping[str, Any], contract: Contract) -> Data:
-    """Lines with or without a header, as the contract's names tell; with a column of ids where one is named."""
-    separator = _text(parameters, "separator", ",")
-    if len(separator) != 1 or separator == '"' or not (separator.isprintable() or separator == "\t"):
-        raise InvalidInput("parameters.input.separator must be one character", field="parameters.input.separator")
-    identity = _text(parameters, "id", "")
-    dropped = _texts(parameters, "ignore")
-    body = "\n".join(items).encode()
-    if not identity and not dropped:
-        names = csv_body.cells(items[0].encode().partition(b"\n")[0], separator)[0]
-        header = _header(names, contract)
-        return Data(csv_body.read(body, contract, header, separator=separator).payload, first=1)
-    lines = csv_body.cells(body, separator)
-    names = [name.strip() for name in lines[0]]
-    known = {spec.name for spec in contract.inputs}
-    away = [name for name in (identity, *dropped) if name and name not in known]
-    kept = [at for at, name in enumerate(names) if name not in away]
-    uris = [line[names.index(identity)] for line in lines[1:] if len(line) == len(names)] if identity in names else []
-    if not set(names) & {identity, *dropped}:
-        return Data(csv_body.read(_written(lines), contract, _header(names, contract)).payload, first=1)
-    rest = [[line[at] for at in kept] if len(line) == len(names) else line for line in lines]
-    return Data(csv_body.read(_written(rest), contract, "present").payload, tuple(uris), first=1)
+def text(parameters: Mapping[str, Any], name: str, default: str) -> str:
+    """A parameter that is a string.
 
-
-def _header(names: Sequence[str], contract: Contract) -> str:
-    """Whether a first line is a header: it has the contract's names, or text where only numbers can be."""
-    plain = [name.strip() for name in names]
-    numeric = bool(contract.inputs) and all(NUMPY[spec.datatype].kind in "iuf" for spec in contract.inputs)
-    texts = numeric and all(isinstance(cell.guess(name), str) for name in plain)
-    return "present" if texts or csv_body.names_columns(plain, contract) else "absent"
-
-
-def _written(lines: Sequence[Sequence[str]]) -> bytes:
-    text = StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue().encode()
-
-
-def _text(parameters: Mapping[str, Any], name: str, default: str) -> str:
+    Raises:
+        InvalidInput: it is another thing.
+    """
     value = parameters.get(name, default)
     if not isinstance(value, str):
         raise InvalidInput(f"parameters.input.{name} must be a string", field=f"parameters.input.{name}")
-    return value
-
-
-def _texts(parameters: Mapping[str, Any], name: str) -> List[str]:
-    value = parameters.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidInput(f"parameters.input.{name} must be a list of strings", field=f"parameters.input.{name}")
     return value

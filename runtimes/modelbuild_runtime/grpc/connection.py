@@ -83,16 +83,16 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read: read no more of what it sends."""
-        self.session.write_paused = True
+        self.session.room.paused = True
         self._since = self._app.now
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self.session.write_paused = False
+        self.session.room.paused = False
         if not self._transport.is_closing():
             self._transport.resume_reading()
-            self.session.go_on()
+            self.session.room.go_on()
 
     # The server's
 
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         """Called about once a second: part with clients that are too slow, idle for too long, or do not read."""
         settings, session, passed = self._app.settings, self.session, now - self._since
         session.forgive()
-        if self._lingering or session.write_paused:
+        if self._lingering or session.room.paused:
             if passed > (_LINGER if self._lingering else settings.timeout):
                 self._transport.abort()
         elif self._reader.begun and passed > settings.read_timeout + len(self._reader.rest) / _LEAST_RATE:

@@ -11,6 +11,7 @@ from modelbuild_runtime.grpc import frames
 from modelbuild_runtime.grpc.frames import Violation
 
 LARGEST_FRAME = 1 << 16
+_EVEN = "a client's streams have odd numbers"
 
 
 class Receiver(Protocol):
@@ -103,7 +104,8 @@ class FrameReader:
         ended, size = bool(flags & frames.END_STREAM), len(payload)
         if flags & frames.PADDED:
             payload = frames.unpadded(payload)
-        _check(stream & 1, "a client's streams have odd numbers")
+        if not stream & 1:
+            raise Violation(frames.PROTOCOL_ERROR, _EVEN)
         if not payload and not ended:
             self._receiver.on_idle_frame()
         self._receiver.on_data(stream, payload, size, ended=ended)
@@ -111,7 +113,8 @@ class FrameReader:
     def _headers(self, flags: int, stream: int, payload: bytes) -> None:
         if flags & frames.PADDED:
             payload = frames.unpadded(payload)
-        _check(stream & 1, "a client's streams have odd numbers")
+        if not stream & 1:
+            raise Violation(frames.PROTOCOL_ERROR, _EVEN)
         if flags & frames.WITH_PRIORITY:
             _check_size(len(payload) >= 5, "there is no room for a priority")
             payload = payload[5:]
@@ -145,7 +148,7 @@ class FrameReader:
         self._receiver.on_idle_frame()
 
     def _rst_stream(self, _flags: int, stream: int, payload: bytes) -> None:
-        _check(stream & 1, "a client's streams have odd numbers")
+        _check(stream & 1, _EVEN)
         _check_size(len(payload) == 4, "an error code has four bytes")
         self._receiver.on_reset(stream)
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
+import msgspec
+
 from modelbuild_runtime.errors import RequestTimeout
 from modelbuild_runtime.grpc import frames
 from modelbuild_runtime.grpc.call import Call
@@ -20,19 +22,16 @@ _LEAST_RATE = 1024.0
 """Bytes a second that a client must send, once the read timeout is over."""
 
 
-class Incoming:
+class Incoming(msgspec.Struct, eq=False):
     """``messages`` are read from it; ``credit`` is what the client may still send."""
 
-    __slots__ = ("_call", "_held", "_session", "_since", "_stream", "credit", "messages")
-
-    def __init__(self, session: Session, stream: int, call: Call) -> None:
-        self.credit = FIRST_CREDIT
-        self._session = session
-        self._stream = stream
-        self._call = call
-        self._held = 0  # bytes that were received and are in memory
-        self._since = session.app.now
-        self.messages = MessageReader(session.app.settings.max_body)
+    _session: Session
+    _stream: int
+    _call: Call
+    messages: MessageReader
+    _since: float
+    credit: int = FIRST_CREDIT
+    _held: int = 0  # bytes that were received and are in memory
 
     def feed(self, data: Data, *, ended: bool) -> None:
         """Some bytes of messages, the last ones perhaps.
@@ -51,6 +50,20 @@ class Incoming:
         length = self._call.length
         if ended and length is not None and self.messages.received != length:
             raise frames.StreamViolation(frames.PROTOCOL_ERROR)
+
+    def whole(self, data: Data) -> bool:
+        """Whether these are all bytes of the call, and its one message: see ``MessageReader``.
+
+        Raises:
+            ServerError: there is no room for them.
+        """
+        size = len(data)
+        if self._call.length not in (None, size) or not self.messages.whole(data):
+            return False
+        self._held = size
+        if not self._session.holding.add(size):
+            raise self._session.holding.full()
+        return True
 
     def let_send(self, *, enough: bool) -> None:
         """Let the client send as much again as was taken; ``enough`` waits to be answered for now."""

@@ -1,5 +1,6 @@
-"""What a message would hold, counted in its bytes: an empty message in a list takes two of them on the wire, and a
-hundred in memory. The counterpart of ``http.limits.admit``, for what has no separators to count.
+"""Messages as bytes: how a field begins; and what a message would hold, counted before it is made. An empty message
+in a list takes two of them on the wire, and a hundred in memory. The counterpart of ``http.limits.admit``, for what
+has no separators to count.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -21,6 +22,19 @@ _SIZES = {1: 8, 6: 8, 16: 8, 2: 4, 7: 4, 15: 4}
 
 Fields = Dict[int, Union[int, Any]]
 """By number, what may hold many: the size of a number that may be packed, 0 where that varies; or a descriptor."""
+
+
+def begin(field: int, size: int) -> bytes:
+    """What goes before so many bytes of a field whose number is below 16."""
+    tag = field << 3 | _LENGTH
+    if size < 0x80:
+        return bytes((tag, size))
+    digits = [tag]
+    while size > 0x7F:
+        digits.append(size & 0x7F | 0x80)
+        size >>= 7
+    digits.append(size)
+    return bytes(digits)
 
 
 def admit(descriptor: Any, body: bytes, most: int) -> None:

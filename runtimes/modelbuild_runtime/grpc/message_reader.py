@@ -8,12 +8,20 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple, Optional, Union
 
+import msgspec
+
 from modelbuild_runtime.errors import InvalidInput, TooLarge, Unsupported
 
 PREFIX = 5
 _read = struct.Struct(">BI").unpack_from
+_write = struct.Struct(">BI").pack
 
 Data = Union[bytes, memoryview]
+
+
+def prefix(size: int) -> bytes:
+    """What goes before a message of so many bytes that is not compressed."""
+    return _write(0, size)
 
 
 class Message(NamedTuple):
@@ -23,15 +31,12 @@ class Message(NamedTuple):
     compressed: bool
 
 
-class MessageReader:
+class MessageReader(msgspec.Struct, eq=False):
     """``received`` are all bytes so far; ``waiting`` those that were not taken yet."""
 
-    __slots__ = ("_buffer", "_largest", "received")
-
-    def __init__(self, largest: int) -> None:
-        self._largest = largest
-        self._buffer: Union[bytes, bytearray] = b""
-        self.received = 0
+    _largest: int
+    received: int = 0
+    _buffer: Union[bytes, bytearray] = b""
 
     @property
     def waiting(self) -> int:
@@ -54,6 +59,16 @@ class MessageReader:
             self._buffer += data
         if len(self._buffer) >= PREFIX:
             self._size()
+
+    def whole(self, data: Data) -> bool:
+        """Whether these are all bytes of a call that has one message, as most have: it follows its ``PREFIX``, and is
+        not compressed. They are taken then.
+        """
+        size = len(data) - PREFIX
+        if self.received or not 0 <= size <= self._largest or data[:PREFIX] != prefix(size):
+            return False
+        self.received = len(data)
+        return True
 
     def next(self) -> Optional[Message]:
         """The next message, None where it is not complete yet.

@@ -10,14 +10,13 @@ import importlib
 from functools import cache
 from pathlib import Path
 from threading import RLock
-from typing import Any, Dict, Iterator, List, Mapping, Tuple, Type, Union
+from typing import Any, Dict, Iterator, Mapping, Tuple, Type, Union
 
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.grpc.message_fields import FEW, admit
 
 _PROTOS = Path(__file__).parent / "protos"
 _FOREIGN = "google/protobuf/"
-_asked: List[Messages] = []
 _making = RLock()
 
 
@@ -49,9 +48,7 @@ class Messages:
 @cache
 def load(name: str) -> Messages:
     """The messages of protos/<name>.proto."""
-    messages = Messages(name)
-    _asked.append(messages)
-    return messages
+    return Messages(name)
 
 
 def parse(kind: Any, body: Union[bytes, bytearray], most: int = FEW) -> Any:
@@ -70,19 +67,24 @@ def parse(kind: Any, body: Union[bytes, bytearray], most: int = FEW) -> Any:
 
 
 def prepared() -> bool:
-    """Whether all that was loaded is read."""
-    return all(messages.made for messages in _asked)
+    """Whether all files are read."""
+    return all(messages.made for messages in _all())
 
 
 def prepare() -> None:
-    """Read all that was loaded, so that no request has to wait for it: tens of milliseconds, and 4 MB."""
-    for messages in tuple(_asked):
+    """Read all files, so that no request has to wait for it: tens of milliseconds, and 4 MB."""
+    for messages in _all():
         messages.read()
 
 
 @cache
+def _all() -> Tuple[Messages, ...]:
+    return tuple(load(path.stem) for path in sorted(_PROTOS.glob("*.proto")))
+
+
+@cache
 def described() -> Described:
-    """All that was loaded, for reflection."""
+    """All files, for reflection."""
     prepare()
     return _pool().described()
 

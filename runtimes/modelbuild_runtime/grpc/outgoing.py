@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Deque, Optional, Union
+from typing import TYPE_CHECKING, Deque, Optional
+
+import msgspec
 
 from modelbuild_runtime.grpc import frames
+from modelbuild_runtime.grpc.answer_block import END
+from modelbuild_runtime.grpc.message_reader import PREFIX, Data, prefix
 
 if TYPE_CHECKING:
     from modelbuild_runtime.grpc.session import Session
-
-Data = Union[bytes, memoryview]
 
 _LARGE = 1 << 15
 """Bytes from which it costs less to write twice than to copy."""
@@ -18,36 +20,33 @@ _MUCH = 1 << 10
 """Bytes of a frame that is worth an acknowledgement, though it is not all that was to be written."""
 
 
-class Outgoing:
+class Outgoing(msgspec.Struct, eq=False):
     """``window`` is what the client takes on this stream; ``since`` when it last took something."""
 
-    __slots__ = ("_queue", "_session", "_stream", "_trailers", "begun", "done", "since", "waiting", "window")
-
-    def __init__(self, session: Session, stream: int, window: int) -> None:
-        self._session = session
-        self._stream = stream
-        self._queue: Deque[Data] = deque()
-        self._trailers: Optional[bytes] = None
-        self.begun = False
-        self.done = False
-        self.waiting = 0
-        self.window = window
-        self.since = session.app.now
+    _session: Session
+    _stream: int
+    window: int
+    since: float
+    begun: bool = False
+    done: bool = False
+    waiting: int = 0
+    _queue: Deque[Data] = msgspec.field(default_factory=deque)
+    _trailers: Optional[bytes] = None
 
     def begin(self, block: bytes) -> None:
         """Write the head, unless it is written."""
         if not self.begun:
             self.begun = True
             session = self._session
-            session.write(frames.headers(self._stream, block, 0, session.largest_frame))
+            session.write(frames.headers(self._stream, block, 0, session.room.largest_frame))
 
     def send(self, message: bytes) -> bool:
         """Write a message. False where the memory for what clients do not take is used up."""
-        prefix, size = b"\0" + len(message).to_bytes(4, "big"), len(message) + 5
+        size = len(message) + PREFIX
         if size > _LARGE:
-            self._queue += (prefix, message)
+            self._queue += (prefix(len(message)), message)
         else:
-            self._queue.append(prefix + message)
+            self._queue.append(prefix(len(message)) + message)
         self.waiting += size
         fits = self._session.holding.add(size) or self._session.holding.alone
         self.flush()
@@ -58,23 +57,26 @@ class Outgoing:
         self._trailers = trailers
         self.flush()
 
-    def whole(self, block: bytes, message: bytes, trailers: bytes) -> bool:
+    def whole(self, block: bytes, message: bytes) -> bool:
         """Write head, message and end in one piece, if the client takes that now."""
-        session, stream, size = self._session, self._stream, len(message) + 5
-        largest = session.largest_frame
-        if size > self.window or size > session.window or size > largest or session.write_paused or self.begun:
+        stream, size, room = self._stream, len(message) + PREFIX, self._session.room
+        largest = room.largest_frame
+        if size > self.window or size > room.window or size > largest or room.paused or self.begun:
             return False
-        session.window -= size
+        if len(block) > largest:
+            return False
+        room.window -= size
         self.begun = self.done = True
-        session.write(
+        self._session.write(
             b"".join(
                 (
-                    frames.headers(stream, block, 0, largest),
+                    frames.head(frames.HEADERS, frames.END_HEADERS, stream, len(block)),
+                    block,
                     frames.head(frames.DATA, 0, stream, size),
-                    b"\0",
-                    len(message).to_bytes(4, "big"),
+                    prefix(size - PREFIX),
                     message,
-                    frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, trailers),
+                    frames.head(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, len(END)),
+                    END,
                 )
             )
         )
@@ -82,30 +84,31 @@ class Outgoing:
 
     def flush(self) -> None:
         """Write what waits, as far as the client takes it."""
-        session, queue = self._session, self._queue
+        session, room, queue = self._session, self._session.room, self._queue
         while queue:
-            room = min(self.window, session.window, session.largest_frame)
-            if room <= 0 or session.write_paused:
-                session.blocked[self._stream] = self
+            most = min(self.window, room.window, room.largest_frame)
+            if most <= 0 or room.paused:
+                room.blocked[self._stream] = None
                 return
             data = queue.popleft()
-            if len(data) <= room or room >= _MUCH:
+            if len(data) <= most or most >= _MUCH:
                 session.wrote()
-            if len(data) > room:
+            if len(data) > most:
                 view = memoryview(data)
-                queue.appendleft(view[room:])
-                data = view[:room]
+                queue.appendleft(view[most:])
+                data = view[:most]
             self._write(data)
         if self._trailers is not None and not self.done:
             self.done = True
             block, flags = self._trailers, frames.END_STREAM
-            session.write(frames.headers(self._stream, block, flags, session.largest_frame))
+            session.write(frames.headers(self._stream, block, flags, room.largest_frame))
 
     def drop(self) -> None:
         """Nothing is written any more."""
         self._queue.clear()
-        self._session.holding.release(self.waiting)
-        self.waiting = 0
+        if self.waiting:
+            self._session.holding.release(self.waiting)
+            self.waiting = 0
         self.done = True
 
     def _write(self, data: Data) -> None:
@@ -113,7 +116,7 @@ class Outgoing:
         self.since = session.app.now
         self.window -= size
         self.waiting -= size
-        session.window -= size
+        session.room.window -= size
         session.holding.release(size)
         head = frames.head(frames.DATA, 0, self._stream, size)
         if size > _LARGE:

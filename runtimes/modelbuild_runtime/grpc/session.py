@@ -14,8 +14,10 @@ from modelbuild_runtime.grpc.frame_reader import LARGEST_FRAME
 from modelbuild_runtime.grpc.frames import StreamViolation, Violation
 from modelbuild_runtime.grpc.header_block import check_trailers, status
 from modelbuild_runtime.grpc.holding import Holding
-from modelbuild_runtime.grpc.incoming import FIRST_CREDIT
+from modelbuild_runtime.grpc.incoming import FIRST_CREDIT, Incoming
+from modelbuild_runtime.grpc.message_reader import MessageReader
 from modelbuild_runtime.grpc.outgoing import Outgoing
+from modelbuild_runtime.grpc.room import Room
 from modelbuild_runtime.grpc.stream import Stream
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 _CREDIT = 1 << 24
 """Bytes that a client may send on all streams together before it is told to go on."""
 _MOST_STREAMS = 1024
-_MOST_WRITTEN = 1 << 18
-"""Bytes of the largest frame that is written, whatever the client takes."""
 _PATIENCE = 1000
 """Frames that ask for nothing and cost something: so many are borne."""
 _FORGIVEN = 500
@@ -37,9 +37,8 @@ _MOST_CUT = 256
 
 
 class Session:
-    """``window``, ``largest_frame`` and ``first_window`` are what the client lets us send: in all, at once, and on a
-    new stream. ``blocked`` are the streams that wait for it to let us go on; ``last`` is the newest of its own.
-    ``leaving``: ``close`` is called when the last stream ends, and new ones are turned away.
+    """``room`` is what the client lets us send; ``last`` is the newest of its streams. ``leaving``: ``close`` is called
+    when the last stream ends, and new ones are turned away.
     """
 
     __slots__ = (
@@ -50,29 +49,22 @@ class Session:
         "_patience",
         "_told",
         "app",
-        "blocked",
-        "first_window",
         "holding",
-        "largest_frame",
         "last",
         "leaving",
+        "room",
         "streams",
-        "window",
         "write",
-        "write_paused",
     )
 
     def __init__(self, app: Application, routes: Routes, close: Callable[[], None]) -> None:
         self.app = app
         self.holding = Holding(app)
         self.streams: Dict[int, Stream] = {}
-        self.blocked: Dict[int, Outgoing] = {}
-        self.window = self.first_window = frames.DEFAULT_WINDOW
-        self.largest_frame = frames.DEFAULT_FRAME
+        self.room = Room(self.streams)
         self.last = 0
         self.leaving = False
         self.write: Callable[[Union[bytes, memoryview]], None]
-        self.write_paused = False
         self._calls = Calls(app, routes)
         self._close = close
         self._credit = _CREDIT
@@ -118,16 +110,6 @@ class Session:
         if self.app.draining:
             self._last_call()
 
-    def go_on(self) -> None:
-        """Write what has waited for room, the streams in turn: whoever has written waits behind the others."""
-        for stream in tuple(self.blocked):
-            if self.window <= 0 or self.write_paused:
-                return
-            self.blocked.pop(stream, None)
-            found = self.streams.get(stream)
-            if found is not None:
-                found.more()
-
     def wrote(self) -> None:
         """A frame, which the client may acknowledge: C++ clients do so for the connection once and for the stream up to
         twice, however little it was.
@@ -144,7 +126,7 @@ class Session:
         for stream in self.streams.values():
             stream.cancel()
         self.streams.clear()
-        self.blocked.clear()
+        self.room.blocked.clear()
 
     # Of streams
 
@@ -180,9 +162,10 @@ class Session:
         if found is None or found.ended:
             self._late(stream, found)
             return
-        found.incoming.credit -= size
+        incoming = found.incoming
+        incoming.credit -= size
         try:
-            if found.incoming.credit < 0:
+            if incoming.credit < 0:
                 raise StreamViolation(frames.FLOW_CONTROL_ERROR)  # noqa: TRY301  # all violations alike
             found.receive(payload, ended=ended)
         except StreamViolation as violation:
@@ -224,22 +207,9 @@ class Session:
             self.close_if_done()
 
     def on_settings(self, pairs: Iterator[Tuple[int, int]]) -> None:
-        first_window = self.first_window
-        for name, value in pairs:
-            if name == frames.INITIAL_WINDOW_SIZE:
-                first_window = value  # the last counts: each would concern all streams
-                if value > frames.LARGEST_WINDOW:
-                    raise Violation(frames.FLOW_CONTROL_ERROR, "a window is too large")
-            elif name == frames.MAX_FRAME_SIZE:
-                if not frames.DEFAULT_FRAME <= value <= frames.LARGEST_FRAME:
-                    raise Violation(frames.PROTOCOL_ERROR, "no frames have that size")
-                self.largest_frame = min(value, _MOST_WRITTEN)
-            elif name == frames.ENABLE_PUSH and value > 1:
-                raise Violation(frames.PROTOCOL_ERROR, "push is on or off")
-        if first_window != self.first_window:
-            self._set_first_window(first_window)
+        self.room.settle(pairs)
         self.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
-        self.go_on()
+        self.room.go_on()
 
     def on_ping(self, payload: bytes) -> None:
         self.write(frames.frame(frames.PING, frames.ACK, 0, payload))
@@ -251,12 +221,7 @@ class Session:
     def on_window(self, stream: int, increment: int) -> None:
         self.on_idle_frame()  # of which as many are forgiven as much is written
         if not stream:
-            if not increment:
-                raise Violation(frames.PROTOCOL_ERROR, "the window grows by nothing")
-            self.window += increment
-            if self.window > frames.LARGEST_WINDOW:
-                raise Violation(frames.FLOW_CONTROL_ERROR, "the window is too large")
-            self.go_on()
+            self.room.widen(increment)
             return
         self._must_exist(stream)
         found = self.streams.get(stream)
@@ -265,7 +230,8 @@ class Session:
         found.out.window += increment
         if not increment or found.out.window > frames.LARGEST_WINDOW:
             self._break_off(found, frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR)
-        elif self.blocked.pop(stream, None):
+        elif stream in self.room.blocked:
+            del self.room.blocked[stream]
             found.more()
 
     def on_idle_frame(self) -> None:
@@ -279,10 +245,13 @@ class Session:
         if self.leaving or len(self.streams) >= _MOST_STREAMS:
             self._turn_away(stream, frames.REFUSED_STREAM)
         elif call.refused:
-            self.write(frames.headers(stream, status(call.refused), frames.END_STREAM, self.largest_frame))
+            self.write(frames.headers(stream, status(call.refused), frames.END_STREAM, self.room.largest_frame))
             self._turn_away(stream, frames.NO_ERROR)
         else:
-            self.streams[stream] = found = Stream(self, stream, call)
+            now, messages = self.app.now, MessageReader(self.app.settings.max_body)
+            incoming = Incoming(self, stream, call, messages, now)
+            out = Outgoing(self, stream, self.room.first_window, now)
+            self.streams[stream] = found = Stream(self, stream, call, incoming, out)
             found.ended = ended
             found.begin()
             if ended:
@@ -310,16 +279,9 @@ class Session:
         if stream > self.last or not stream & 1:
             raise Violation(frames.PROTOCOL_ERROR, "there is no such stream")
 
-    def _set_first_window(self, size: int) -> None:
-        more, self.first_window = size - self.first_window, size
-        for stream in self.streams.values():
-            stream.out.window += more
-        if max([size, *(stream.out.window for stream in self.streams.values())]) > frames.LARGEST_WINDOW:
-            raise Violation(frames.FLOW_CONTROL_ERROR, "a window is too large")
-
     def _forget(self, stream: int) -> None:
         self.streams.pop(stream, None)
-        self.blocked.pop(stream, None)
+        self.room.blocked.pop(stream, None)
 
     def _remember(self, stream: int) -> None:
         cut = self._cut

@@ -5,19 +5,20 @@ HTTP/1.1: the place where requests wait for their responses.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional
+
+import msgspec
 
 from modelbuild_runtime.errors import DeadlineExceeded, InvalidInput, NotReady, ServerError
 from modelbuild_runtime.grpc import frames, status
 from modelbuild_runtime.grpc.answer_block import END, error_block, head_block
 from modelbuild_runtime.grpc.call import Call
-from modelbuild_runtime.grpc.changes import Changes
 from modelbuild_runtime.grpc.incoming import Incoming
-from modelbuild_runtime.grpc.message_reader import Data
+from modelbuild_runtime.grpc.message_reader import PREFIX
 from modelbuild_runtime.grpc.outgoing import Outgoing
+from modelbuild_runtime.grpc.parts import Parts
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.http.pump import Pump
 
 if TYPE_CHECKING:
     from modelbuild_runtime.grpc.session import Session
@@ -26,48 +27,27 @@ _MAX_PENDING = 64
 """Messages of one stream in flight from which no more are taken from it."""
 
 
-class Stream:
+class Stream(msgspec.Struct, eq=False):
     """``pending`` are the messages whose answers are not written yet, oldest first. ``ended``: the client sends no
     more. ``closing``: nothing more is taken from it. ``over``: nobody waits.
     """
 
-    number = 0  # of a connection that nobody else keeps: a client of gRPC is told by its end
-    unsent = int
-
-    __slots__ = (
-        "_answers",
-        "_call",
-        "_changes",
-        "_pump",
-        "_refusal",
-        "_session",
-        "_taking",
-        "_timer",
-        "_watching",
-        "closing",
-        "ended",
-        "id",
-        "incoming",
-        "out",
-        "over",
-        "pending",
-    )
-
-    def __init__(self, session: Session, identity: int, call: Call) -> None:
-        self.id = identity
-        self.pending: List[Exchange] = []
-        self.out = Outgoing(session, identity, session.first_window)
-        self.incoming = Incoming(session, identity, call)
-        self.ended = self.closing = self.over = False
-        self._session = session
-        self._call = call
-        self._answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
-        self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
-        self._changes: Optional[Changes] = None  # for an answer that has no end
-        self._watching: Optional[Exchange] = None  # whose answer that is
-        self._taking = False
-        self._refusal: Optional[ServerError] = None
-        self._timer: Optional[asyncio.TimerHandle] = None
+    _session: Session
+    id: int
+    _call: Call
+    incoming: Incoming
+    out: Outgoing
+    pending: List[Exchange] = []
+    ended: bool = False
+    closing: bool = False
+    over: bool = False
+    _answers: Dict[Exchange, HttpResponse] = {}  # those that wait for others before them
+    _parts: Optional[Parts] = None  # of the answer to the first of the pending, or of one that has no end
+    _taking: bool = False
+    _refusal: Optional[ServerError] = None
+    _timer: Optional[asyncio.TimerHandle] = None
+    number: int = 0  # of a connection that nobody else keeps: a client of gRPC is told by its end
+    unsent: Callable[[], int] = int
 
     def begin(self) -> None:
         """The call has begun: its time runs, and what has no chance ends at once."""
@@ -79,7 +59,7 @@ class Stream:
 
     # What the client sends
 
-    def receive(self, data: Data, *, ended: bool) -> None:
+    def receive(self, data: bytes, *, ended: bool) -> None:
         """Some bytes of messages, the last ones perhaps.
 
         Raises:
@@ -88,8 +68,12 @@ class Stream:
         self.ended = ended
         if self.closing:
             return
+        incoming, call = self.incoming, self._call
         try:
-            self.incoming.feed(data, ended=ended)
+            if ended and not call.many and incoming.whole(data):
+                self._session.app.accept(self, call.head, data[PREFIX:])
+                return
+            incoming.feed(data, ended=ended)
             self._take()
         except ServerError as error:
             self.refuse(error)
@@ -119,7 +103,7 @@ class Stream:
         if self.closing:
             return
         self.incoming.release(sum([len(exchange.http.body) for exchange in self.pending]))
-        if self.ended and not self.pending and self._watching is None:
+        if self.ended and not self.pending and self._parts is None:
             self.incoming.messages.finish()
             self._finish(END)
 
@@ -146,10 +130,10 @@ class Stream:
         for exchange in waiting:
             exchange.cancelled = True
         self._answers.clear()
-        begun = self._stop_parts()
-        if begun is not None:  # counted already, when it began
+        parts = self._stop_parts()
+        if parts is not None:  # counted already, when it began
             waiting.clear()
-            self._answer(begun, status.grpc_error(begun.http, error))
+            self._answer(parts.exchange, status.grpc_error(parts.exchange.http, error))
         elif waiting:
             del waiting[1:]
             app.refuse(waiting[0], error)
@@ -172,7 +156,8 @@ class Stream:
 
     def leave(self) -> None:
         """The server stops: what waits for more than is on its way has to end."""
-        if self._changes is not None or (self._call.many and not self.pending):
+        parts = self._parts
+        if (parts is not None and parts.endless) or (self._call.many and not self.pending):
             self.refuse(NotReady("the server stops"))
 
     def patrol(self, now: float) -> None:
@@ -180,8 +165,8 @@ class Stream:
         if self.out.waiting:
             if now - self.out.since > self._session.app.settings.timeout:
                 self._session.reset(self, frames.CANCEL)
-        elif self._changes is not None:
-            self._look()
+        elif self._parts is not None and self._parts.endless:
+            self._parts.more()
         elif not self.ended and not self.closing and not self.pending:
             late = self.incoming.late(now)
             if late is not None:
@@ -199,6 +184,11 @@ class Stream:
         """Write an answer as soon as all before it are written."""
         if self.over or exchange not in self.pending:
             return
+        once = response.parts is None and response.status < 400 and not self._call.many and self._refusal is None
+        if once and not _fails(response) and self.out.whole(head_block(exchange.id, response), response.body):
+            self.pending.clear()
+            self._close()
+            return
         self._answers[exchange] = response
         self._go_on()
 
@@ -207,20 +197,20 @@ class Stream:
         self.out.flush()
         if self.out.done:
             self._close()
-        elif self._pump is not None and not self.out.waiting:
-            self._pump.more()
+        elif self._parts is not None and not self.out.waiting:
+            self._parts.more()
 
     def _go_on(self) -> None:
         """Write the answers that are there, up to one whose parts are still to come; take more messages."""
         pending = self.pending
-        while pending and self._pump is None and self._changes is None and not self.over:
+        while pending and self._parts is None and not self.over:
             response = self._answers.pop(pending[0], None)
             if response is None:
                 break
             if response.parts is None:
                 self._answer(pending.pop(0), response)
             else:
-                self._answer_in_parts(pending[0], response, response.parts)
+                self._begin_parts(pending[0], response, response.parts)
         if self._call.many and not self.closing:
             try:
                 self._take()
@@ -230,7 +220,7 @@ class Stream:
     def _answer(self, exchange: Exchange, response: HttpResponse) -> None:
         if response.status >= 400:
             response = status.shaped(response)
-        fails = any(name == status.STATUS for name, _ in response.headers)
+        fails = _fails(response)
         if self._refusal is not None and not fails:  # told in a message, as if the call went on
             response, fails = status.grpc_error(exchange.http, self._refusal), True
         if fails:
@@ -238,13 +228,11 @@ class Stream:
             return
         if self._call.many:
             self.out.begin(head_block(exchange.id, response))
-            self.write_part(response.body)
-        elif self.out.whole(head_block(exchange.id, response), response.body, END):
-            self._close()
+            self.write(response.body)
         else:
             self.incoming.drop()  # the answer waits in its place
             self.out.begin(head_block(exchange.id, response))
-            self.write_part(response.body)
+            self.write(response.body)
             self._finish(END)
 
     def _finish(self, trailers: bytes) -> None:
@@ -261,21 +249,21 @@ class Stream:
         self.cancel()
         self._session.close_stream(self)
 
-    # Answers in parts: see ``Pump``
+    # Answers in parts: see ``Parts``
 
     @property
-    def takes_parts(self) -> bool:
+    def takes_more(self) -> bool:
         """False while the client does not take what is there already."""
-        return not self.out.waiting and not self._session.write_paused
+        return not self.out.waiting and not self._session.room.paused
 
-    def write_part(self, part: bytes) -> None:
+    def write(self, message: bytes) -> None:
         """One message."""
-        if not self.out.send(part):
+        if not self.out.send(message):
             self._session.reset(self, frames.ENHANCE_YOUR_CALM)
 
     def end_parts(self) -> None:
         """All messages of the first answer are written."""
-        self._pump = None
+        self._parts = None
         self.pending.pop(0)
         if self._call.many:
             self._go_on()
@@ -285,29 +273,26 @@ class Stream:
     def abort_parts(self, error: ServerError) -> None:
         """The first answer cannot be finished."""
         exchange = self.pending.pop(0)
-        self._pump = None
+        self._parts = None
         shape = exchange.protocol.error if exchange.protocol else status.grpc_error
         self._answer(exchange, shape(exchange.http, error))
         self._go_on()
 
-    def _answer_in_parts(self, exchange: Exchange, response: HttpResponse, parts: Iterator[bytes]) -> None:
+    def _begin_parts(self, exchange: Exchange, response: HttpResponse, found: Iterator[bytes]) -> None:
         self.out.begin(head_block(exchange.id, response))
-        if isinstance(parts, Changes):
-            self._changes, self._watching = parts, self.pending.pop(0)
-            self._look()
-            return
-        exchange.pump = self._pump = Pump(exchange.id, parts, exchange.served.resume, self)
-        self._pump.more()
+        self._parts = parts = Parts(self, exchange, found)
+        if parts.endless:  # it is answered, and nobody's prediction
+            self.pending.pop(0)
+        parts.more()
 
-    def _look(self) -> None:
-        message = self._changes.new() if self._changes is not None else None
-        if message is not None:
-            self.write_part(message)
+    def _stop_parts(self) -> Optional[Parts]:
+        """Returns what was being sent in parts, if anything was."""
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.stop()
+        return parts
 
-    def _stop_parts(self) -> Optional[Exchange]:
-        """Returns the one whose answer was being sent in parts, if there is one."""
-        begun = self._watching if self._pump is None else self.pending[0]
-        if self._pump is not None:
-            self._pump.stop()
-        self._pump = self._changes = self._watching = None
-        return begun
+
+def _fails(response: HttpResponse) -> bool:
+    """Whether this is the end of a call that failed."""
+    return bool(response.headers) and any(name == status.STATUS for name, _ in response.headers)

@@ -19,6 +19,7 @@ from modelbuild_runtime.handler.answers import Answer
 from modelbuild_runtime.handler.entry import Entry, entry, model_entry
 from modelbuild_runtime.handler.explaining import explained, of_features
 from modelbuild_runtime.handler.leave import Leave, leave
+from modelbuild_runtime.handler.module import cure
 from modelbuild_runtime.handler.shaping import Shaper
 from modelbuild_runtime.handler.streaming import Generate, StreamingPipeline, check, yields
 from modelbuild_runtime.metrics.marks import Marks
@@ -185,7 +186,7 @@ def _loaded(module: ModuleType, context: Context, predict: Optional[Stage]) -> A
     except LoadError:
         raise
     except Exception as error:
-        raise LoadError(f"load of the handler failed: {type(error).__name__}: {error}") from error
+        raise LoadError(f"load of the handler failed: {type(error).__name__}: {error}", cure(error)) from error
     if model is not None and predict is None:
         raise LoadError(
             "load of the handler returned a model, but there is no function to run it",

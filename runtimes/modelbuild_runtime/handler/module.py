@@ -45,7 +45,8 @@ def import_handler(name: str, folder: Path) -> ModuleType:
         ) from error
     except (Exception, SystemExit) as error:
         raise LoadError(
-            f"the handler {name} cannot be imported: {type(error).__name__}: {error} ({line_in(folder, error)})"
+            f"the handler {name} cannot be imported: {type(error).__name__}: {error} ({line_in(folder, error)})",
+            cure(error),
         ) from error
 
 
@@ -86,6 +87,18 @@ def _from_folder(name: str, folder: Path) -> ModuleType:
         sys.modules.pop(name, None)
         raise
     return module
+
+
+def cure(error: BaseException) -> str:
+    """What helps a handler that lacks here what it has where it was written; empty where that is not known."""
+    if isinstance(error, FileNotFoundError):
+        return (
+            "Files that the handler reads come along with --data, and lie beside it: "
+            "open them as Path(__file__).with_name('table.csv')."
+        )
+    if isinstance(error, ImportError):
+        return "What is imported only while the handler runs does not show in its imports: add it with --requirement."
+    return ""
 
 
 def line_in(folder: Path, error: BaseException) -> str:

@@ -15,6 +15,7 @@ from modelbuild_runtime.handler import sagemaker_bodies as bodies
 from modelbuild_runtime.handler.annotations import parameters
 from modelbuild_runtime.handler.functions import Model
 from modelbuild_runtime.handler.mms_context import Context
+from modelbuild_runtime.handler.module import cure
 from modelbuild_runtime.handler.shaping import Shaper
 from modelbuild_runtime.manifest import Manifest
 from modelbuild_runtime.metrics.marks import Marks
@@ -116,7 +117,7 @@ def sagemaker_pipeline(
     except LoadError:
         raise
     except Exception as error:
-        raise LoadError(f"model_fn of the handler failed: {type(error).__name__}: {error}") from error
+        raise LoadError(f"model_fn of the handler failed: {type(error).__name__}: {error}", cure(error)) from error
     marks = Marks()
     return SageMakerPipeline(Functions(model, _transform(found, predict, context, marks), context, marks))
 

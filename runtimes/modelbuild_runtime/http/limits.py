@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
-from typing import Union
+from typing import NamedTuple, Union
 
 from modelbuild_runtime.errors import InvalidInput, TooLarge, UnsupportedCoding
 
@@ -27,8 +26,7 @@ CODINGS = "gzip, deflate"
 _WINDOW_BITS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Bytes of a body as sent and as inflated, and values in a text body."""
 
     body: int = 64 << 20

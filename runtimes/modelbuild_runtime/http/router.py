@@ -1,5 +1,6 @@
 """Which route a request is for. Exact paths are found in a dictionary, then those with placeholders are tried; what was
-found is remembered, since clients ask for the same few targets again and again.
+found is remembered, since clients ask for the same few targets again and again. Protocols whose paths nobody has asked
+for need not be there yet.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 
 from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.protocols import Prediction, Protocol, Route, Task
+from modelbuild_runtime.protocols import Prediction, Protocol, Route, Spoken, Task
 from modelbuild_runtime.request import Request, Response
 
 _REMEMBERED = 512
@@ -78,21 +79,18 @@ class _Node:
 
 
 class Router:
-    """All routes of all protocols."""
+    """All routes of all protocols, as ``seen``: None for one that has none here."""
 
-    def __init__(self, protocols: Sequence[Protocol]) -> None:
+    def __init__(
+        self, protocols: Sequence[Spoken], seen: Callable[[Protocol], Optional[Protocol]] = lambda protocol: protocol
+    ) -> None:
+        self._spoken = protocols
+        self._seen = seen
+        self._made: Dict[int, Optional[Protocol]] = {}
         self._exact: Dict[str, _Node] = {}
         self._patterns: List[_Node] = []
         self._owners: Dict[Tuple[str, ...], Optional[Protocol]] = {}
         self._known: Dict[Tuple[bytes, bytes], Match] = {}
-        nodes: Dict[str, _Node] = {}
-        for protocol in protocols:
-            for route in protocol.routes:
-                self._add(nodes, route, protocol)
-            for prefix in protocol.prefixes:
-                self._own((prefix,), protocol)
-        for path in sorted(nodes, key=lambda path: (path.count("{"), -len(path))):
-            self._keep(path, nodes[path])
 
     def find(self, method: bytes, target: bytes) -> Match:
         """The routes for a request line. Never raises: a match without routes says what is wrong."""
@@ -104,6 +102,30 @@ class Router:
                     self._known.clear()
                 self._known[method, target] = match
         return match
+
+    def _make(self, *paths: str) -> None:
+        """Have all protocols there that may have one of these paths. What was found before stays right: nobody else had
+        a route there, or below its first segment.
+        """
+        asked = [
+            at
+            for at, one in enumerate(self._spoken)
+            if at not in self._made and any(one.may_have(path) for path in paths)
+        ]
+        if asked:
+            self._made.update((at, self._seen(self._spoken[at].made())) for at in asked)
+            self._index([protocol for _, protocol in sorted(self._made.items()) if protocol is not None])
+
+    def _index(self, protocols: Sequence[Protocol]) -> None:
+        nodes: Dict[str, _Node] = {}
+        self._exact, self._patterns, self._owners = {}, [], {}
+        for protocol in protocols:
+            for route in protocol.routes:
+                self._add(nodes, route, protocol)
+            for prefix in protocol.prefixes:
+                self._own((prefix,), protocol)
+        for path in sorted(nodes, key=lambda path: (path.count("{"), -len(path))):
+            self._keep(path, nodes[path])
 
     def _add(self, nodes: Dict[str, _Node], route: Route, protocol: Protocol) -> None:
         if route.path not in nodes:
@@ -126,6 +148,7 @@ class Router:
     def _find(self, method: str, target: str) -> Match:
         raw, query = _split(target)
         path = unquote(raw)
+        self._make(raw, path)
         node, params = self._node(raw, path)
         owner = self._owner(raw) if node is None else _claimant(node)
         if node is None:

@@ -5,25 +5,30 @@ Source: https://github.com/triton-inference-server/server, src/grpc; docs/protoc
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Mapping
+from functools import cache
+from typing import Any, Dict, Iterable, Iterator, Mapping, Tuple
 
 import numpy as np
 
-from modelbuild_runtime.dataplane.arrays import normal
 from modelbuild_runtime.errors import InvalidInput, ServerError
 from modelbuild_runtime.grpc import status
+from modelbuild_runtime.grpc.message_fields import begin
 from modelbuild_runtime.grpc.messages import load, parse
 from modelbuild_runtime.http.limits import Limits
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.open_inference import binary_tensor, grpc_request
+from modelbuild_runtime.open_inference import grpc_request
 from modelbuild_runtime.open_inference.answers import Answers
+from modelbuild_runtime.open_inference.grpc_known import KnownMessages
+from modelbuild_runtime.open_inference.grpc_response import ResponseWriter
 from modelbuild_runtime.open_inference.infer_response import columns_of_part
 from modelbuild_runtime.open_inference.inference import Inference, make_request
 from modelbuild_runtime.protocols import Service
 from modelbuild_runtime.request import Columns, Raw, Request, Response
-from modelbuild_runtime.tensor import DATATYPES, Tensor
+from modelbuild_runtime.tensor import Tensor
 
 FINAL = "triton_final_response"
+_RESPONSE = 2
+"""The number of ``infer_response``."""
 ASKS_FOR_FINAL = "triton_enable_empty_final_response"
 
 _messages = load("open_inference")
@@ -37,21 +42,28 @@ class GrpcInference:
         self._answers = answers
         self._writer = inference.writer
         self._outputs = service.contract.outputs
+        self._known = KnownMessages(service.settings.max_elements)
+        self._write = ResponseWriter(service.model_name, service.model_version).write
 
     def decode(self, http: HttpRequest) -> Request:
         """A ModelInferRequest."""
+        known = self._known.tensors(http.body)
+        if known is not None:
+            return Request(Columns(known), id=http.id, headers=http.headers, wire=(None, None))
         message = parse(_messages.ModelInferRequest, http.body, self._service.settings.max_elements)
         self._answers.check(message.model_name, message.model_version)
         tensors = grpc_request.tensors(message, self._service.model_name, self._service.settings.max_elements)
         if self._service.takes_raw:
             return Request(Raw(_fields(tensors), ""), id=message.id or http.id, headers=http.headers, wire=("", None))
-        return make_request(
+        request = make_request(
             http,
             Columns(tensors),
             message.id or None,
             grpc_request.parameters(message.parameters),
             grpc_request.outputs(message),
         )
+        self._known.add(message, http.body, tensors)
+        return request
 
     def encode(self, _http: HttpRequest, request: Request, response: Response) -> HttpResponse:
         """A ModelInferResponse."""
@@ -71,44 +83,30 @@ class GrpcInference:
             return HttpResponse(200, b"", status.CONTENT_TYPE, parts=self._parts(http, request, response.parts))
         if response.raw is not None and response.status >= 400:
             return stream_error(http, InvalidInput(response.raw.decode("utf-8", "replace")[:1000]))
-        message = self._response(request, response)
-        message.parameters[FINAL].bool_param = True
-        return _sent(_messages.ModelStreamInferResponse(infer_response=message))
+        return _sent(_streamed(self._response(request, response, _final(last=True))))
 
     def _parts(self, http: HttpRequest, request: Request, parts: Iterator[Any]) -> Iterator[bytes]:
         """One message a part. What goes wrong on the way concerns this request; the stream of the client goes on."""
         try:
             for part in parts:
                 columns = columns_of_part(part, self._outputs)
-                message = self._response(request, Response(1, columns))
-                message.parameters[FINAL].bool_param = False
-                yield _messages.ModelStreamInferResponse(infer_response=message).SerializeToString()
+                yield _streamed(self._response(request, Response(1, columns), _final(last=False)))
         except ServerError as error:
             yield stream_error(http, error).body
             return
         message = parse(_messages.ModelInferRequest, http.body, self._service.settings.max_elements)
         if message.parameters[ASKS_FOR_FINAL].bool_param:
-            final = self._response(request, Response(0, {}))
-            final.parameters[FINAL].bool_param = True
-            yield _messages.ModelStreamInferResponse(infer_response=final).SerializeToString()
+            yield _streamed(self._response(request, Response(0, {}), _final(last=True)))
 
-    def _response(self, request: Request, response: Response) -> Any:
-        service = self._service
+    def _response(self, request: Request, response: Response, parameters: bytes = b"") -> bytes:
         identity, want = request.wire
-        message = _messages.ModelInferResponse(
-            model_name=service.model_name, model_version=service.model_version, id=identity or ""
-        )
         if response.raw is not None:
-            _add(message, "output", np.array([response.raw], object))
-            return message
+            return self._write(identity or "", [("output", np.array([response.raw], object))], parameters)
         columns = self._writer.columns(response)
-        if want is None:
-            for name, array in columns.items():
-                _add(message, name, array)
-        else:
-            for name, array, _ in self._writer.wanted(want, columns):
-                _add(message, name, array)
-        return message
+        outputs: Iterable[Tuple[str, np.ndarray]] = columns.items()
+        if want is not None:
+            outputs = [(name, array) for name, array, _ in self._writer.wanted(want, columns)]
+        return self._write(identity or "", outputs, parameters)
 
 
 def stream_error(http: HttpRequest, error: ServerError) -> HttpResponse:
@@ -122,15 +120,21 @@ def stream_error(http: HttpRequest, error: ServerError) -> HttpResponse:
     return HttpResponse(error.status, answer.SerializeToString(), status.CONTENT_TYPE)
 
 
-def _add(message: Any, name: str, array: np.ndarray) -> None:
-    array = normal(name, array)
-    datatype = "BYTES" if array.dtype.kind in "OSU" else DATATYPES[array.dtype]
-    message.outputs.add(name=name, datatype=datatype, shape=array.shape)
-    message.raw_output_contents.append(bytes(binary_tensor.write(array)))
+@cache
+def _final(*, last: bool) -> bytes:
+    """The parameter that says whether an answer is the last one of its request."""
+    message = _messages.ModelInferResponse()
+    message.parameters[FINAL].bool_param = last
+    return bytes(message.SerializeToString())
 
 
-def _sent(message: Any) -> HttpResponse:
-    return HttpResponse(200, message.SerializeToString(), status.CONTENT_TYPE)
+def _streamed(response: bytes) -> bytes:
+    """A ModelStreamInferResponse around a response."""
+    return begin(_RESPONSE, len(response)) + response
+
+
+def _sent(message: bytes) -> HttpResponse:
+    return HttpResponse(200, message, status.CONTENT_TYPE)
 
 
 def _refused(response: Response) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import msgspec
@@ -124,6 +123,8 @@ class InferWriter:
         kind = array.dtype.kind
         data = _encode(_texts(name, flat) if kind in "OSU" else flat)
         if kind == "f" and not strict and (b"null" in data if len(data) < _LONG else not np.isfinite(array).all()):
+            import json
+
             data = json.dumps(flat, separators=(",", ":")).encode()  # NaN and Infinity, as clients know them
         return b'%b"shape":%b,"data":%b}' % (head, _encode(array.shape), data)
 

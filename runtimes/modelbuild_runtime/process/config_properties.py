@@ -4,10 +4,11 @@ variables. Variables that are set win over the file, as there where ``enable_env
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+import msgspec
 
 from modelbuild_runtime.errors import SettingError
 from modelbuild_runtime.process.java_properties import read_properties
@@ -74,14 +75,14 @@ def _path(environment: Mapping[str, str], served: Optional[Served]) -> Optional[
 def _served(manifest: Path) -> Optional[Served]:
     """Read without a check, which whoever loads the model makes, and tells better."""
     try:
-        said = json.loads(manifest.read_bytes())
+        said = msgspec.json.decode(manifest.read_bytes())
         model, handler = said["model"], said["handler"]
         if handler["style"] != "torchserve":
             return None
         root = manifest.parent
         folders = (root / handler.get("path", "handler"), (root / model["path"]).parent)
         return Served(model["name"], model["version"], folders)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
         return None
 
 
@@ -140,13 +141,13 @@ def _translated(properties: Mapping[str, str], served: Optional[Served], path: P
 def _of_model(text: str, served: Optional[Served], path: Path) -> Variables:
     """What ``models`` says of this model: a JSON object by model and version."""
     try:
-        models = json.loads(text)
+        models = msgspec.json.decode(text)
         version = _entry(_entry(models, served.name if served else ""), served.version if served else "")
         variables: Variables = {}
         for key, variable in _OF_MODEL.items():
             if key in version:
                 variables.update(_count(variable)(str(version[key])))
-    except (ValueError, AttributeError, TypeError) as error:
+    except (msgspec.DecodeError, ValueError, AttributeError, TypeError) as error:
         raise SettingError(f"{path}: models is no JSON object of models, versions and their numbers") from error
     return variables
 

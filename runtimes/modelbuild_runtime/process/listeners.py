@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from modelbuild_runtime.errors import SettingError
 from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.process.discovery import names
-from modelbuild_runtime.protocols import Protocol, Route
+from modelbuild_runtime.protocols import Protocol, Route, Spoken
 from modelbuild_runtime.settings import Settings
 
 MANAGEMENT = "management"
@@ -61,19 +61,20 @@ def listeners(settings: Settings) -> Tuple[Listener, ...]:
     return tuple(found)
 
 
-def router(protocols: Sequence[Protocol], speaks: str = "") -> Router:
-    """The routes of one listener: of all that clients may ask, or of one protocol alone; and what operators ask."""
+def router(protocols: Sequence[Spoken], speaks: str = "") -> Router:
+    """The routes of one listener: of all that clients may ask, or of one protocol alone; and what operators ask. A
+    protocol that is alone is made now: somebody is about to speak it.
+    """
     if speaks in {"", GRPC}:
-        return Router([protocol for protocol in protocols if not protocol.listener])
+        return Router(protocols, lambda protocol: None if protocol.listener else protocol)
     if speaks == HEALTH:
-        return Router([_of_health(protocol) for protocol in protocols if not protocol.listener])
+        return Router(protocols, _of_health)
+    operations = [one for one in protocols if one.name == _OPERATIONS and speaks != _OPERATIONS]
     if speaks == MANAGEMENT:
-        own = [protocol for protocol in protocols if protocol.listener == MANAGEMENT]
-    else:
-        own = [_alone(protocol) for protocol in protocols if protocol.name == speaks and not protocol.listener]
-    return Router(
-        [*own, *(protocol for protocol in protocols if protocol.name == _OPERATIONS and speaks != _OPERATIONS)]
-    )
+        others = [one for one in protocols if one.name != _OPERATIONS]
+        return Router([*others, *operations], _managing)
+    own = [_alone(one.made()) for one in protocols if one.name == speaks]
+    return Router([*(one for one in own if not one.listener), *operations])
 
 
 def _pinned(entry: str, settings: Settings) -> Listener:
@@ -89,8 +90,14 @@ def _pinned(entry: str, settings: Settings) -> Listener:
     return Listener(settings.host, int(match.group(1)), match.group(2))
 
 
-def _of_health(protocol: Protocol) -> Protocol:
+def _of_health(protocol: Protocol) -> Optional[Protocol]:
+    if protocol.listener:
+        return None
     return protocol._replace(routes=tuple(route for route in protocol.routes if route.public is True))
+
+
+def _managing(protocol: Protocol) -> Optional[Protocol]:
+    return protocol if protocol.listener == MANAGEMENT or protocol.name == _OPERATIONS else None
 
 
 def _alone(protocol: Protocol) -> Protocol:

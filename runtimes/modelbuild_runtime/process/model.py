@@ -14,7 +14,7 @@ from modelbuild_runtime.dataplane.forecast import Forecast
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.dataplane.pipeline import Pipeline
 from modelbuild_runtime.errors import LoadError
-from modelbuild_runtime.handler.module import line_in
+from modelbuild_runtime.handler.module import cure, line_in
 from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.manifest import Manifest, read_manifest
 from modelbuild_runtime.pipeline import Seen, load_pipeline
@@ -127,7 +127,7 @@ def _failed(done: Replayed, model: Model, settings: Settings) -> LoadError:
     handler = model.manifest.handler
     place = line_in(Path(settings.manifest).parent / handler.path, done.failure) if handler else ""
     where = f" ({place})" if handler and place != Path(handler.path).name else ""
-    return LoadError(f"the model or its handler fails on {name}: {what}{where}", _cure(model))
+    return LoadError(f"the model or its handler fails on {name}: {what}{where}", cure(done.failure) or _cure(model))
 
 
 def _cure(model: Model) -> str:

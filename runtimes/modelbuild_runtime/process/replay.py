@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from time import monotonic
 from typing import Deque, List, NamedTuple, Optional
 
@@ -66,7 +67,7 @@ class Replayer:
     """Sends bodies to POST /predict as a connection would."""
 
     def __init__(self, settings: Settings, router: Router, dataplane: Dataplane, pace: Optional[Pace] = None) -> None:
-        self._app = Application(settings, router)
+        self._app = Application(replace(settings, access_log=False), router)  # no client asked
         self._queue = Immediate(dataplane, pace)
         self._app.open(router, dataplane, self._queue)
         self._responses: List[HttpResponse] = []

@@ -40,6 +40,7 @@ from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import SWITCHES
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
     from modelbuild_runtime.process.board import Board
     from modelbuild_runtime.process.keeping import Entrusting
 
@@ -207,9 +208,8 @@ class Server:
         routes = self._routes[listener]
         if listener.speaks != GRPC:
             return self._crowd.door(partial(Connection, self._app), routes)
-        from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
 
-        return self._crowd.door(partial(GrpcConnection, self._app), routes)
+        return self._crowd.door(partial(_speak_grpc, self._app), routes)
 
     def _at(self, sock: socket.socket, more: Sequence[Tuple[Listener, socket.socket]]) -> List[Listening]:
         """What listens on the main socket and those beside it."""
@@ -290,3 +290,10 @@ class Server:
             self.loop.call_later(0.02, self._leave_when_done)
         else:
             self.loop.stop()
+
+
+def _speak_grpc(app: Application, routes: Routes) -> GrpcConnection:
+    """Most servers are never asked so: what it takes is imported with the first connection."""
+    from modelbuild_runtime.grpc import connection
+
+    return connection.Connection(app, routes)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 from typing import Protocol as Interface
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.pipeline import Pipeline
 from modelbuild_runtime.manifest import Example, Manifest
-from modelbuild_runtime.protocols import Models, Protocol, Statistics, Summary
+from modelbuild_runtime.protocols import Models, Spoken, Statistics, Summary
 from modelbuild_runtime.samples import LARGEST, sample_body
 from modelbuild_runtime.settings import Settings
 
@@ -43,7 +43,7 @@ class ModelService:
         self.environment = environment
         self.models: Optional[Models] = None
         self.process: Optional[Process] = None
-        self.protocols: List[Protocol] = []
+        self.protocols: Sequence[Spoken] = ()
         self._examples = manifest.examples
         self._signature = manifest.signature
 
@@ -75,7 +75,7 @@ class ModelService:
         """The OpenAPI document of all routes, made when asked for."""
         from modelbuild_runtime.openapi.document import document
 
-        result: Dict[str, Any] = document(self, self.protocols)
+        result: Dict[str, Any] = document(self, [one.made() for one in self.protocols])
         return result
 
     def examples(self, largest: int = LARGEST) -> Sequence[Example]:

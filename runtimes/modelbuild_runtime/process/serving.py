@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 
 from modelbuild_runtime.process.addresses import address, bind, bind_health, bind_more
-from modelbuild_runtime.process.leaving import Leaving
 from modelbuild_runtime.process.loop import Background
 from modelbuild_runtime.process.memory import imported, settle
 from modelbuild_runtime.process.model import load_model, open_model, prove
@@ -23,8 +22,6 @@ logger = logging.getLogger(__name__)
 def serve(settings: Settings, threads: int) -> int:
     """Serve until told to stop. Returns the exit status."""
     imported()
-    leaving = Leaving()
-    leaving.watch()
     raise_file_limit()
     if settings.workers > 1 and is_multi_model(os.environ):
         logger.warning("one worker instead of %d: the models of a multi-model endpoint share it", settings.workers)
@@ -33,11 +30,11 @@ def serve(settings: Settings, threads: int) -> int:
         from modelbuild_runtime.process.workers import supervise
 
         return supervise(settings, threads)
-    serve_alone(settings, threads, leaving)
+    serve_alone(settings, threads)
     return 0
 
 
-def serve_alone(settings: Settings, threads: int, leaving: Leaving) -> None:
+def serve_alone(settings: Settings, threads: int) -> None:
     """Load in the main thread, because some frameworks and handlers insist on it, while the loop tells from another one
     that the process is alive; then serve.
     """
@@ -47,8 +44,6 @@ def serve_alone(settings: Settings, threads: int, leaving: Leaving) -> None:
     with Background(server.loop):
         model = load_model(settings, threads, os.environ)
         prove(model, settings)
-    if leaving.told:
-        return
     settle(os.environ)
     server.open(model, partial(open_model, settings=settings, threads=threads, environment=os.environ))
     logger.info("ready on %s", address(sock, settings))

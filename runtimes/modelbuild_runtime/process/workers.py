@@ -25,7 +25,7 @@ from modelbuild_runtime.process.addresses import address
 from modelbuild_runtime.process.board import Board
 from modelbuild_runtime.process.doors import Doors
 from modelbuild_runtime.process.keeping import WAKES, Entrusting, Keeper, Lingering
-from modelbuild_runtime.process.leaving import STOP, Leaving
+from modelbuild_runtime.process.leaving import STOP, watch
 from modelbuild_runtime.process.memory import settle
 from modelbuild_runtime.process.model import Model, load_model, prove
 from modelbuild_runtime.process.server import Server
@@ -112,15 +112,12 @@ class _Supervisor:
             keeper.close()
         self._lingering.close(math.inf)
         signal.signal(WAKES, signal.SIG_IGN)  # would end a process that did not expect it
-        leaving = Leaving()
-        leaving.watch()
+        watch()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
         try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-            return _work(
-                self._settings, self._threads, self._model, self._board, slot, self._doors, connections, leaving
-            )
+            return _work(self._settings, self._threads, self._model, self._board, slot, self._doors, connections)
         except SystemExit:
-            return 0 if leaving.told else 1
+            return 1
 
     def _reap(self) -> None:
         """Bury all that died: workers, and as process 1 of a container also the orphans of others."""
@@ -195,9 +192,12 @@ def _preload(settings: Settings, threads: int) -> Model:
     if running > 1:
         logger.info("the model runs %d threads and cannot be shared: each worker loads its own", running)
         logging.shutdown()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # what comes now waits for the new program
         command = [sys.executable, "-m", "modelbuild_runtime", "serve"]
         os.execve(sys.executable, command, {**os.environ, "MBUILD_PRELOAD": "0"})  # noqa: S606  # itself
-    if settings.grpc_port:  # one process alone waits until somebody speaks gRPC; workers share what is there before
+    for protocol in model.service.protocols:  # one process alone waits until it is asked; workers share what is there
+        protocol.made()
+    if settings.grpc_port:
         from modelbuild_runtime.grpc import connection, messages  # noqa: F401
 
         messages.prepare()
@@ -221,7 +221,6 @@ def _work(
     slot: int,
     doors: Doors,
     connections: Entrusting,
-    leaving: Leaving,
 ) -> int:
     """A worker's life. Returns its exit status."""
     try:
@@ -231,16 +230,12 @@ def _work(
             settle(os.environ)
         prove(model, settings)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the server knows what to do
-        if leaving.told:
-            return 0
         server = Server(settings, board, slot, connections)
         server.open(model)
         server.attend(doors, slot)
         logger.info("worker %d is ready", slot)
         server.run()
     except LoadError as error:
-        if leaving.told:  # an example was asked when that was heard
-            return 0
         logger.error("worker %d: %s", slot, error.message)  # noqa: TRY400  # the message says all
         return 1
     except Exception:

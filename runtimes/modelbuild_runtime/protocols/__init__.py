@@ -3,6 +3,10 @@
 A protocol module has ``protocol(service) -> Protocol``. It is found by standing in this folder. Where two protocols
 claim one route, each says with ``when`` which requests are its own; one without ``when`` takes the rest.
 
+Where a module has ``CLAIMS``, a tuple of plain strings, the paths of all its routes begin with one of these, and it is
+not even imported before such a path is asked for. It is read from the file's text, and may claim more than it has: what
+counts are the routes. A claim is one segment, "/v2", unless it begins with a placeholder: "/{model}/predict".
+
 A method of gRPC is a route too, of the method ``GRPC`` and the path "/package.Service/Method": its request's body is
 the message, its headers are the metadata, and an error's status says which code it becomes (``grpc.status``).
 """
@@ -151,6 +155,15 @@ class Route(NamedTuple):
     public: Union[bool, Callable[[HttpRequest], HttpResponse]] = False
 
 
+class Spoken(Interface):
+    """A protocol that is there, or one that is made when it is needed."""
+
+    @property
+    def name(self) -> str: ...
+    def may_have(self, path: str) -> bool: ...  # false: no route of this path or of one below its first segment
+    def made(self) -> Protocol: ...
+
+
 class Protocol(NamedTuple):
     """``error`` puts any error of these routes into the protocol's own shape and status. ``listener`` is empty for what
     clients ask, "management" for what only operators may, on a port of its own. ``prefixes`` are first segments of
@@ -163,3 +176,11 @@ class Protocol(NamedTuple):
     error: Callable[[HttpRequest, ServerError], HttpResponse]
     listener: str = ""
     prefixes: Sequence[str] = ()
+
+    def may_have(self, _path: str) -> bool:
+        """It is there: its routes tell."""
+        return True
+
+    def made(self) -> Protocol:
+        """It is."""
+        return self

@@ -34,6 +34,8 @@ from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response, Rows
 from modelbuild_runtime.schema import Shared
 
+CLAIMS = ("/score", "/swagger.json")
+
 DATA = "input_data"
 VERSIONS = ("2", "2.0", "3", "3.0", "3.1")
 """What ``version`` of /swagger.json may say."""

@@ -18,6 +18,8 @@ from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Raw, Request, Response, Rows
 from modelbuild_runtime.schema import Shared
 
+CLAIMS = ("/{model}/predict", "/{model}/update", "/metrics")
+
 LATE = "Failed to retrieve a prediction response within the specified latency SLO"
 QUESTION = '{"input": value} or {"input_batch": [value, ...]}'
 FEEDBACK = '{"uid": integer, "input": value, "label": number}'

@@ -17,6 +17,8 @@ from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Raw, Request, Response
 
+CLAIMS = ("/predict", "/info", "/services", "/train", "/chain", "/resources", "/stream")
+
 NO_SERVICE = "Service Not Found"
 WORDS = {400: "BadRequest", 404: "NotFound", 500: "InternalError"}
 CODES = {NO_DATA: 1001, NO_SERVICE: 1002}

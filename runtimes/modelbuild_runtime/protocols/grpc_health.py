@@ -14,6 +14,8 @@ from modelbuild_runtime.grpc.messages import load, parse
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Protocol, Route, Service
 
+CLAIMS = ("/grpc.health.v1.Health",)
+
 OVERALL = ""
 SERVICES = (OVERALL, "inference.GRPCInferenceService")
 """What has a health: the server, and the service that every model has. All are as healthy as the model is ready."""

@@ -12,6 +12,8 @@ from modelbuild_runtime.grpc.messages import described, load, parse
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Protocol, Route, Service
 
+CLAIMS = ("/grpc.reflection.v1.ServerReflection", "/grpc.reflection.v1alpha.ServerReflection")
+
 VERSIONS = ("v1", "v1alpha")
 
 

@@ -29,6 +29,8 @@ from modelbuild_runtime.request import Request, Response
 from modelbuild_runtime.schema import Shared
 from modelbuild_runtime.tensorflow_serving.model_spec import STATES, ModelSpec
 
+CLAIMS = ("/v1",)
+
 MODELS = "/v1/models"
 MODEL = f"{MODELS}/{{model}}"
 BYTES_TYPE = "application/octet-stream"

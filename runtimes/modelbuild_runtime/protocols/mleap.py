@@ -31,6 +31,8 @@ from modelbuild_runtime.leap_frame.tensors import select, to_tensors, with_outpu
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service, is_multi_model
 from modelbuild_runtime.request import Columns, Raw, Request, Response
 
+CLAIMS = ("/transform", "/models", "/model", "/actuator")
+
 IN_BAND = (InvalidInput, NotFound, PredictionFailed, DeadlineExceeded)
 """What fails in a transform is told in a body with status 200, as the newer server does."""
 

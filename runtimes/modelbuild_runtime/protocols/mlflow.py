@@ -29,6 +29,8 @@ from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service
 from modelbuild_runtime.request import Request, Response
 from modelbuild_runtime.schema import Shared
 
+CLAIMS = ("/invocations", "/version")
+
 VERSION = "3.17.2"
 """The release of MLflow whose protocol this is."""
 

@@ -30,6 +30,8 @@ from modelbuild_runtime.protocols._open_inference_grpc import STREAM
 from modelbuild_runtime.protocols._open_inference_grpc import routes as grpc_routes
 from modelbuild_runtime.request import Request
 
+CLAIMS = ("/v2", "/inference.GRPCInferenceService")
+
 STATUSES: Mapping[Type[ServerError], int] = {Overloaded: 503, DeadlineExceeded: 503}
 CODES: Mapping[Type[ServerError], int] = {Overloaded: UNAVAILABLE}
 """Where the protocol's status, and its code of gRPC, is not the natural one."""

@@ -21,6 +21,8 @@ from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Prediction, Protocol, Route, Service, _sagemaker_models
 from modelbuild_runtime.request import Request, Response
 
+CLAIMS = ("/ping", "/invocations", "/execution-parameters", "/models")
+
 MAX_TRANSFORM_BYTES = 100 << 20
 """Batch transform's own limit for concurrent transforms times their payload."""
 

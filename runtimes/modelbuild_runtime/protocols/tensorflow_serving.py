@@ -23,6 +23,8 @@ from modelbuild_runtime.tensorflow_serving.json_tensors import PredictReader
 from modelbuild_runtime.tensorflow_serving.model_spec import ModelSpec, version_number
 from modelbuild_runtime.tensorflow_serving.signature_def import signature_defs
 
+CLAIMS = ("/v1", "/monitoring", "/tensorflow.serving.PredictionService", "/tensorflow.serving.ModelService")
+
 MODELS = "/v1/models"
 MODEL = f"{MODELS}/{{model}}"
 PATHS = (MODEL, f"{MODEL}/versions/{{version}}", f"{MODEL}/labels/{{label}}")

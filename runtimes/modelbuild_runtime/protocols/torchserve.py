@@ -20,6 +20,18 @@ from modelbuild_runtime.request import Raw, Request, Response
 from modelbuild_runtime.torchserve.calls import Calls, told_in_stream
 from modelbuild_runtime.torchserve.words import ERROR, error_answer, json_answer, told, uncached
 
+CLAIMS = (
+    "/",
+    "/api-description",
+    "/predictions",
+    "/explanations",
+    "/{model}/predict",
+    "/{model}/{version}/predict",
+    "/models",
+    "/invocations",
+    "/org.pytorch.serve.grpc.inference.InferenceAPIsService",
+)
+
 _VERSIONS = ("", "/{version}", "/{version}/{url_path*}")
 _SERVICE = "/org.pytorch.serve.grpc.inference.InferenceAPIsService"
 _CHAT = f"{_SERVICE}/StreamPredictions2"

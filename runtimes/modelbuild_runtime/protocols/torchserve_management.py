@@ -16,6 +16,8 @@ from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.protocols import Loaded, Models, Protocol, Route, Service, Task
 from modelbuild_runtime.torchserve.words import ERROR, error_answer, json_answer, told
 
+CLAIMS = ("/models",)
+
 _PAGE = 100
 _NAMED = ("/models/{model}", "/models/{model}/{version}")
 

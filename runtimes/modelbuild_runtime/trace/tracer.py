@@ -19,6 +19,8 @@ from modelbuild_runtime.trace.span import Finished
 
 logger = logging.getLogger(__name__)
 
+_ERROR = 500
+
 _LAST = 2.0
 """Seconds at the end in which what is left is sent."""
 
@@ -55,6 +57,8 @@ class Tracer:
         if not isinstance(identity, TracedId) or not identity.trace.span_id:
             return
         http, bound = exchange.http, exchange.bound
+        if bound is not None and not bound.predicts and not identity.trace.parent_id and response.status < _ERROR:
+            return  # probes and scrapes: more often than anything else, and nobody's trace
         self._exporter.add(
             Finished(
                 identity.trace,

@@ -91,4 +91,8 @@ def test_only_what_the_engine_alone_uses_goes_without_its_requirements():
     assert less_required(LESS, None) == {"forest": ("numpy",)}
     assert less_required(LESS, make_handler(requirements=("pandas",))) == {"forest": ("numpy",)}
     assert less_required(LESS, make_handler(requirements=("Forest>=2",))) == {}
-    assert less_required(LESS, make_handler(entry_points=("predict",))) == {}
+
+
+@pytest.mark.parametrize("function", ["predict", "explain", "predict_fn", "transform_fn"])
+def test_a_handler_that_gets_the_frameworks_own_object_may_use_all_of_it(function):
+    assert less_required(LESS, make_handler(entry_points=("preprocess", function))) == {}

@@ -32,6 +32,18 @@ def test_arrays_are_taken_as_they_are():
     assert np.shares_memory(prepared[0]["x"], array)
 
 
+def test_arrays_of_their_shape_are_counted_and_compared_with_the_contract():
+    array = np.ones((2, 3), np.float32)
+    inputs, rows, key = check([X], {"x": Tensor("FP32", (2, 3), array)})
+    assert inputs["x"] is array
+    assert (rows, key) == (2, None)
+    for shape in ((3, 2), (6,), (2, 3, 1), (0, 3)):
+        with pytest.raises(InvalidInput):
+            check([X], {"x": Tensor("FP32", shape, np.ones(shape, np.float32))})
+    with pytest.raises(InvalidInput, match="wants 3 values, got 6"):
+        check([X], {"x": Tensor("FP32", (1, 3), array)})
+
+
 @pytest.mark.parametrize(
     "sent, wanted, fits",
     [

@@ -13,6 +13,7 @@ from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.process.replay import Immediate
 from runtime.fakes import FakePipeline
 from runtime.grpc.wires import MESSAGE, Client, Peer, fake_service, message
+from runtime.processes import free_port
 
 
 @pytest.fixture
@@ -116,5 +117,28 @@ for name in discovery.names():
     __import__(f"modelbuild_runtime.protocols.{name}")
 print(*[name for name in ("google.protobuf", "zipfile", "tempfile", "gzip", "difflib") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
-    assert done.stdout == "\n"
+    assert ran(code) == "\n"
+
+
+def test_what_speaks_grpc_is_imported_with_its_first_connection():
+    code = f"""
+import socket, sys
+from modelbuild_runtime.process.addresses import bind, bind_more
+from modelbuild_runtime.process.server import Server
+from modelbuild_runtime.settings import Settings
+settings = Settings(host="127.0.0.1", port={free_port()}, grpc_port={free_port()})
+server = Server(settings)
+server.listen(bind(settings), bind_more(settings))
+def told():
+    print("hpack" in sys.modules)
+told()
+with socket.create_connection(("127.0.0.1", settings.grpc_port)):
+    server.loop.call_later(0.1, server.loop.stop)
+    server.loop.run_forever()
+told()
+"""
+    assert ran(code) == "False\nTrue\n"
+
+
+def ran(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True).stdout

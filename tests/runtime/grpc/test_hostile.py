@@ -221,12 +221,12 @@ def test_many_settings_in_one_frame_are_applied_once():
     peer = Peer(Client(hold=True))
     peer.send(b"".join([opening(stream) for stream in range(1, 200, 2)]))
     applied = []
-    apply = type(peer.connection.session)._set_first_window
-    type(peer.connection.session)._set_first_window = lambda self, size: (applied.append(size), apply(self, size))
+    apply = type(peer.connection.session.room)._set_first_window
+    type(peer.connection.session.room)._set_first_window = lambda self, size: (applied.append(size), apply(self, size))
     try:
         peer.send(frames.settings(*[(frames.INITIAL_WINDOW_SIZE, 10 + at % 2) for at in range(9001)]))
     finally:
-        type(peer.connection.session)._set_first_window = apply
+        type(peer.connection.session.room)._set_first_window = apply
     assert applied == [10]
 
 

@@ -217,3 +217,23 @@ def test_a_client_that_does_not_take_its_answer_is_let_go():
     assert not client.transport.aborted
     client.patrol(61)
     assert client.transport.aborted
+
+
+def test_many_small_messages_that_wait_count_as_well():
+    client = Client(max_held=100_000, hold=True)
+    row = b"[[1,0,0]" + b" " * 10_000 + b"]"
+    streams = [client.open() for _ in range(12)]
+    for stream in streams:
+        client.send(stream, message(row), end=True)
+    refused = [stream for stream in streams if client.answer(stream).status == status.RESOURCE_EXHAUSTED]
+    assert refused == streams[-3:]
+    for position in range(9):
+        client.queue.answer(position)
+    client.exchange()
+    assert [client.answer(stream).status for stream in streams[:9]] == [0] * 9
+    assert client.app.held == 0
+
+
+def test_an_answer_that_is_an_error_of_http_ends_the_call_as_one():
+    answer = Client().call(b"", path="/fake.Service/Missing")
+    assert (answer.messages, answer.status, answer.words) == ([], status.NOT_FOUND, "Not Found")

@@ -85,6 +85,7 @@ def fake_service(state: list[bytes]) -> Protocol:
     routes = (
         Route("GRPC", "/fake.Service/Predict", prediction),
         Route("GRPC", "/fake.Service/Echo", echo),
+        Route("GRPC", "/fake.Service/Missing", lambda _: HttpResponse(404, b'{"error":"x"}')),
         Route("GRPC", "/fake.Service/Parts", parts),
         Route("GRPC", "/fake.Service/Watch", watch),
         Route("GRPC", "/fake.Service/Chat", prediction, many=True),

@@ -56,6 +56,24 @@ def test_what_goes_wrong_is_told_with_its_line(tmp_path: Path, source: str, mess
     assert name not in sys.modules
 
 
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("open('/nowhere/regions.csv')", "--data"),
+        ("raise ImportError('Missing optional dependency openpyxl')", "--requirement"),
+        ("1 / 0", ""),
+    ],
+)
+def test_what_the_image_lacks_is_told_with_the_option_that_brings_it(tmp_path: Path, source: str, hint: str) -> None:
+    name = f"lacking_{len(source)}"
+    (tmp_path / f"{name}.py").write_text(source)
+
+    with pytest.raises(LoadError) as caught:
+        import_handler(name, tmp_path)
+    assert hint in caught.value.hint
+    assert bool(hint) == bool(caught.value.hint)
+
+
 def test_a_missing_module_and_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="no handler module 'absent_handler'"):
         import_handler("absent_handler", tmp_path)

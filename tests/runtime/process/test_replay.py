@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.http.router import Router
@@ -26,6 +28,13 @@ def test_an_example_that_fails():
     assert (failed.succeeded, failed.response.status) == (False, 500)
     assert isinstance(failed.failure, ValueError)
     assert one.replay(Example([[1, 2, 3]])).failure is None
+
+
+def test_the_access_log_is_of_clients_alone(caplog):
+    caplog.set_level(logging.INFO)
+    one = Replayer(Settings(access_log=True), Router([fake_protocol()]), Dataplane(FakePipeline()))
+    assert one.replay(Example([[1, 2, 3]])).succeeded
+    assert caplog.text == ""
 
 
 def test_the_pace_is_learnt():

@@ -10,8 +10,12 @@ import signal
 import socket
 import time
 from contextlib import closing
+from functools import partial
+from types import SimpleNamespace
 
+from modelbuild_runtime.process import workers
 from modelbuild_runtime.process.workers import running_threads
+from modelbuild_runtime.settings import Settings
 from runtime.processes import InBackground, Served, run, serving
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": 1, "OMP_NUM_THREADS": 1}
@@ -28,6 +32,17 @@ def pids(served: Served, count: int) -> set[int]:
 
     served.until(enough)
     return found
+
+
+def test_what_workers_share_is_there_before_the_fork(monkeypatch):
+    made = []
+    spoken = [SimpleNamespace(made=partial(made.append, name)) for name in ("one", "two")]
+    model = SimpleNamespace(service=SimpleNamespace(protocols=spoken))
+    monkeypatch.setattr(workers, "load_model", lambda *_: model)
+    monkeypatch.setattr(workers, "running_threads", lambda: 1)
+    monkeypatch.setattr(workers, "settle", lambda _: made.append("settled"))
+    assert workers._preload(Settings(grpc_port=0), 1) is model
+    assert made == ["one", "two", "settled"]
 
 
 def test_workers_share_a_port_and_add_up_their_counters(tmp_path):

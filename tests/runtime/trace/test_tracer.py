@@ -114,6 +114,15 @@ def test_who_is_not_sampled_is_not_sent_and_the_log_knows_the_trace_all_the_same
     assert (sampled.trace_id, bool(sampled.span_id)) == (TRACE, True)
 
 
+def test_probes_begin_no_traces(receiver):
+    traced, health = Traced(receiver.url), b"GET /health/ready HTTP/1.1\r\nHost: a\r\n"
+    traced.send(health + b"\r\n", health + TRACEPARENT + b"\r\n\r\n", request(b"[[1,2,3]]")).close()
+    assert traced.client.statuses == [200, 200, 200]
+    spans = [(span.name, span.parent) for span in receiver.spans if span.kind == 2]
+    assert spans == [("GET /health/ready", PARENT), ("POST /predict", "")]
+    assert traced.counts == {"exported": 2}
+
+
 def test_errors_are_told_from_refusals(receiver):
     def fail(_http):
         raise ZeroDivisionError

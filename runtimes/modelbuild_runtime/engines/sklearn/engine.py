@@ -32,7 +32,8 @@ class SklearnEngine:
         estimator.refuse_dicts(served)
         inputs = declared(inputs_of(served), declared_signature.inputs)
         if inputs.kind == "frame" and importlib.util.find_spec("pandas") is None:
-            raise LoadError("the model was fitted on a data frame, and pandas is not installed", "Require pandas.")
+            what = "the model was fitted on a data frame, and pandas is not installed"
+            raise LoadError(what, "Add it: --requirement pandas.")
         if inputs.kind == "array":
             served = without_names(served)
         self._transform, last = estimator.split(served)

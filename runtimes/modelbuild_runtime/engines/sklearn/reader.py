@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from modelbuild.formats import archive
 from modelbuild.handlers.distributions import is_stdlib, of_model
 from modelbuild.pickles.objects import attributes, class_name, parts, values
 from modelbuild.pickles.scan import EASIER_TO_LOAD, PickleScan, judge, judge_use, scan
-from modelbuild.pickles.symbols import Use
+from modelbuild.pickles.symbols import Blob, Global, Made, Use
 from modelbuild.runtime import Finding, Reading, load_runtime
 
 OLDEST = "0.24"
@@ -25,6 +26,8 @@ BROUGHT = frozenset({"sklearn", "numpy", "scipy", "joblib", "skops", "_loss"})
 
 FRAMES = frozenset({"ColumnTransformer", "FunctionTransformer", "OneHotEncoder", "OrdinalEncoder", "TargetEncoder"})
 """Estimators that, where features have names, are given a data frame."""
+
+_COLUMNS = re.compile(rb"feature_names\[#L(.{8})", re.DOTALL)
 
 SHOWN = 30
 NO_ESTIMATOR = frozenset(
@@ -100,6 +103,8 @@ def _version(artifact: Artifact, stated: Iterable[str]) -> str:
 
 def _wants_frame(found: PickleScan) -> bool:
     """Whether it was fitted on a data frame in a way that needs one again. Plain numbers are served without pandas."""
+    if True in found.noted.get("_fitted_with_feature_names", ()) or any(map(_has_names, found.noted.get("handle", ()))):
+        return True
     named = found.noted.get("feature_names_in_", [])
     if not named:
         return False
@@ -109,6 +114,16 @@ def _wants_frame(found: PickleScan) -> bool:
     plain = len(named) == 1 and "feature_names_in_" in attributes(_first(found.root))
     plain = plain and "_sklearn_output_config" not in found.noted
     return foreign or not plain or bool(names & FRAMES) or any("Hist" in name for name in names)
+
+
+def _has_names(handle: object) -> bool:
+    """Whether this is an XGBoost booster (UBJSON in a bytearray) that knows its columns by name."""
+    if not isinstance(handle, Made) or not isinstance(handle.by, Global) or handle.by.name != "bytearray":
+        return False
+    content = handle.arguments[0] if isinstance(handle.arguments, tuple) and handle.arguments else b""
+    head = content.head if isinstance(content, Blob) else content
+    count = _COLUMNS.search(head) if isinstance(head, bytes) else None
+    return count is not None and any(count[1])
 
 
 def _classes(found: PickleScan) -> Iterator[tuple[str, str]]:
