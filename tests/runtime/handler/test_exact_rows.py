@@ -190,3 +190,9 @@ def test_a_field_may_be_called_instances():
     cls = msgspec.defstruct("Asked", [("instances", float)])
     assert read(cls, b'{"instances":1}', short=True) == read(cls, b'{"instances":1}', short=False)
     assert "1.0" in str(read(cls, b'{"instances":1}', short=True))
+
+
+def test_clients_are_told_the_contract_without_it():
+    record = RecordType(Sample)
+    told = msgspec.json.encode(Contract(record.specs, record=record.schema, row=record.row).told())
+    assert msgspec.json.decode(told, type=Contract) == Contract(record.specs, record=record.schema)
