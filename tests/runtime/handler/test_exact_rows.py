@@ -110,6 +110,13 @@ def test_what_most_clients_send_takes_the_short_way(cls, shape):
     assert {type(item) for item in payload.items} == {record.row}
 
 
+def test_fields_with_a_default_may_be_missing():
+    record = RecordType(Person)
+    (item,) = NaturalJson(Contract(record.specs, row=record.row)).read(b'{"age":1,"pay":2}').payload.items
+    assert type(item) is record.row
+    assert record.convert([item]) == [Person(1, 2.0)]
+
+
 def test_arrays_may_be_written_into():
     record = RecordType(Sample)
     (made,) = record.convert([msgspec.convert(FULL[Sample], record.row)])
