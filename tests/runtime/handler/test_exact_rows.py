@@ -28,7 +28,7 @@ class Person:
     pay: float
     job: str = "none"
     ok: bool = True
-    level: Literal["a", "b", 3] = "a"
+    level: Literal["a", "b"] = "a"
     maybe: float | None = None
     either: int | str = 0
 
@@ -94,7 +94,7 @@ def bodies(draw):
 @example((Renamed, b'[{"somePay":1,"age":2,"somePay":3}]'))
 @example((Renamed, b'{"age":2,"somePay":-0}'))
 @example((Renamed, b'{"somePay":1,"age":2.0}'))
-@example((Person, b'{"age":1,"pay":1,"job":"\\ud800","ok":true,"level":3,"maybe":1,"either":1.0}'))
+@example((Person, b'{"age":1,"pay":1,"job":"\\ud800","ok":true,"level":"a","maybe":1,"either":1.0}'))
 def test_both_ways_say_the_same(asked):
     cls, body = asked
     assert read(cls, body, short=True) == read(cls, body, short=False)
