@@ -30,3 +30,9 @@ class Contract(msgspec.Struct, frozen=True):
     parameters: Dict[str, Any] = {}
     answers: Dict[str, Any] = {}
     row: Any = None
+
+    def told(self) -> Dict[str, Any]:
+        """The contract as clients are told it: ``row`` means something to this process only."""
+        fields = msgspec.structs.asdict(self)
+        del fields["row"]
+        return fields

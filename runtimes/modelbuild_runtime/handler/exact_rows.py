@@ -40,7 +40,7 @@ class _Array(NamedTuple):
 
 
 class ExactRows:
-    """``row`` is a type that msgspec decodes: all fields of the record by their names, and no others."""
+    """``row`` is a type that msgspec decodes: the fields of the record by their names, and no others."""
 
     def __init__(self, cls: Type[Any], row: Type[Any], arrays: Sequence[_Array]) -> None:
         self.row = row
@@ -67,19 +67,20 @@ def exact_rows(cls: Type[Any], fields: Sequence[Field]) -> Optional[ExactRows]:
     if not _is_its_fields(cls, fields):
         return None
     hints = typing.get_type_hints(cls, include_extras=True)
-    known = {item.encode_name: item.type for item in msgspec.inspect.type_info(cls).fields}  # type: ignore[attr-defined]
+    known = {item.encode_name: item for item in msgspec.inspect.type_info(cls).fields}  # type: ignore[attr-defined]
     arrays: List[_Array] = []
     members: List[Tuple[str, Any, Any]] = []
     for field in fields:
-        kind = hints[field.attribute]
+        kind, default = hints[field.attribute], known[field.name].default
         if _is_vector(field.column):
             (size,), dtype = field.column.shape, NUMPY[field.column.datatype]
             arrays.append(_Array(field.attribute, struct.Struct(f"={size}{dtype.char}").pack, dtype))
             kind = Annotated[List[float], msgspec.Meta(min_length=size, max_length=size)]
-        elif not _is_plain(known[field.name]):
+            default = msgspec.NODEFAULT
+        elif not _is_plain(known[field.name].type):
             return None
-        members.append((field.attribute, kind, msgspec.field(name=field.name)))
-    return ExactRows(cls, msgspec.defstruct(cls.__name__, members, forbid_unknown_fields=True), arrays)
+        members.append((field.attribute, kind, msgspec.field(default=default, name=field.name)))
+    return ExactRows(cls, msgspec.defstruct(cls.__name__, members, forbid_unknown_fields=True, kw_only=True), arrays)
 
 
 def _is_its_fields(cls: Type[Any], fields: Sequence[Field]) -> bool:

@@ -1,25 +1,20 @@
-"""One client's connection: its requests in, their responses out in the same order, and what keeps clients apart from
-each other: backpressure, and patience that ends.
+"""One client's connection: what it sends goes to its reader, answers come from its writer. Here is what keeps clients
+apart from each other: backpressure, and patience that ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
-from typing import TYPE_CHECKING, Callable, Deque, Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 from modelbuild_runtime.errors import RequestTimeout, ServerError
-from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.holding import Holding
 from modelbuild_runtime.http.in_place import InPlace
 from modelbuild_runtime.http.limits import SMALL
-from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.http.pump import Pump
 from modelbuild_runtime.http.reader import Reader
-from modelbuild_runtime.http.unusual import lay_out, lay_out_parts
-from modelbuild_runtime.http.wire import CONTINUE, LARGE, render
+from modelbuild_runtime.http.writer import Writer
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.application import Application
@@ -35,8 +30,8 @@ _LEAST_RATE = 1024.0
 
 
 class Connection(asyncio.Protocol):
-    """``pending`` are the requests whose responses are not yet written, oldest first. ``number`` is that by which
-    another process knows the connection, 0 where none does.
+    """``pending`` are the requests whose responses are not yet written, oldest first; ``writer`` is who asks for them.
+    ``since`` is when the client did something last, or something was done for it.
     """
 
     __slots__ = (
@@ -49,16 +44,12 @@ class Connection(asyncio.Protocol):
         "_lends",
         "_lingering",
         "_paused",
-        "_pump",
         "_reader",
         "_refused",
-        "_since",
         "_transport",
-        "_wants_continue",
-        "_write_paused",
-        "number",
         "pending",
-        "unsent",
+        "since",
+        "writer",
     )
 
     def __init__(self, app: Application, routes: Optional[Routes] = None) -> None:
@@ -66,35 +57,32 @@ class Connection(asyncio.Protocol):
         self._app = app
         self._known_heads = routes.known_heads
         self._holding = Holding(app)
-        self._reader = Reader(app, routes, self._holding, self._take, self._expect)
+        self.writer = writer = Writer(app, self, self._holding)
+        self.pending = writer.pending
+        self._reader = Reader(app, routes, self._holding, self._take, writer.expect)
         self._transport: asyncio.Transport
-        self._since = app.now
+        self.since = app.now
         self._fresh = True  # no request has come yet
         self._finished = False  # no more are read; closes when the last response is written
         self._refused = False
         self._paused = False
-        self._write_paused = False
         self._half_closed = False
         self._lingering = False
-        self._wants_continue = False
         self._lends = False  # another may read in its place
-        self._pump: Optional[Pump] = None  # of the first of the pending, whose answer is being sent in parts
-        self.number = 0
-        self.unsent: Callable[[], int] = int  # bytes that were written and have not left, of one that has a number
-        self.pending: Deque[Exchange] = deque()
 
     # asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # TCP sockets have the full transport
+        self.writer.begin(self._transport)
         peer = transport.get_extra_info("socket")
         if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             keeper = self._app.keeper
             self._lends = transport.get_extra_info("sslcontext") is None
             if keeper is not None and self._lends:
-                self.number = keeper.opened(peer)
-                self.unsent = self._transport.get_write_buffer_size
+                self.writer.number = keeper.opened(peer)
+                self.writer.unsent = self._transport.get_write_buffer_size
         self._app.coming.pop(self, None)
         self._app.connections.add(self)
 
@@ -107,8 +95,8 @@ class Connection(asyncio.Protocol):
             head_text = data[:end]
             head = self._known_heads.get(head_text)
             if head is not None and head.length == len(data) - end:  # such a head says nothing of the connection
-                self._fresh = self._wants_continue = False
-                self._app.accept(self, head, data[end:])
+                self._fresh = self.writer.wants_continue = False
+                self._app.accept(self.writer, head, data[end:])
                 if len(self.pending) > _MAX_PENDING:
                     self._pace()
                 return
@@ -130,34 +118,34 @@ class Connection(asyncio.Protocol):
             return False
         self.pending[-1].keep_alive = self.pending[-1].plain = False
         self._half_closed = True
-        self._since = self._app.now
+        self.since = self._app.now
         return True
 
     def connection_lost(self, _error: Optional[Exception]) -> None:
         self._finished = True
         keeper = self._app.keeper
-        if self.number and keeper is not None:
-            keeper.closed(self.number)
+        if self.writer.number and keeper is not None:
+            keeper.closed(self.writer.number)
         self._app.connections.discard(self)
         self._forget()
         self._holding.leave(0)
         self._reader.close()
+        del self.writer  # which knows the connection: neither has to wait for the garbage collector
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read no more of its requests."""
-        self._write_paused = True
-        self._since = self._app.now
+        self.writer.paused = True
+        self.since = self._app.now
         self._holding.leave(self._transport.get_write_buffer_size())
         if self._holding.crowds:
             self._transport.abort()
         self._pace()
 
     def resume_writing(self) -> None:
-        self._write_paused = False
+        self.writer.paused = False
         self._holding.leave(0)
         self._pace()
-        if self._pump is not None:
-            self._pump.more()
+        self.writer.resume()
 
     # Large bodies
 
@@ -210,92 +198,40 @@ class Connection(asyncio.Protocol):
             head, text, body = found
             self._read_in_place(head, text, memoryview(body))
 
-    # Responses
-
-    def deliver(self, exchange: Exchange, response: HttpResponse) -> None:
-        """Write a response as soon as all before it are written."""
-        pending = self.pending
-        if exchange.plain and not self._app.draining and len(response.body) < LARGE and response.parts is None:
-            exchange.data = rendered = render(response, exchange.id)
-            if len(pending) == 1 and not self._wants_continue and not self._paused and not self._holding.bodies:
-                pending.clear()
-                self._transport.write(rendered)
-                self._since = self._app.now
-                return
-        elif response.parts is not None:
-            lay_out_parts(exchange, response, response.parts, self, draining=self._app.draining)
-        else:
-            lay_out(exchange, response, draining=self._app.draining)
-        self._write_ready()
-
-    def _write_ready(self) -> None:
-        """Write the answers that are there, up to one whose parts are still to come."""
-        pending = self.pending
-        while pending and (data := pending[0].data) is not None:
-            first = pending[0]
-            if first.pump is not None:
-                first.data, self._pump = None, first.pump
-                self._transport.write(data)
-                self._pump.more()
-                return
-            pending.popleft()
-            self._transport.write(data)
-            if first.rest:
-                self._transport.write(first.rest)
-            if not first.keep_alive:
-                self._close()
-                return
-        self._since = self._app.now
-        self._after()
-
-    # Answers in parts
-
-    @property
-    def takes_parts(self) -> bool:
-        """False while the client does not read."""
-        return not self._write_paused
-
-    def write_part(self, part: bytes) -> None:
-        """One part of the first answer."""
-        chunked = self.pending[0].version != "1.0"
-        self._transport.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
-        self._since = self._app.now
-
-    def end_parts(self) -> None:
-        """The first answer is whole."""
-        self._pump = None
-        first = self.pending.popleft()
-        if first.version != "1.0":
-            self._transport.write(b"0\r\n\r\n")
-        if not first.keep_alive:
-            self._close()
-            return
-        self._since = self._app.now
-        self._write_ready()
-
-    def abort_parts(self, _error: ServerError) -> None:
-        """The first answer cannot be finished: the client learns it from an end without an end."""
-        self._pump = None
-        self._transport.abort()
-
     def drain(self) -> None:
         """The server stops: close as soon as nothing is on its way."""
         if not self.pending and not self._reader.begun:
             self._finished = True
             if not self._transport.can_write_eof() and not self._transport.get_write_buffer_size():
                 self._lingering = True  # an idle client may not notice that TLS ends, and is not waited for
-                self._since = self._app.now
+                self.since = self._app.now
             self._transport.close()
 
-    def keep(self, size: int) -> None:
-        """The body that was just read is of this size, and stays until it is answered.
+    # What the writer says
 
-        Raises:
-            ServerError: there is no room for it.
-        """
-        error = self._holding.keep(size)
-        if error is not None:
-            raise error
+    def written(self) -> None:
+        """Answers were written: what has waited for that?"""
+        self.since = self._app.now
+        if not self.pending and not self._reader.begun:
+            self._holding.release()
+        if self._paused:
+            self._pace()
+
+    def close(self) -> None:
+        """All is written. Say so, and wait for the client to close where it may still be sending."""
+        self._finished = True
+        self._forget()
+        if not self._refused:
+            self._transport.close()
+            return
+        self._lingering = True
+        self.since = self._app.now
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()  # of TLS: writes what there is, and drops what still comes, until the client ends
+
+    # Time
 
     def abort(self) -> None:
         """Part with the client at once."""
@@ -304,14 +240,14 @@ class Connection(asyncio.Protocol):
     def patrol(self, now: float) -> None:
         """Called about once a second: part with clients that are too slow, idle for too long, or do not read."""
         settings = self._app.settings
-        passed = now - self._since
+        passed = now - self.since
         if self._lingering or self._half_closed:
             if passed > _LINGER:
                 self._transport.abort()
-        elif self._write_paused:
+        elif self.writer.paused:
             if (unread := self._transport.get_write_buffer_size()) != self._holding.unread:  # it reads, if slowly
                 self._holding.leave(unread)
-                self._since = now
+                self.since = now
             elif passed > settings.timeout:
                 self._transport.abort()
         elif self._reader.begun:
@@ -327,67 +263,31 @@ class Connection(asyncio.Protocol):
     def _take(self, head: Head, body: Union[bytes, bytearray]) -> None:
         """A whole request was read."""
         self._fresh = False
-        self._wants_continue = False
+        self.writer.wants_continue = False
         if not head.keep_alive:
             self._finished = True
-        self._app.accept(self, head, body)
+        self._app.accept(self.writer, head, body)
         if len(self.pending) > _MAX_PENDING:
             self._pace()
 
     def _refuse(self, error: ServerError) -> None:
         """Answer with an error, after all answers before it, and close: where the next request begins is unknown."""
         self._finished = self._refused = True
-        self._app.reject(self, self._reader.refused(error), error)
-
-    def _expect(self) -> None:
-        """The client sends the body when it is told to go on, after the answers to all requests before."""
-        self._wants_continue = True
-        if not self.pending:
-            self._send_continue()
-
-    def _send_continue(self) -> None:
-        self._wants_continue = False
-        self._transport.write(CONTINUE)
-
-    def _after(self) -> None:
-        """Answers were written: what has waited for that?"""
-        if not self.pending:
-            if self._wants_continue:
-                self._send_continue()
-            if not self._reader.begun:
-                self._holding.release()
-        if self._paused:
-            self._pace()
-
-    def _close(self) -> None:
-        """All is written. Say so, and wait for the client to close where it may still be sending."""
-        self._finished = True
-        self._forget()
-        if not self._refused:
-            self._transport.close()
-            return
-        self._lingering = True
-        self._since = self._app.now
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        else:
-            self._transport.close()  # of TLS: writes what there is, and drops what still comes, until the client ends
+        self._app.reject(self.writer, self._reader.refused(error), error)
 
     def _forget(self) -> None:
-        for exchange in self.pending:
-            exchange.cancelled = True
-            if exchange.pump is not None:
-                exchange.pump.stop()
-        self.pending.clear()
+        self.writer.forget()
         self._holding.release()
 
     def _pace(self) -> None:
         """Pause or resume reading."""
-        pause = self._write_paused or len(self.pending) > _MAX_PENDING
-        if pause == self._paused or self._transport.is_closing():
+        if self._transport.is_closing():  # the writer may be gone, too
+            return
+        pause = self.writer.paused or len(self.pending) > _MAX_PENDING
+        if pause == self._paused:
             return
         self._paused = pause
-        self._since = self._app.now
+        self.since = self._app.now
         if pause:
             self._transport.pause_reading()
         else:

@@ -31,7 +31,7 @@ def check(settings: Settings, threads: int) -> int:
 def info(settings: Settings, threads: int) -> int:
     """Print what is served."""
     model = _load(settings, threads)
-    _print({"manifest": model.manifest, "contract": model.pipeline.contract})
+    _print({"manifest": model.manifest, "contract": model.pipeline.contract.told()})
     return 0
 
 

@@ -106,7 +106,7 @@ def _locked_page() -> Callable[[], Page]:
 def _contract(service: Service) -> Answer:
     def answer(_http: HttpRequest) -> HttpResponse:
         model = {"name": service.model_name, "version": service.model_version, "platform": service.platform}
-        body = {"model": model, "contract": service.contract, "examples": list(service.examples(_LARGEST))}
+        body = {"model": model, "contract": service.contract.told(), "examples": list(service.examples(_LARGEST))}
         return HttpResponse(200, msgspec.json.encode(body))
 
     return answer

@@ -69,6 +69,8 @@ def test_large_answers_are_packed_beside_the_loop():
     assert gzip.decompress(parse(client.transport.written, "GET")[0][2]) == LARGE
     client.send(request(b"", b"Accept-Encoding: gzip", method=b"GET", target=b"/large"))
     client.transport.written = b""
+    client.connection.pause_writing()
+    client.transport.abort()
     client.connection.connection_lost(None)
     waiting[1]()()  # nobody waits for it any more
     assert client.transport.written == b""

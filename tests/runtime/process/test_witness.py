@@ -43,7 +43,7 @@ def test_what_is_in_flight_is_written_down_and_what_is_answered_is_not(client, f
 
 
 def test_only_a_connection_with_nothing_else_on_its_way_can_be_answered_by_another(client, flights):
-    client.connection.number, client.connection.unsent = 7, client.transport.get_write_buffer_size
+    client.connection.writer.number, client.connection.writer.unsent = 7, client.transport.get_write_buffer_size
     client.send(request(b"[[1,2,3]]", b"X-Request-Id: a"), request(b"[[1,2,3]]", b"X-Request-Id: b"))
     assert {flight.id: (flight.connection, flight.answerable) for flight in flights.read()} == {
         "a": (7, True),
