@@ -27,7 +27,6 @@ from modelbuild_runtime.http.router import Bound, Router, choose
 from modelbuild_runtime.http.routes import Routes
 from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.metrics import Metrics
-from modelbuild_runtime.process import access
 from modelbuild_runtime.process.closed import nothing_served
 from modelbuild_runtime.process.large import HUGE, LARGE, is_large, kept
 from modelbuild_runtime.process.memory import room
@@ -39,6 +38,7 @@ from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import TracedId, known
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.process.access import AccessLog
     from modelbuild_runtime.process.witness import Witness
     from modelbuild_runtime.trace.tracer import Tracer
 
@@ -57,8 +57,7 @@ class Application:
 
     def __init__(self, settings: Settings, router: Router, keys: Optional[Keys] = None) -> None:
         self.settings = settings
-        self._logs_access = self._detailed = settings.access_log
-        self.metrics = Metrics(detailed=self._detailed)
+        self.metrics = Metrics()
         self.connections: Set[Connected] = set()
         self.coming: Dict[Connected, float] = {}
         self.others: Dict[str, Served] = {}
@@ -76,6 +75,8 @@ class Application:
         self._new_id = self._ids.new
         self.witness: Optional[Witness] = None
         self.tracer: Optional[Tracer] = None
+        self._log_access: Optional[Callable[[Exchange, HttpResponse, float], None]] = None
+        self._detailed = False
         self._opened = False
         self._served = nothing_served(router)
 
@@ -88,6 +89,11 @@ class Application:
     def trace(self, tracer: Tracer) -> None:
         """Make spans, of what is asked from now on."""
         self.tracer = tracer
+        self.metrics.detailed = self._detailed = True
+
+    def log_access(self, log: AccessLog) -> None:
+        """Write a line for each request, from now on."""
+        self._log_access = log.tell
         self.metrics.detailed = self._detailed = True
 
     def accept(self, asker: Asker, head: Head, body: Union[bytes, bytearray]) -> None:
@@ -290,8 +296,10 @@ class Application:
             self._count(exchange.protocol.name if exchange.protocol else "", "", response.status, seconds)
         if exchange.place >= 0:
             self.witness.leave(exchange)  # type: ignore[union-attr]  # who gave it the place
-        if self._logs_access or exchange.id.__class__ is TracedId:
-            self._tell(exchange, response, seconds)
+        if self._log_access is not None:
+            self._log_access(exchange, response, seconds)
+        if self.tracer is not None and exchange.id.__class__ is TracedId:
+            self.tracer.end(exchange, response, seconds)
         accepted = exchange.http.headers.get(b"accept-encoding") if len(response.body) >= LEAST else None
         coding = coding_for(accepted, response) if accepted is not None else None
         if coding is None or exchange.http.method == "GRPC":
@@ -299,13 +307,6 @@ class Application:
         else:
             slow = len(response.body) >= SLOW
             (self.beside if slow else at_once)(partial(self._compress, exchange, response, coding))
-
-    def _tell(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
-        """Somebody wants to know of each request."""
-        if self._logs_access:
-            access.log(exchange, response, seconds)
-        if self.tracer is not None:
-            self.tracer.end(exchange, response, seconds)
 
     def _compress(self, exchange: Exchange, response: HttpResponse, coding: str) -> Then:
         try:
