@@ -99,19 +99,20 @@ class Application:
     def accept(self, asker: Asker, head: Head, body: Union[bytes, bytearray]) -> None:
         """A whole request has arrived."""
         usual = head.usual
-        if usual is None or len(body) > SMALL or self.tracer is not None or (head.mark and head.mark in body):
+        if usual is None or len(body) > SMALL or (head.mark and head.mark in body):
             self._accept_any(asker, head, body)
             return
         received = monotonic()
         match, served = head.match, head.served or self._served
-        http = HttpRequest(
-            head.method, match.path, match.query, head.headers, body, match.params, self._new_id(), received
-        )
+        identity, headers = self._new_id(), head.headers
+        http = HttpRequest(head.method, match.path, match.query, headers, body, match.params, identity, received)
+        if self.tracer is not None:
+            identity, http.headers = self.tracer.begin(identity, headers)
         exchange = Exchange(
             self,
             asker,
             http,
-            http.id,
+            identity,
             received,
             head.keep_alive,
             head.version,
