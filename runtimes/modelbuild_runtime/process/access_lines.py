@@ -47,16 +47,19 @@ class Lines:
                 begin = style.moment % self._clock.told(ended + past).encode()
             if kind != last_kind:
                 last_kind, head = kind, self._head(kind)
-            if ran is None or cache or identity.__class__ is TracedId:
-                yield begin + head + self._rest(one)
+            trace = b""
+            if isinstance(identity, TracedId):
+                trace, identity = self._trace(identity), str(identity)
+            if ran is None or cache:
+                yield begin + head + self._rest(one) + trace + style.name % quoted(identity) + style.end
                 continue
             if ran is not last_ran:  # what is told of a run is the same for all that were in it
                 last_ran = ran
                 run = style.run % (ran.preprocess, ran.predict, ran.postprocess)
                 joined = style.joined % (ran.requests, ran.rows)
             decode, queue, encode = queued - received, ran.began - queued, ended - encoding if encoding else 0.0
-            numbers = (begin, head, body, answer, seconds, decode, queue, run, encode, rows, joined, quoted(identity))
-            yield whole % numbers
+            numbers = (body, answer, seconds, decode, queue, run, encode, rows, joined)
+            yield whole % (begin, head, *numbers, trace, quoted(identity))
 
     def _head(self, kind: Kind) -> bytes:
         """What all requests of a kind have in common."""
@@ -70,9 +73,9 @@ class Lines:
         return found
 
     def _rest(self, one: Answered) -> bytes:
-        """All that follows the head, of any request."""
+        """What follows the head, of any request."""
         style = self._style
-        _, identity, cache, body, answer, rows, seconds, received, queued, encoding, ran = one
+        _, _, cache, body, answer, rows, seconds, received, queued, encoding, ran = one
         line = style.sizes % (body, answer, seconds)
         if queued:
             ended = received + seconds
@@ -85,11 +88,14 @@ class Lines:
             line += style.cache % cache.encode()
         if ran is not None:
             line += style.joined % (ran.requests, ran.rows)
-        if isinstance(identity, TracedId):
-            line += style.trace % identity.trace.trace_id.encode()
-            if identity.trace.span_id:
-                line += style.span % identity.trace.span_id.encode()
-        return line + style.name % style.quoted(str(identity)) + style.end
+        return line
+
+    def _trace(self, identity: TracedId) -> bytes:
+        style, trace = self._style, identity.trace
+        if trace is None:
+            return b""
+        span = style.span % trace.span_id.encode() if trace.span_id else b""
+        return style.trace % trace.trace_id.encode() + span
 
 
 def _said(asked: Union[Bound, Protocol, None], model: str, method: str, path: str, status: int) -> Dict[str, Any]:

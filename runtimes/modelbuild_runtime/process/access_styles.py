@@ -29,10 +29,10 @@ class Style(NamedTuple):
 
     @property
     def whole(self) -> bytes:
-        """The format of nearly all lines: of a request that was in a run, and has no trace. What stands for the
-        moment, the head, ``run`` and ``joined`` is put in as it is.
+        """The format of nearly all lines: of a request that was in a run. What stands for the moment, the head,
+        ``run``, ``joined`` and the trace is put in as it is.
         """
-        return b"%b%b" + self.sizes + self.queue + b"%b" + self.encode + self.rows + b"%b" + self.name + self.end
+        return b"%b%b" + self.sizes + self.queue + b"%b" + self.encode + self.rows + b"%b%b" + self.name + self.end
 
 
 def _json_head(said: Dict[str, Any]) -> bytes:

@@ -104,10 +104,10 @@ class Application:
             return
         received = monotonic()
         match, served = head.match, head.served or self._served
-        identity, headers = self._new_id(), head.headers
-        http = HttpRequest(head.method, match.path, match.query, headers, body, match.params, identity, received)
-        if self.tracer is not None:
-            identity, http.headers = self.tracer.begin(identity, headers)
+        identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
+        http = HttpRequest(head.method, match.path, match.query, head.headers, body, match.params, identity, received)
+        if head.traced or self.tracer is not None:
+            identity, http.headers = (known if self.tracer is None else self.tracer.begin)(identity, http.headers)
         exchange = Exchange(
             self,
             asker,

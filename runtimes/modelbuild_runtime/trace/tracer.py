@@ -10,7 +10,7 @@ from typing import Dict, Mapping, Optional, Tuple
 
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.trace.context import TRACEPARENT, Trace, TracedId, known, trace_of, traced_headers, traced_id
+from modelbuild_runtime.trace.context import TRACEPARENT, Trace, TracedId, trace_of, traced_headers, traced_id
 from modelbuild_runtime.trace.exporter import Exporter
 from modelbuild_runtime.trace.sampling import Sampler
 from modelbuild_runtime.trace.settings import read
@@ -43,7 +43,7 @@ class Tracer:
         elif self._sampler.samples(int(parent.trace_id, 16), parent):
             trace = Trace(parent.trace_id, parent.parent_id, self._span_id(), True, parent.state)
         else:
-            return known(identity, headers)
+            return traced_id(identity, parent), headers
         return traced_id(identity, trace), traced_headers(headers, trace)
 
     def _span_id(self) -> str:
@@ -52,7 +52,8 @@ class Tracer:
     def end(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
         """Its answer leaves."""
         identity = exchange.id
-        if not isinstance(identity, TracedId) or not identity.trace.span_id:
+        trace = identity.trace if isinstance(identity, TracedId) else None
+        if trace is None or not trace.span_id:
             return
         http, bound = exchange.http, exchange.bound
         protocol = bound or exchange.protocol
@@ -69,7 +70,7 @@ class Tracer:
         self._exporter.add(
             Finished(
                 kind,
-                identity.trace,
+                trace,
                 str(identity),
                 len(http.body),
                 len(response.body),

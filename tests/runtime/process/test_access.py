@@ -49,7 +49,7 @@ def expected(one: tuple[Any, ...]) -> dict[str, Any]:
     if asked is BOUND:
         said |= {"route": "/predict", "model": model}
     said |= {"request_bytes": body, "response_bytes": answer, "seconds": round(seconds, 6)}
-    if queued or (ran is not None and not cache and not hasattr(identity, "trace")):
+    if queued or (ran is not None and not cache):
         stages = {"decode": queued - received, "queue": (ended if ran is None else ran.began) - queued}
         if ran is not None:
             stages |= {"preprocess": ran.preprocess, "predict": ran.predict, "postprocess": ran.postprocess}
