@@ -91,7 +91,8 @@ CAUSES = (
         r"(?:Because|And because) (\S+) (?:was not found in|needs to be downloaded|was not found)",
         "{0} is in no package index that was asked",
         "Check its spelling (an import's name is not always the distribution's); "
-        "put a module of your own beside the handler; or name the index that has it with --extra-index-url, or a folder with --find-links.",
+        "put a module of your own beside the handler; "
+        "or name the index that has it with --extra-index-url, or a folder with --find-links.",
     ),
     Cause(
         r"there (?:is|are) no versions? of (\S+)",
