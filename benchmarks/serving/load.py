@@ -92,11 +92,11 @@ def prepared(question: Question, inputs: np.ndarray) -> Iterator[dict[str, str]]
         }
 
 
-def sent(requests: dict[str, str], connections: int, seconds: float) -> dict[str, float]:
+def sent(requests: dict[str, str], connections: int, seconds: float, port: int = PORT) -> dict[str, float]:
     """What wrk says of so many seconds, on processor 1. It counts whole seconds: it is told to stop."""
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", "-d600s", "-s", str(HERE / "load.lua")]
     variables = {**os.environ, **requests}
-    wrk = subprocess.Popen([*command, f"http://{HOST}:{PORT}"], env=variables, stdout=subprocess.PIPE, text=True)
+    wrk = subprocess.Popen([*command, f"http://{HOST}:{port}"], env=variables, stdout=subprocess.PIPE, text=True)
     try:
         time.sleep(seconds)
         wrk.send_signal(signal.SIGINT)

@@ -8,10 +8,13 @@ Exports are made, and sent nowhere.
 """
 
 import argparse
+import atexit
 import logging
 import os
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -22,10 +25,13 @@ import msgspec
 from hot_path import MANIFEST, REQUESTS, WIDTHS, Server, Sink, question
 from workloads import w1
 
-from modelbuild_runtime import log
+from modelbuild_runtime.beside import at_once
 from modelbuild_runtime.pipeline import load_pipeline
+from modelbuild_runtime.process.access import AccessLog
+from modelbuild_runtime.process.access_styles import STYLES
 from modelbuild_runtime.process.flights import Flights
 from modelbuild_runtime.process.memory import settle
+from modelbuild_runtime.process.outlet import Outlet
 from modelbuild_runtime.process.quarantine import Quarantine
 from modelbuild_runtime.process.witness import Witness
 from modelbuild_runtime.trace.tracer import make_tracer
@@ -46,9 +52,12 @@ def witnessed(server):
     server.queue._run = witness.running(server.queue._run)
 
 
-def logged(server):
-    """With the access log."""
-    server.app._logs_access = True
+def logged(style, server):
+    """With the access log, into a pipe that another process reads."""
+    reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    atexit.register(reader.kill)
+    outlet = Outlet(reader.stdin.fileno(), at_once, lambda _: sys.exit("lines were dropped"), alone=True)
+    server.app.log_access(AccessLog(STYLES[style], outlet, lambda *_: None))
     detailed(server)
 
 
@@ -70,7 +79,8 @@ VARIANTS = {
     "nothing counted": uncounted,
     "metrics": lambda _: None,
     "metrics, several workers": witnessed,
-    "metrics, access log": logged,
+    "metrics, access log": partial(logged, "json"),
+    "metrics, access log as text": partial(logged, "text"),
     "metrics, 1 % traced": partial(traced, 0.01),
     "metrics, all traced": partial(traced, 1.0),
 }
@@ -80,7 +90,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
-    log.configure("info", "json", Path("/dev/null").open("w"))  # noqa: SIM115  # as long as the process
     logging.getLogger("modelbuild_runtime.trace").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

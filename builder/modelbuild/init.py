@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from modelbuild.config import FILE_NAME
 from modelbuild.errors import UsageError
 from modelbuild.signature import Signature, TensorSpec
 from modelbuild.source import Source
+
+_UNFIT = re.compile(r"[^a-z0-9]+")
+"""What the name of an image cannot have, or only between two letters."""
 
 HANDLER_NAME = "features.py"
 # NumPy's names of the datatypes that an array of rows can have.
@@ -44,7 +48,7 @@ def write_files(folder: Path, files: Mapping[str, str], *, force: bool) -> tuple
 
 
 def _config(source: Source, *, handler: bool) -> str:
-    name = Path(source.artifact.name).stem.lower().replace("_", "-")
+    name = _UNFIT.sub("-", Path(source.artifact.name).stem.lower()).strip("-") or "model"
     return f"""\
 # `mbuild package` in this folder builds the image. Every flag of it can be a key here.
 model: {source.artifact.name}

@@ -27,13 +27,13 @@ class Clock:
         self._second = -1
         self._text = ""
 
-    def told(self, record: logging.LogRecord) -> str:
-        """``2026-01-31T12:00:00.123Z``."""
-        second = int(record.created)
+    def told(self, moment: float) -> str:
+        """Seconds since 1970 as ``2026-01-31T12:00:00.123Z``."""
+        second = int(moment)
         if second != self._second:
             self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = second
-        return f"{self._text}.{int(record.msecs):03d}Z"
+        return f"{self._text}.{int((moment - second) * 1000):03d}Z"
 
 
 class TextFormatter(logging.Formatter):
@@ -44,12 +44,10 @@ class TextFormatter(logging.Formatter):
         self._clock = Clock()
 
     def formatTime(self, record: logging.LogRecord, datefmt: Optional[str] = None) -> str:  # noqa: N802, ARG002
-        return self._clock.told(record)
+        return self._clock.told(record.created)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the standard library's name
-        text = super().formatMessage(record)
-        said = {name: value for name, value in _fields(record).items() if name not in _SAID}
-        text = " ".join((text, *_pairs(said))).translate(_ESCAPED)
+        text = printable(super().formatMessage(record), _fields(record))
         request = getattr(record, "request", "")
         return f"{text} [{request}]" if request else text
 
@@ -63,7 +61,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: Dict[str, Any] = {
-            "time": self._clock.told(record),
+            "time": self._clock.told(record.created),
             "severity": record.levelname,
             "message": record.getMessage(),
         }
@@ -89,6 +87,12 @@ def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logger.setLevel(level.upper())
+
+
+def printable(message: str, fields: Mapping[str, Any]) -> str:
+    """One line of text: a message, and those of the fields that it does not say in words."""
+    said = {name: value for name, value in fields.items() if name not in _SAID}
+    return " ".join((message, *_pairs(said))).translate(_ESCAPED)
 
 
 def _fields(record: logging.LogRecord) -> Dict[str, Any]:

@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from onnx import TensorProto, helper
 
 from modelbuild import cli
 from modelbuild.config import Options
 from modelbuild.errors import MbuildError, UnsafeArtifactError
+from modelbuild.registry.reference import parse
 
 
 @pytest.fixture
@@ -150,6 +152,13 @@ def test_init_leaves_a_model_alone_whose_inputs_it_cannot_declare(capsys, tmp_pa
     assert code == 0
     assert [Path(line).name for line in out.split()] == ["mbuild.yaml"]
     assert run(capsys, "inspect", tmp_path / "m.onnx")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["Modèle final_v2.onnx", "new  model (3).onnx", "_.onnx", "a__b.onnx"])
+def test_init_writes_a_tag_that_package_takes(capsys, model, name):
+    run(capsys, "init", model.rename(model.with_name(name)))
+    tag = yaml.safe_load((model.parent / "mbuild.yaml").read_text())["tag"]
+    assert parse(tag).tag == "latest"
 
 
 def test_init_writes_what_package_reads_and_overwrites_only_when_told(capsys, model):

@@ -146,7 +146,7 @@ CASES = [
         b"",
         FORM,
         differs=both("their handler gets nothing; ours tells the client"),
-        ours=(400, "the form has no fields"),
+        ours=(400, "nothing was sent: there are no fields"),
     ),
     Case(
         "a form that is none",

@@ -116,8 +116,11 @@ def test_a_request_is_a_span_of_its_callers_trace_and_one_line_of_the_log(
     assert all(span.began <= one.began <= one.ended <= span.ended for one in stages.values())
     assert seen == {"traceparent": f"00-{TRACE}-{span.id}-01", "tracestate": "shop=1"}
 
-    lines = [json.loads(line) for line in container.logs().decode().splitlines() if "order-7" in line]
-    (line,) = [line for line in lines if "status" in line]
+    def logged() -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in container.logs().decode().splitlines() if "order-7" in line]
+        return [line for line in lines if "status" in line]
+
+    (line,) = until(logged, container)
     said = {name: line[name] for name in ("request_id", "method", "path", "protocol", "status", "trace_id", "span_id")}
     assert said == {
         "request_id": "order-7",

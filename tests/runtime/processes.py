@@ -58,9 +58,9 @@ def run(folder: Path, command: str, **settings: Any) -> subprocess.CompletedProc
 
 
 class Served:
-    """A running server."""
+    """A running server. Nobody reads its log unless ``reads``, until it has ended."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, reads: bool = True, **settings: Any) -> None:
         self.port = free_port()
         self.log = folder / "log"
         self._file = self.log.open("w")
@@ -68,7 +68,8 @@ class Served:
         variables = environment(folder, MBUILD_PORT=self.port, FAKE_GATE=self._gate, **settings)
         self.tls: ssl.SSLContext | None = None  # what a client needs to be answered
         self.headers: dict[str, str] = {}
-        self.process = subprocess.Popen([sys.executable, SCRIPT, "serve"], env=variables, stderr=self._file)
+        stderr = self._file if reads else subprocess.PIPE
+        self.process = subprocess.Popen([sys.executable, SCRIPT, "serve"], env=variables, stderr=stderr)
 
     def get(self, path: str, body: Any = None, timeout: float = 10.0) -> tuple[int, bytes]:
         """Status and body of one request on a connection of its own."""
@@ -110,6 +111,8 @@ class Served:
 
     def end(self) -> tuple[int, str]:
         """Exit status and log."""
+        if self.process.stderr is not None:
+            self.log.write_bytes(self.process.stderr.read())
         status = self.process.wait(20)
         return status, self.log.read_text()
 
@@ -121,6 +124,8 @@ class Served:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
         self._file.close()
 
 
@@ -144,8 +149,8 @@ class InBackground:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, **settings: Any) -> Iterator[Served]:
-    served = Served(folder, **settings)
+def serving(folder: Path, *, reads: bool = True, **settings: Any) -> Iterator[Served]:
+    served = Served(folder, reads=reads, **settings)
     try:
         yield served
     finally:

@@ -81,6 +81,8 @@ def test_where_rows_are_not_counted_one_item_is_the_whole():
         ([AGE, CITY], [{"age": 1}], "city", "input 'city' is missing; expected 'age', 'city'"),
         ([AGE, CITY], [{"age": 1, "city": "a", "zip": 1}], "zip", "input 'zip' is unknown"),
         ([AGE, CITY], [{"age": 1, "town": "a"}], "town", "input 'town' is unknown"),
+        ([AGE, CITY], [{"age": 1, "city": "a"}, {"age": 1}], "city", "row 1: input 'city' is missing"),
+        ([AGE, CITY], [{"age": 1, "city": "a"}, {"age": 1, "town": "a"}], "town", "row 1: input 'town' is unknown"),
         ([AGE, CITY], [{"age": 1, "city": "a"}, [2, "b"]], "", "row 1 is a list of 2, expected an object"),
         ([AGE, CITY], [[1, "a"], {"age": 1, "city": "a"}], "", "row 1 is an object, expected a list of 2"),
         ([AGE, CITY], [[1, "a"], [2]], "", "row 1 is a list of 1, expected a list of 2 values"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import h11
@@ -9,6 +10,8 @@ import h11
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.router import Router
+from modelbuild_runtime.process.access import AccessLog
+from modelbuild_runtime.process.access_styles import JSON
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.replay import Immediate
 from modelbuild_runtime.settings import Settings
@@ -77,6 +80,19 @@ class Held:
         self._immediate.submit(self.jobs[position])
 
 
+class Written:
+    """Where the access log goes."""
+
+    def __init__(self) -> None:
+        self.text = b""
+
+    def write(self, lines: bytes) -> None:
+        self.text += lines
+
+    def close(self, _seconds: float) -> None:
+        """There is nothing to wait for."""
+
+
 class Client:
     """One client of an application; ``queue`` holds the jobs where the test wants to answer them itself."""
 
@@ -86,6 +102,10 @@ class Client:
         router = Router([fake_protocol(*routes)])
         self.app = Application(Settings(**settings), router)
         self.queue = Held(dataplane)
+        self.written = Written()
+        if self.app.settings.access_log:
+            self.access = AccessLog(JSON, self.written, lambda *_: None)  # type: ignore[arg-type]
+            self.app.log_access(self.access)
         self.app.open(router, dataplane, self.queue if hold else Immediate(dataplane), "m")
         self._connect()
 
@@ -105,6 +125,12 @@ class Client:
         for piece in pieces:
             self.connection.data_received(piece)
         return self
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Of the access log."""
+        self.access.write()
+        return [json.loads(line) for line in self.written.text.splitlines()]
 
     def patrol(self, seconds: float) -> None:
         """So many seconds pass."""

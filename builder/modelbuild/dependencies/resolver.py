@@ -46,6 +46,11 @@ class Cause:
 # The first that matches wins: what keeps uv from asking at all comes before what the answers were.
 CAUSES = (
     Cause(
+        r"Failed to initialize cache at `([^`]+)`",
+        "uv, which resolves them, cannot write its cache {0}",
+        "Put it elsewhere with UV_CACHE_DIR, and mbuild's own with MBUILD_CACHE.",
+    ),
+    Cause(
         r"invalid peer certificate|UnknownIssuer|certificate verify failed",
         "The package index's certificate is not trusted",
         "Behind a proxy that inspects TLS, give its certificate with --ca-file FILE.",
@@ -90,7 +95,8 @@ CAUSES = (
     Cause(
         r"(?:Because|And because) (\S+) (?:was not found in|needs to be downloaded|was not found)",
         "{0} is in no package index that was asked",
-        "Check its spelling (an import's name is not always the distribution's), "
+        "Check its spelling (an import's name is not always the distribution's); "
+        "put a module of your own beside the handler; "
         "or name the index that has it with --extra-index-url, or a folder with --find-links.",
     ),
     Cause(

@@ -51,12 +51,13 @@ def find_base(
 ) -> BaseImage:
     """The base image as the engine has it, pulled if need be. ``native`` is the platform that the engine runs."""
     parse(reference)
+    others = _other_bases(reference, platform, native)
     details = _local(client, reference)
     if pull or details is None or not same_platform(details, platform):
-        _pull(client, host, reference, platform, progress, has=details)
+        _pull(client, host, reference, platform, progress, has=details, others=others)
         details = _local(client, reference)
     if details is None or not same_platform(details, platform):
-        raise BaseImageError(f"The base image {reference} is not for {platform}.", hint=OTHER_BASES)
+        raise BaseImageError(f"The base image {reference} is not for {platform}.", hint=others)
     facts = _facts(client, host, details, reference, runs=same_platform(details, native))
     return BaseImage(
         reference=reference,
@@ -86,7 +87,14 @@ def _local(client: Any, reference: str) -> Mapping[str, Any] | None:
 
 
 def _pull(
-    client: Any, host: Host, reference: str, platform: str, progress: Progress, *, has: Mapping[str, Any] | None
+    client: Any,
+    host: Host,
+    reference: str,
+    platform: str,
+    progress: Progress,
+    *,
+    has: Mapping[str, Any] | None,
+    others: str,
 ) -> None:
     target = parse(reference)
     progress.step("Pulling", reference)
@@ -99,24 +107,28 @@ def _pull(
         except APIError as error:
             transfer.error = said(error)
     if transfer.error:
-        refused = _not_pulled(transfer.error, reference, logged_in=login is not None)
+        refused = _not_pulled(transfer.error, reference, logged_in=login is not None, others=others)
         if has and not same_platform(has, platform):
             refused.message += f" The one that the engine has is for {has['Os']}/{has['Architecture']}, not {platform}."
         raise refused
 
 
-def _not_pulled(message: str, reference: str, *, logged_in: bool) -> BaseImageError:
+def _not_pulled(message: str, reference: str, *, logged_in: bool, others: str) -> BaseImageError:
     lower = message.lower()
     if "no matching manifest" in lower or "does not match the specified platform" in lower:
         return BaseImageError(f"The base image {reference} does not exist for this platform.", details=message)
     if "manifest unknown" in lower or "not found" in lower or "does not exist" in lower:
-        return BaseImageError(f"There is no base image {reference}.", details=message, hint=OTHER_BASES)
+        return BaseImageError(f"There is no base image {reference}.", details=message, hint=others)
     why: RegistryError = refusal(message, reference, logged_in=logged_in, doing="pull")
-    return BaseImageError(why.message, details=message, hint=f"{_bases_instead_of(reference)}\n{why.hint}")
+    return BaseImageError(why.message, details=message, hint=f"{others}\n{why.hint}")
 
 
-def _bases_instead_of(reference: str) -> str:
-    """With the command that makes one of the same Python, where the reference tells which."""
+def _other_bases(reference: str, platform: str, native: str) -> str:
+    """With the command that makes one of the same Python, where the reference tells which. It makes them for the
+    engine's own platform alone.
+    """
+    if platform != native:
+        return f"--base takes any image for {platform} with a python3."
     python = _OFFICIAL.fullmatch(reference)
     return OTHER_BASES.replace("`mbuild base`", f"`mbuild base --python {python[1]}`") if python else OTHER_BASES
 

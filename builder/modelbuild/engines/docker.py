@@ -174,7 +174,10 @@ class DockerEngine:
                 return describe(self.client.inspect_image(reference), self.client.history(reference), reference)
             except NotFound:
                 pass
-        raise BuildError(f"The engine has no image {reference}.", hint=f"docker pull {reference}")
+        raise BuildError(
+            f"The engine has no image {reference}.",
+            hint=f"Package it under this name (-t {reference}), or fetch it: docker pull {reference}",
+        )
 
     def _build_part(
         self,

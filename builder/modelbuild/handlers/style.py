@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from modelbuild.errors import HandlerError
@@ -131,4 +132,5 @@ def _only_has(module: Module) -> str:
     if not names:
         return ""
     listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-    return f"; it defines {listed}"
+    near = next((close[0] for name in names if (close := get_close_matches(name, (*FUNCTIONS, *SAGEMAKER)))), "")
+    return f"; it defines {listed}" + (f" (did you mean {near}?)" if near else "")

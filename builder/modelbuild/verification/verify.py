@@ -232,7 +232,7 @@ def _require_right(answered: Sequence[Answered], container: Container, *, genera
     lines = [f"{example.name or MADE_UP}: {example.difference}" for example in wrong]
     hint = "Is the handler the one that the expected answer was made with? --tolerance allows for rounding."
     if generated:
-        hint = "The request was made up from the contract. Give a real one: --example request.json"
+        hint = "The request was made up from the contract. Where that is why, give a real one: --example request.json"
     elif any("refused" in example.difference for example in wrong):
         hint = "The example must be a body of POST /predict; `mbuild inspect` shows what the model takes."
     raise VerificationError(

@@ -49,18 +49,32 @@ def read(body: Union[bytes, bytearray], contract: Contract, header: str = "", *,
     if headed and len(set(names)) != len(names):
         raise InvalidInput("the CSV's header names a column twice", field=next(n for n in names if names.count(n) > 1))
     if contract.record and _has_gaps(lines, names if headed else known, contract):
-        return Table(Rows(_records(lines, names if headed else known, contract)), headed)
+        return Table(Rows(_records(lines, names if headed else known, contract, 1 + headed)), headed)
     if headed and len(contract.inputs) > 1:
         return Table(Columns(_named(lines, names, contract)), headed)
     try:
-        return Table(Columns(_in_order(lines, contract.inputs)), headed)
+        return Table(Columns(_in_order(lines, contract.inputs, 1 + headed)), headed)
     except InvalidInput as error:
         if headed or header or not _like_names(names):
             raise
-        raise InvalidInput(
-            f"the first line is no row, and not the contract's names ({', '.join(known[:20])}) either; "
+        raise InvalidInput(f"the first line is no row, and {_no_header(names, known)}") from error
+
+
+def _no_header(names: Sequence[str], known: Sequence[str]) -> str:
+    """Why a first line of words does not say the contract's names."""
+    if names[0] == "" and set(names[1:]) <= set(known):
+        return "its first column has no name: write a data frame without its index, to_csv(index=False)"
+    wrong = [name for name in names if name not in known]
+    if not wrong or 2 * len(wrong) > len(names):
+        return (
+            f"not the contract's names ({', '.join(known[:20])}) either; "
             "where it is a header all the same, send Content-Type: text/csv;header=present"
-        ) from error
+        )
+    import difflib
+
+    near = difflib.get_close_matches(wrong[0], known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(known[:20])}"
+    return f"as a header it names {wrong[0]!r}, which is no column; {hint}"
 
 
 def has_header(start: Union[bytes, bytearray], contract: Contract) -> bool:
@@ -133,16 +147,37 @@ def _has_gaps(lines: Sequence[List[str]], names: Sequence[str], contract: Contra
     return any(datatype and cell.missing(datatype, text) for line in lines for datatype, text in zip(types, line))
 
 
-def _records(lines: Sequence[List[str]], names: Sequence[str], contract: Contract) -> List[Any]:
+def _records(lines: Sequence[List[str]], names: Sequence[str], contract: Contract, first: int) -> List[Any]:
+    """A record lacks what is missing, but for a field that may be null and has no default: that one is null."""
     specs = _specs(names, contract)
-    return [
-        {
-            spec.name: cell.value(spec.name, spec.datatype, text)
-            for spec, text in zip(specs, line)
-            if not (spec.optional and cell.missing(spec.datatype, text))
-        }
-        for line in lines
-    ]
+    kept = set(contract.record.get("required", ()))
+    try:
+        return [
+            {
+                spec.name: None if gap else cell.value(spec.name, spec.datatype, text)
+                for spec, text in zip(specs, line)
+                if not (gap := spec.optional and cell.missing(spec.datatype, text)) or spec.name in kept
+            }
+            for line in lines
+        ]
+    except InvalidInput as error:
+        raise _at_its_line(error, lines, specs, first) from None
+
+
+def _at_its_line(
+    error: InvalidInput, lines: Sequence[Sequence[str]], specs: Sequence[TensorSpec], first: int
+) -> InvalidInput:
+    """The error of the first cell that is nothing of its datatype, with the number of its line."""
+    number = first
+    try:
+        for line in lines:
+            for spec, text in zip(specs, line):
+                if not (spec.optional and cell.missing(spec.datatype, text)):
+                    cell.value(spec.name, spec.datatype, text)
+            number += 1
+    except InvalidInput as found:
+        return InvalidInput(f"line {number}: {found.message}", field=found.field)
+    return error
 
 
 def _specs(names: Sequence[str], contract: Contract) -> List[TensorSpec]:
@@ -162,11 +197,11 @@ def _named(lines: Sequence[List[str]], names: Sequence[str], contract: Contract)
     for name, column in zip(names, zip(*lines)):
         spec = specs.get(name, TensorSpec(name, "BYTES", (-1,)))  # an unknown name is refused with all other names
         if not _is_missing(spec, column):
-            columns[name] = _tensor(spec, [[text] for text in column])
+            columns[name] = _tensor(spec, [[text] for text in column], 2)
     return columns
 
 
-def _in_order(lines: Sequence[List[str]], specs: Sequence[TensorSpec]) -> Dict[str, Tensor]:
+def _in_order(lines: Sequence[List[str]], specs: Sequence[TensorSpec], first: int) -> Dict[str, Tensor]:
     """Cells in the order of the contract; an input of several values a row takes so many cells."""
     width = len(lines[0])
     widths = [prod(spec.shape[1:]) for spec in specs]
@@ -179,7 +214,7 @@ def _in_order(lines: Sequence[List[str]], specs: Sequence[TensorSpec]) -> Dict[s
     for spec, size in zip(specs, widths):
         rows = [line[start : start + size] for line in lines]
         if not _is_missing(spec, [text for row in rows for text in row]):
-            tensors[spec.name] = _tensor(spec, rows)
+            tensors[spec.name] = _tensor(spec, rows, first)
         start += size
     return tensors
 
@@ -189,12 +224,15 @@ def _is_missing(spec: TensorSpec, texts: Sequence[str]) -> bool:
     return spec.optional and not any(texts)
 
 
-def _tensor(spec: TensorSpec, rows: List[List[str]]) -> Tensor:
-    flat = [
-        None if spec.optional and cell.missing(spec.datatype, text) else cell.value(spec.name, spec.datatype, text)
-        for row in rows
-        for text in row
-    ]
+def _tensor(spec: TensorSpec, rows: List[List[str]], first: int) -> Tensor:
+    try:
+        flat = [
+            None if spec.optional and cell.missing(spec.datatype, text) else cell.value(spec.name, spec.datatype, text)
+            for row in rows
+            for text in row
+        ]
+    except InvalidInput as error:
+        raise _at_its_line(error, rows, [spec] * len(rows[0]), first) from None
     return Tensor(spec.datatype, _row_shape(spec, len(rows), len(rows[0])), flat)
 
 

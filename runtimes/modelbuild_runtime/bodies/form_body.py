@@ -32,7 +32,7 @@ def read(body: Union[bytes, bytearray], media_type: MediaType) -> List[Part]:
     """
     parts = _multipart(body, media_type) if media_type.name == MULTIPART else _urlencoded(body)
     if not parts:
-        raise InvalidInput("the form has no fields")
+        raise InvalidInput("nothing was sent: there are no fields")
     return parts
 
 

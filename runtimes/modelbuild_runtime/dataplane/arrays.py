@@ -105,7 +105,7 @@ def _floats_with_more(field: Field, values: List[Any]) -> np.ndarray:
         array = wide.astype(field.dtype)
     too_large = np.isinf(array) & np.isfinite(wide)
     if too_large.any():
-        raise _refusal(field, values, int(too_large.argmax()))
+        raise _refusal(field, numbers, int(too_large.argmax()))  # as the short way has them: floats
     return array
 
 

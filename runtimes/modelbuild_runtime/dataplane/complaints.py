@@ -7,19 +7,19 @@ from typing import Iterable
 from modelbuild_runtime.errors import InvalidInput
 
 
-def missing(name: str, names: Iterable[str], given: Iterable[str] = ()) -> InvalidInput:
-    """A required input was not sent, but perhaps another one in its place."""
+def missing(name: str, names: Iterable[str], given: Iterable[str] = (), *, where: str = "") -> InvalidInput:
+    """A required input was not sent, but perhaps another one in its place. ``where`` begins the message."""
     known = list(names)
     others = [str(other) for other in given if other not in known]
     instead = f", got {quoted(others)}" if others else ""
-    return InvalidInput(f"input {name!r} is missing; expected {quoted(known)}{instead}", field=name)
+    return InvalidInput(f"{where}input {name!r} is missing; expected {quoted(known)}{instead}", field=name)
 
 
-def unknown(given: Iterable[str], names: Iterable[str]) -> InvalidInput:
-    """An input was sent that the contract does not know."""
+def unknown(given: Iterable[str], names: Iterable[str], *, where: str = "") -> InvalidInput:
+    """An input was sent that the contract does not know. ``where`` begins the message."""
     known = set(names)
     name = next(name for name in given if name not in known)
-    return InvalidInput(f"input {str(name)!r} is unknown; expected {quoted(names)}", field=str(name))
+    return InvalidInput(f"{where}input {str(name)!r} is unknown; expected {quoted(names)}", field=str(name))
 
 
 def no_rows() -> InvalidInput:

@@ -35,18 +35,18 @@ def _from_objects(fields: Fields, items: List[Any]) -> Dict[str, List[Any]]:
         if item.__class__ is not dict:
             raise _row_complaint(i, item, "an object, as row 0 is")
         if len(item) != width or fields.names.keys() != item.keys():
-            _check_names(fields, item)
+            _check_names(fields, item, f"row {i}: " if len(items) > 1 else "")
     if fields.simple:
         return {name: [item[name] for item in items] for name in names}
     return {name: [item.get(name) for item in items] for name in names if any(name in item for item in items)}
 
 
-def _check_names(fields: Fields, item: Dict[str, Any]) -> None:
+def _check_names(fields: Fields, item: Dict[str, Any], where: str) -> None:
     if any(name not in fields.names for name in item):
-        raise unknown(item, fields.names)
+        raise unknown(item, fields.names, where=where)
     for field in fields.all:
         if field.name not in item and not field.optional:
-            raise missing(field.name, fields.names)
+            raise missing(field.name, fields.names, where=where)
 
 
 def _from_lists(fields: Fields, items: List[Any]) -> Dict[str, List[Any]]:

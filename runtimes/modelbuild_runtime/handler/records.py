@@ -139,7 +139,11 @@ class RecordType:
         name = next(key for key in item if key not in self._known)
         near = difflib.get_close_matches(str(name), self.names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(self.names)}"
-        raise InvalidInput(f"{_row(index, count)}there is no field {name!r}; {hint}", field=str(name))
+        if {"columns", "data"} <= item.keys():
+            hint = repair.FRAME
+        raise InvalidInput(
+            f"{_row(index, count)}there is no field {repair.shown(name)}; {hint}", field=str(name)[: repair.LONGEST]
+        )
 
 
 def _values(values: List[Any], column: Column) -> List[Any]:

@@ -6,7 +6,7 @@ import re
 from typing import Any, List, Tuple, Union
 
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.handler.repair import shown
+from modelbuild_runtime.handler.repair import FRAME, shown
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>(?:key in )?[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)")
@@ -20,7 +20,11 @@ _WORDS = {
     "array": "a list",
     "object": "an object",
     "bytes": "base64 text",
+    "date": "a date like '2026-11-21'",
+    "datetime": "a date and time like '2026-11-21T03:40:00'",
+    "time": "a time like '03:40:00'",
 }
+_ENCODED = re.compile(r"^Invalid RFC3339 encoded (date|datetime|time)$")
 
 MISSING = "the field '{}' is missing"
 UNKNOWN = "there is no field '{}'"
@@ -44,7 +48,7 @@ class Refused(Exception):  # noqa: N818  # turned into an InvalidInput before an
         if self.what in {MISSING, UNKNOWN}:
             return InvalidInput(f"{where}{self.what.format(field)}", field=field)
         name = f"{field!r}: " if field else ""
-        value = _value(rows, self.path) if self.what.startswith("expected") and field else ""
+        value = _value(self.what, rows, self.path) if self.what.startswith("expected") and field else ""
         return InvalidInput(f"{where}{name}{self.what}{value}", field=field)
 
 
@@ -72,14 +76,17 @@ def from_pydantic(error: ValueError, row: int) -> Refused:
 
 
 def _plain(what: str) -> str:
-    """Msgspec names types as Python does; clients need not know Python."""
+    """Msgspec names types as Python does; clients need not know Python, nor the numbers of standards."""
+    encoded = _ENCODED.match(what)
+    if encoded:
+        return f"expected {_WORDS[encoded[1]]}, got"
     if not what.startswith("Expected"):
         return what
     text = re.sub(r"`([^`]+)`", lambda m: " or ".join(_WORDS.get(word, word) for word in m.group(1).split(" | ")), what)
     return text[0].lower() + text[1:]
 
 
-def _value(rows: List[Any], path: Tuple[Step, ...]) -> str:
+def _value(what: str, rows: List[Any], path: Tuple[Step, ...]) -> str:
     """The value itself, where it can be found and is short enough to help."""
     value: Any = rows
     try:
@@ -87,4 +94,6 @@ def _value(rows: List[Any], path: Tuple[Step, ...]) -> str:
             value = value[step]
     except (KeyError, IndexError, TypeError):
         return ""
-    return f": {shown(value)}" if isinstance(value, (str, int, float)) else ""
+    if isinstance(value, dict) and "0" in value and len(path) == 2:  # as pandas writes a frame where nothing is said
+        return f"; {FRAME}"
+    return f"{' ' if what.endswith('got') else ': '}{shown(value)}" if isinstance(value, (str, int, float)) else ""

@@ -12,6 +12,8 @@ from modelbuild_runtime.handler.fields import Column, Field
 LONGEST = 60
 """Characters of a value that an error message repeats."""
 
+FRAME = "a data frame is sent as its rows: frame.to_json(orient='records')"
+
 
 def repair(item: Dict[str, Any], fields: Sequence[Field]) -> Dict[str, Any]:
     """An object with every value in the spelling that JSON would have for its field."""

@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         if not self._reader.begun:
             end = data.find(b"\r\n\r\n") + 4
             head_text = data[:end]
-            head = self._known_heads.get(head_text)
+            head = self._known_heads.get(head_text) or self._known_heads.like(head_text)
             if head is not None and head.length == len(data) - end:  # such a head says nothing of the connection
                 self._fresh = self.writer.wants_continue = False
                 self._app.accept(self.writer, head, data[end:])

@@ -1,24 +1,34 @@
 """Heads of requests. Clients that keep their connection send the same head again and again: one that is, byte for byte,
-a head that was parsed and found good is not parsed again.
+a head that was parsed and found good is not parsed again. Those who trace requests send heads that are the same but for
+what the request is called.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, Optional, Tuple
+import re
+from copy import copy
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 import msgspec
 
 from modelbuild_runtime.http.patience import MILLISECONDS, SECONDS, patience
 from modelbuild_runtime.http.router import Bound, Match
-from modelbuild_runtime.trace.context import TRACEPARENT
+from modelbuild_runtime.trace.context import TRACEPARENT, TRACESTATE
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.served import Served
 
 _MOST = 256
 _LONGEST = 2048
-_PASSING = (b"x-request-id", TRACEPARENT, b"x-b3-traceid", b"x-amzn-trace-id", b"expect", b"upgrade")
+_PASSING = (b"x-b3-traceid", b"x-amzn-trace-id", b"expect", b"upgrade")
 """Fields by which a head differs from the next one, or that want more than an answer."""
+_NAMING = frozenset((b"x-request-id", TRACEPARENT, TRACESTATE))
+_NAMES = re.compile(
+    rb"\r\n([Xx]-[Rr]equest-[Ii][Dd]: |[Tt]raceparent: |[Tt]racestate: )([!-~](?:[ -~]*[!-~])?)(?=\r\n)"
+)
+"""Fields that say what a request is called, as clients write them. Their values are of characters that end no line, and
+mean nothing to HTTP.
+"""
 
 
 class Head(msgspec.Struct, eq=False):
@@ -72,7 +82,7 @@ def make_head(
         served,
         patience(headers) if SECONDS in headers or MILLISECONDS in headers else 0.0,
     )
-    if method != b"HEAD" and not (head.request_id or head.content_encoding or head.traced):
+    if method != b"HEAD" and not head.content_encoding:
         head.usual, head.mark = _usual(match)
     return head
 
@@ -91,7 +101,26 @@ class KnownHeads:
 
     def __init__(self) -> None:
         self._heads: Dict[bytes, Head] = {}
+        self._named: Dict[Tuple[object, ...], Tuple[Head, List[bytes]]] = {}
         self.get = self._heads.get
+
+    def like(self, text: bytes) -> Optional[Head]:
+        """The head of these bytes, if it is as long as one that was parsed, and differs from it in nothing but what the
+        request is called.
+        """
+        if not self._named:
+            return None
+        parts = _NAMES.split(text)
+        values = parts[2::3]
+        del parts[2::3]
+        found = self._named.get((len(text), *parts))
+        if found is None:
+            return None
+        known, names = found
+        head = copy(known)
+        head.headers = {**known.headers, **dict(zip(names, values))}
+        head.request_id = head.headers.get(b"x-request-id")
+        return head
 
     def add(self, text: bytes, head: Head) -> None:
         """Remember a head that the parser has accepted, unless it is not likely to come again."""
@@ -101,6 +130,9 @@ class KnownHeads:
             return
         if b"transfer-encoding" in head.headers or any(name in head.headers for name in _PASSING):
             return
+        if any(name in head.headers for name in _NAMING):
+            self._add_named(text, head)
+            return
         if len(self._heads) >= _MOST:
             self._heads.clear()
         self._heads[text] = head
@@ -108,3 +140,17 @@ class KnownHeads:
     def clear(self) -> None:
         """Forget all: the routes have changed."""
         self._heads.clear()
+        self._named.clear()
+
+    def _add_named(self, text: bytes, head: Head) -> None:
+        parts = _NAMES.split(text)
+        values = parts[2::3]
+        names = [name[:-2].lower() for name in parts[1::3]]
+        del parts[2::3]
+        if sorted(names) != sorted(_NAMING & head.headers.keys()):
+            return  # one of them is there twice, or written in another way
+        if any(head.headers[name] != value for name, value in zip(names, values)):
+            return
+        if len(self._named) >= _MOST:
+            self._named.clear()
+        self._named[(len(text), *parts)] = (head, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Dict
 
@@ -11,6 +12,7 @@ from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 
 
+@lru_cache(maxsize=64)
 def phrase(status: int) -> str:
     """What a status is called; handlers of other servers may make up statuses."""
     try:

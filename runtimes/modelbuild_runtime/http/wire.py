@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Dict, Tuple
 
@@ -39,6 +40,7 @@ def render(response: HttpResponse, request_id: str, connection: bytes = b"", *, 
     return start + rest if head else start + rest + body  # this is most of them, and the quickest way
 
 
+@lru_cache(maxsize=64)  # most are the same again: how long to wait, what a number means
 def field(name: str, value: str) -> bytes:
     """One header line. What could end it early is replaced, since a handler may have made it from its input."""
     return f"{_NOT_TOKEN.sub('-', name)}: {_UNSAFE.sub(' ', value)}\r\n".encode("latin-1", "replace")

@@ -59,6 +59,8 @@ class _Collector:
         yield _counter("worker_deaths", "Workers that ended when they should not have.", ("cause",), deaths)
         spans = [((outcome,), count) for outcome, count in sorted(self._metrics.spans.items())]
         yield _counter("traced_requests", "Requests whose spans were sent, or were not.", ("outcome",), spans)
+        dropped = [((), self._metrics.lines_dropped)]
+        yield _counter("access_lines_dropped", "Lines of the access log that nobody read in time.", (), dropped)
         made = [
             ((name, outcome), getattr(self._metrics.outcomes(name), outcome))
             for name, _ in models

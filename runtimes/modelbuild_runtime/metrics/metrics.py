@@ -42,8 +42,8 @@ class Outcomes(NamedTuple):
 
 class Metrics:
     """Counters of one process, or of several added up. Only the event loop's thread writes them. ``gauges`` are by
-    name and model, ``deaths`` are of workers by cause, ``spans`` of requests by what became of them.
-    ``detailed``: see ``ModelMetrics``.
+    name and model, ``deaths`` are of workers by cause, ``spans`` of requests by what became of them,
+    ``lines_dropped`` of the access log. ``detailed``: see ``ModelMetrics``.
     """
 
     def __init__(self, *, detailed: bool = False) -> None:
@@ -51,6 +51,7 @@ class Metrics:
         self.gauges: Dict[Key, Gauge] = {}
         self.deaths: Dict[str, int] = {}
         self.spans: Dict[str, int] = {}
+        self.lines_dropped = 0
         self.detailed = detailed
         self._answers: Dict[Tuple[str, str, int], Histogram] = {}
 
@@ -68,6 +69,10 @@ class Metrics:
         found = self._answers.get((protocol, model, status)) or self._of_answers(protocol, model, status)
         found.counts[bisect_left(SECONDS, seconds)] += 1
         found.total += seconds
+
+    def drop_lines(self, lines: int) -> None:
+        """Lines of the access log were dropped."""
+        self.lines_dropped += lines
 
     def shed(self, reason: str, model: str = "") -> None:
         """A request was turned away, or given up."""
@@ -134,6 +139,7 @@ class Metrics:
                 "models": {name: model.dump() for name, model in self.models.items()},
                 "deaths": self.deaths,
                 "spans": self.spans,
+                "lines_dropped": self.lines_dropped,
                 "gauges": [(*key, gauge) for key, gauge in self.gauges.items()],
             }
         )
@@ -148,6 +154,7 @@ class Metrics:
         for mine, theirs in ((self.deaths, other["deaths"]), (self.spans, other["spans"])):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
+        self.lines_dropped += other["lines_dropped"]
         for name, model, (value, largest) in other["gauges"] if gauges else ():
             before = self.gauges.get((name, model), Gauge(0.0)).value
             self.gauges[name, model] = Gauge(max(before, value) if largest else before + value, largest)

@@ -1,59 +1,72 @@
-"""What is told of one request when its answer leaves: the line of the access log, and where its time went."""
+"""The access log: a line for each request, when its answer leaves. Between two predictions the code that makes a line
+would be out of the processor's caches, and take ten times as long: what is told is noted, and lines are made and
+written many at once, a moment later.
+"""
 
 from __future__ import annotations
 
-import logging
-from typing import Any, Dict
+import time
+from typing import Callable, List
 
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.process.access_lines import Answered, Lines
+from modelbuild_runtime.process.access_styles import Style
+from modelbuild_runtime.process.outlet import Outlet
 
-logger = logging.getLogger("modelbuild_runtime.access")
-
-_DIGITS = 6
-
-
-def log(exchange: Exchange, response: HttpResponse, seconds: float) -> None:
-    """One line. Bodies are measured as they are read and made, before and after any compression; an answer in parts
-    has no size yet.
-    """
-    if not logger.isEnabledFor(logging.INFO):
-        return
-    http, bound = exchange.http, exchange.bound
-    fields: Dict[str, Any] = {"method": http.method, "path": http.path, "status": response.status}
-    protocol = bound.name if bound is not None else exchange.protocol.name if exchange.protocol else ""
-    if protocol:
-        fields["protocol"] = protocol
-    if bound is not None:
-        fields["route"] = bound.route.path
-        if bound.predicts:
-            fields["model"] = exchange.served.name
-    fields["request_bytes"] = len(http.body)
-    fields["response_bytes"] = len(response.body)
-    fields["seconds"] = round(seconds, _DIGITS)
-    stages = stages_of(exchange, seconds)
-    if stages:
-        fields["stages"] = {stage: round(spent, _DIGITS) for stage, spent in stages.items()}
-        fields["rows"] = exchange.count
-    if exchange.cache:
-        fields["cache"] = exchange.cache
-    if exchange.ran is not None:
-        fields["batch_requests"], fields["batch_rows"] = exchange.ran.requests, exchange.ran.rows
-    logger.info("%s %s %d", http.method, http.path, response.status, extra={"request": exchange.id, "fields": fields})
+_MOST = 100
+"""Lines that are made at once: less than a pipe holds."""
+_LONGEST = 0.1
+"""Seconds that a line may wait for more."""
 
 
-def stages_of(exchange: Exchange, seconds: float) -> Dict[str, float]:
-    """Seconds by stage, as far as a request came; empty where it did not come to the queue."""
-    if not exchange.queued:
-        return {}
-    ran, ended = exchange.ran, exchange.received + seconds
-    stages = {"decode": exchange.queued - exchange.received}
-    if ran is None:
-        stages["queue"] = ended - exchange.queued
-        return stages
-    stages["queue"] = ran.began - exchange.queued
-    stages["preprocess"] = ran.preprocess
-    stages["predict"] = ran.predict
-    stages["postprocess"] = ran.postprocess
-    stages["encode"] = ended - exchange.encoding if exchange.encoding else 0.0
-    return stages
+class AccessLog:
+    """``later`` has something done in so many seconds."""
+
+    def __init__(self, style: Style, outlet: Outlet, later: Callable[[float, Callable[[], None]], object]) -> None:
+        self._lines = Lines(style)
+        self._outlet = outlet
+        self._later = later
+        self._answered: List[Answered] = []
+        self._waits = False
+
+    def tell(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
+        """A request was answered, and took so long. Bodies are measured as they are read and made, before and after any
+        compression; an answer in parts has no size yet.
+        """
+        http, answered = exchange.http, self._answered
+        answered.append(
+            (
+                (exchange.bound or exchange.protocol, exchange.served.name, http.method, http.path, response.status),
+                exchange.id,
+                exchange.cache,
+                len(http.body),
+                len(response.body),
+                exchange.count,
+                seconds,
+                exchange.received,
+                exchange.queued,
+                exchange.encoding,
+                exchange.ran,
+            )
+        )
+        if len(answered) >= _MOST:
+            self.write()
+        elif not self._waits:
+            self._waits = True
+            self._later(_LONGEST, self._waited)
+
+    def write(self) -> None:
+        """Write the lines of all that was told."""
+        answered, self._answered = self._answered, []
+        if answered:
+            self._outlet.write(b"".join(self._lines.of(answered, time.time() - time.monotonic())))
+
+    def close(self, seconds: float) -> None:
+        """The loop has stopped: write what is left, if that does not take longer."""
+        self.write()
+        self._outlet.close(seconds)
+
+    def _waited(self) -> None:
+        self._waits = False
+        self.write()

@@ -26,7 +26,6 @@ from modelbuild_runtime.http.router import Bound, Router, choose
 from modelbuild_runtime.http.routes import Routes
 from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.metrics import Metrics
-from modelbuild_runtime.process import access
 from modelbuild_runtime.process.closed import nothing_served
 from modelbuild_runtime.process.large import is_large
 from modelbuild_runtime.process.memory import room
@@ -38,6 +37,7 @@ from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import TracedId, known
 
 if TYPE_CHECKING:
+    from modelbuild_runtime.process.access import AccessLog
     from modelbuild_runtime.process.witness import Witness
     from modelbuild_runtime.trace.tracer import Tracer
 
@@ -54,8 +54,7 @@ class Application:
 
     def __init__(self, settings: Settings, router: Router, keys: Optional[Keys] = None) -> None:
         self.settings = settings
-        self._logs_access = self._detailed = settings.access_log
-        self.metrics = Metrics(detailed=self._detailed)
+        self.metrics = Metrics()
         self.connections: Set[Connected] = set()
         self.coming: Dict[Connected, float] = {}
         self.others: Dict[str, Served] = {}
@@ -73,6 +72,8 @@ class Application:
         self._new_id = self._ids.new
         self.witness: Optional[Witness] = None
         self.tracer: Optional[Tracer] = None
+        self._log_access: Optional[Callable[[Exchange, HttpResponse, float], None]] = None
+        self._detailed = False
         self._opened = False
         self._served = nothing_served(router)
 
@@ -87,22 +88,28 @@ class Application:
         self.tracer = tracer
         self.metrics.detailed = self._detailed = True
 
+    def log_access(self, log: AccessLog) -> None:
+        """Write a line for each request, from now on."""
+        self._log_access = log.tell
+        self.metrics.detailed = self._detailed = True
+
     def accept(self, asker: Asker, head: Head, body: Union[bytes, bytearray]) -> None:
         """A whole request has arrived."""
         usual = head.usual
-        if usual is None or len(body) > SMALL or self.tracer is not None or (head.mark and head.mark in body):
+        if usual is None or len(body) > SMALL or (head.mark and head.mark in body):
             self._accept_any(asker, head, body)
             return
         received = monotonic()
         match, served = head.match, head.served or self._served
-        http = HttpRequest(
-            head.method, match.path, match.query, head.headers, body, match.params, self._new_id(), received
-        )
+        identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
+        http = HttpRequest(head.method, match.path, match.query, head.headers, body, match.params, identity, received)
+        if head.traced or self.tracer is not None:
+            identity, http.headers = (known if self.tracer is None else self.tracer.begin)(identity, http.headers)
         exchange = Exchange(
             self,
             asker,
             http,
-            http.id,
+            identity,
             received,
             head.keep_alive,
             head.version,
@@ -242,18 +249,13 @@ class Application:
             self._count(exchange.protocol.name if exchange.protocol else "", "", response.status, seconds)
         if exchange.place >= 0:
             self.witness.leave(exchange)  # type: ignore[union-attr]  # who gave it the place
-        if self._logs_access or exchange.id.__class__ is TracedId:
-            self._tell(exchange, response, seconds)
+        if self._log_access is not None:
+            self._log_access(exchange, response, seconds)
+        if self.tracer is not None and exchange.id.__class__ is TracedId:
+            self.tracer.end(exchange, response, seconds)
         accepted = exchange.http.headers.get(b"accept-encoding") if len(response.body) >= LEAST else None
         coding = coding_for(accepted, response) if accepted is not None else None
         if coding is None or exchange.http.method == "GRPC":
             exchange.connection.deliver(exchange, response)
         else:
             self._offload.compress(exchange, response, coding)
-
-    def _tell(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
-        """Somebody wants to know of each request."""
-        if self._logs_access:
-            access.log(exchange, response, seconds)
-        if self.tracer is not None:
-            self.tracer.end(exchange, response, seconds)

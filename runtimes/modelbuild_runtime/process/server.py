@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
@@ -41,11 +42,14 @@ from modelbuild_runtime.trace.context import SWITCHES
 
 if TYPE_CHECKING:
     from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
+    from modelbuild_runtime.process.access import AccessLog
     from modelbuild_runtime.process.board import Board
     from modelbuild_runtime.process.keeping import Entrusting
 
 logger = logging.getLogger(__name__)
 
+_LAST_LINES = 0.5
+"""Seconds in which a slow reader of the access log may read its end, where no more of the grace period is left."""
 _LAST_CALL = 0.5
 """Seconds after SIGTERM in which what clients have sent before they knew is still answered, and told to be the last."""
 
@@ -75,6 +79,7 @@ class Server:
             from modelbuild_runtime.process.witness import Witness
 
             self._app.witness = Witness(board.flights[slot], board.quarantine, connections)
+        self._access = self._log_access() if settings.access_log else None
         self._batcher: Optional[Batcher] = None
         self._queues = Queues(self._app, settings, self.loop)
         self._numbers = Numbers(self._app, self._queues.batchers, board, slot)
@@ -133,7 +138,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until SIGTERM, then finish what has begun."""
-        self._watchdog = Watchdog(self._settings.grace)
+        self._watchdog = Watchdog(self._settings.grace, self._finish_log)
         for number in STOP:
             signal.signal(number, self._end)  # Python's own way: the loop's waits for a loop that turns
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
@@ -143,6 +148,7 @@ class Server:
         self._numbers.post()
         if self._app.tracer is not None:
             self._app.tracer.close()
+        self._finish_log()
         if self._batcher is not None and not self._batcher.idle:  # native code cannot be told to stop
             logging.shutdown()
             os._exit(0)
@@ -179,6 +185,25 @@ class Server:
         if listener.speaks == MANAGEMENT:
             return Routes(closed_router(), {}, Keys([listener.token], said="MBUILD_MANAGEMENT_TOKEN"))
         return Routes(closed_router(), self._app.others, self._keys)
+
+    def _log_access(self) -> Optional[AccessLog]:
+        """Write a line for each request, unless only warnings are wanted."""
+        from modelbuild_runtime.process.access import AccessLog
+        from modelbuild_runtime.process.access_styles import STYLES
+        from modelbuild_runtime.process.outlet import Outlet
+
+        if not logger.isEnabledFor(logging.INFO):
+            return None
+        beside, drop = Beside(self.loop, "access log").do, self._app.metrics.drop_lines
+        outlet = Outlet(sys.stderr.fileno(), beside, drop, alone=self._alone)
+        log = AccessLog(STYLES[self._settings.log_format], outlet, self.loop.call_later)
+        self._app.log_access(log)
+        return log
+
+    def _finish_log(self) -> None:
+        """The loop has stopped, or never turns again."""
+        if self._access is not None:
+            self._access.close(max(_LAST_LINES, self._leave_by - monotonic()))
 
     def _trace(self, model: Model) -> None:
         """Make spans where the environment says whom they are for. Otherwise nothing of that is imported."""

@@ -32,15 +32,25 @@ class TracedId(str):
     msgspec takes no text but ``str`` itself.
     """
 
-    __slots__ = ("trace",)
+    __slots__ = ("_headers", "_trace")
 
-    trace: Trace
+    _headers: Dict[bytes, bytes]
+    _trace: Optional[Trace]
+
+    @property
+    def trace(self) -> Optional[Trace]:
+        """What was told of it, or what the caller says. That is read when somebody asks: mostly nobody does."""
+        try:
+            return self._trace
+        except AttributeError:
+            self._trace = trace_of(self._headers)
+            return self._trace
 
 
 def traced_id(identity: str, trace: Trace) -> TracedId:
     """The id of a request that belongs to a trace."""
     made = TracedId(identity)
-    made.trace = trace
+    made._trace = trace  # noqa: SLF001  # made here
     return made
 
 
@@ -70,5 +80,6 @@ def traced_headers(headers: Dict[bytes, bytes], trace: Trace) -> Dict[bytes, byt
 
 def known(identity: str, headers: Dict[bytes, bytes]) -> Tuple[str, Dict[bytes, bytes]]:
     """A request's id and header fields where no spans are made here: the log knows the caller's trace."""
-    trace = trace_of(headers)
-    return (identity if trace is None else traced_id(identity, trace)), headers
+    made = TracedId(identity)
+    made._headers = headers  # noqa: SLF001  # made here
+    return made, headers

@@ -16,7 +16,7 @@ import urllib.request
 from collections import deque
 from http.client import HTTPException
 from random import Random
-from time import monotonic
+from time import monotonic, monotonic_ns, time_ns
 from typing import Deque, Dict, List, Optional
 
 from modelbuild_runtime.trace import otlp
@@ -84,7 +84,7 @@ class Exporter:
                 self._count("failed", len(batch))
 
     def _send(self, batch: List[Finished]) -> None:
-        data = otlp.export(batch, self._resource, self._random)
+        data = otlp.export(batch, self._resource, self._random, time_ns() - monotonic_ns())
         for attempt in range(_TRIES):
             wait = self._try(data, 2.0**attempt)
             if wait is None:

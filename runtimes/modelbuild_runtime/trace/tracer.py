@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import time
 from random import Random
 from typing import Dict, Mapping, Optional, Tuple
 
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.trace.context import TRACEPARENT, Trace, TracedId, known, trace_of, traced_headers, traced_id
+from modelbuild_runtime.trace.context import TRACEPARENT, Trace, TracedId, trace_of, traced_headers, traced_id
 from modelbuild_runtime.trace.exporter import Exporter
 from modelbuild_runtime.trace.sampling import Sampler
 from modelbuild_runtime.trace.settings import read
-from modelbuild_runtime.trace.span import Finished
+from modelbuild_runtime.trace.span import Finished, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +40,12 @@ class Tracer:
             low = self._bits(64)
             if low >= self._bound:
                 return identity, headers
-            trace = Trace(f"{self._bits(64):016x}{low or 1:016x}", "", self._span_id(), True)
+            ids = f"{self._bits(128) << 64 | low or 1:048x}"
+            trace = Trace(ids[16:], "", ids[:16], True)
         elif self._sampler.samples(int(parent.trace_id, 16), parent):
             trace = Trace(parent.trace_id, parent.parent_id, self._span_id(), True, parent.state)
         else:
-            return known(identity, headers)
+            return traced_id(identity, parent), headers
         return traced_id(identity, trace), traced_headers(headers, trace)
 
     def _span_id(self) -> str:
@@ -54,32 +54,36 @@ class Tracer:
     def end(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
         """Its answer leaves."""
         identity = exchange.id
-        if not isinstance(identity, TracedId) or not identity.trace.span_id:
+        trace = identity.trace if isinstance(identity, TracedId) else None
+        if trace is None or not trace.span_id:
             return
         http, bound = exchange.http, exchange.bound
-        if bound is not None and not bound.predicts and not identity.trace.parent_id and response.status < _ERROR:
+        if bound is not None and not bound.predicts and not trace.parent_id and response.status < _ERROR:
             return  # probes and scrapes: more often than anything else, and nobody's trace
+        protocol = bound or exchange.protocol
+        kind = Kind(
+            http.method,
+            http.path,
+            bound.route.path if bound is not None else "",
+            protocol.name if protocol is not None else "",
+            exchange.served.name if bound is not None and bound.predicts else "",
+            response.status,
+            _grpc_status(response) if http.method == "GRPC" else -1,
+            http.headers.get(b"user-agent", b""),
+        )
         self._exporter.add(
             Finished(
-                identity.trace,
+                kind,
+                trace,
                 str(identity),
-                http.method,
-                http.path,
-                bound.route.path if bound is not None else "",
-                bound.name if bound is not None else exchange.protocol.name if exchange.protocol else "",
-                exchange.served.name if bound is not None and bound.predicts else "",
-                response.status,
-                _grpc_status(response) if http.method == "GRPC" else -1,
                 len(http.body),
                 len(response.body),
-                http.headers.get(b"user-agent", b"").decode("latin-1"),
                 exchange.count,
                 exchange.received,
                 exchange.queued,
                 exchange.ran,
                 exchange.encoding,
                 exchange.received + seconds,
-                time.time_ns(),
             )
         )
 

@@ -15,6 +15,10 @@ CONTRADICTION = """Because beta==2 depends on alpha>=3 and you require beta==2, 
         ("cause: invalid peer certificate: UnknownIssuer", "certificate is not trusted"),
         ("hint: An index URL (http://h/) could not be queried (401 Unauthorized)", "refused the credentials"),
         ("error sending request for url\n  cause: dns error", "cannot be reached"),
+        (
+            "error: Failed to initialize cache at `/ro/.cache/uv`\n  cause: failed to create directory",
+            "uv, which resolves them, cannot write its cache /ro/.cache/uv",
+        ),
         ("Failed to read `--find-links` directory: /nowhere", "The folder /nowhere of --find-links"),
         (
             "Failed to read `--find-links` URL: https://w/torch/\n  cause: dns error",

@@ -199,6 +199,14 @@ def test_pickles_of_other_libraries_are_named(module, tmp_path):
     assert caught.value.exit_code == 11
 
 
+def test_a_pickle_of_the_training_scripts_own_class_says_who_loads_it(tmp_path):
+    (tmp_path / "m.pkl").write_bytes(b"c__main__\nModel\n.")
+    with pytest.raises(UnknownFormatError, match="what the script that trained it defined") as caught:
+        detect(look(tmp_path / "m.pkl", tmp_path), RUNTIMES)
+    assert "--runtime sklearn" in caught.value.hint
+    assert "--handler" in caught.value.hint
+
+
 def test_other_pickles_say_what_they_refer_to(tmp_path):
     (tmp_path / "m.pkl").write_bytes(pickle.dumps({"a": complex(1, 2)}))
     with pytest.raises(UnknownFormatError, match="a pickle that refers to builtins"):

@@ -59,6 +59,7 @@ def test_styles(text, write):
 
 REFUSED = {
     "": ("has no entry point.", "Define preprocess"),
+    "def preproces(x): ...": ("it defines preproces (did you mean preprocess?)", "Define preprocess"),
     "def scale(x): ...\nclass Thing: ...": ("has no entry point; it defines scale, Thing", "Define preprocess"),
     "def load(context): ...": ("has no entry point", "Define"),
     "def handle(x): ...": ("has no entry point", "handle(data, context)"),

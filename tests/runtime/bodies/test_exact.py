@@ -54,6 +54,8 @@ bodies = st.one_of(values, st.fixed_dictionaries({"instances": values}, optional
 
 @given(bodies, st.sampled_from(["FP16", "FP32", "FP64"]))
 @example([[1e300, 2]], "FP32")
+@example([[65520, 2]], "FP16")
+@example([[10**39, 2]], "FP32")
 @example({"instances": [[10**400, 2]]}, "FP64")
 @example({"instances": [[1, 2]], "instances ": []}, "FP32")
 def test_both_ways_say_the_same(value, datatype):

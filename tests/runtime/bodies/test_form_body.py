@@ -58,7 +58,7 @@ def test_urlencoded_text():
         (multipart(part("a", b"1"))[:-6], MULTIPART, "not a multipart form"),
         (multipart(), MULTIPART, "not a multipart form|no fields"),
         (b"x", media_type.parse(b"multipart/form-data"), "no boundary"),
-        (b"", URLENCODED, "no fields"),
+        (b"", URLENCODED, "nothing was sent"),
         (b"a=%ff", URLENCODED, "UTF-8"),
         (b"a=\xff", URLENCODED, "UTF-8"),
     ],

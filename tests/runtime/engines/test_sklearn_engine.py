@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import sys
 import warnings
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -434,6 +436,18 @@ def test_what_cannot_be_loaded(tmp_path: Path, write: Callable[[Path], None], me
     with pytest.raises(LoadError, match=message) as caught:
         load(tmp_path / "m.pkl", EngineOptions())
     assert hint in caught.value.hint
+
+
+def test_a_class_of_the_training_script_in_a_server_that_runs_as_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``python -m modelbuild_runtime``: what is lacking in ``__main__`` is said of the module's full name."""
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("modelbuild_runtime.__main__", None))
+    unpicklable(tmp_path / "m.pkl", "__main__")
+
+    with pytest.raises(LoadError, match="which was defined in the script that trained it") as caught:
+        load(tmp_path / "m.pkl", EngineOptions())
+    assert caught.value.hint == "Define or import Undefined in the handler module."
 
 
 class Lengths(TransformerMixin, BaseEstimator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 import socket
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.handler.records import RecordType, is_record
+from modelbuild_runtime.handler.repair import FRAME
 from modelbuild_runtime.samples import sample_rows
 from modelbuild_runtime.signature import TensorSpec
 
@@ -159,6 +161,9 @@ def test_schema_is_closed_and_stands_alone() -> None:
         ({"a": 1}, "the field 'b' is missing", "b"),
         ({"a": 1, "b": "x", "c": 1}, "there is no field 'c'; the fields are a, b", "c"),
         ({"aa": 1, "b": "x"}, "there is no field 'aa'; did you mean 'a'?", "aa"),
+        ({"a": {"0": 1, "1": 2}, "b": {"0": "x"}}, f"'a': expected a number, got an object; {FRAME}", "a"),
+        ({"columns": ["a", "b"], "data": [[1, "x"]]}, f"there is no field 'columns'; {FRAME}", "columns"),
+        ({"n" * 500: 1}, f"there is no field '{'n' * 58}…; the fields are a, b", "n" * 60),
         ([1], "expected an object, or a list of the 2 values a, b; got a list of 1", ""),
         ("x", "expected an object, or a list of the 2 values a, b; got 'x'", ""),
         (None, "expected an object, or a list of the 2 values a, b; got null", ""),
@@ -172,6 +177,29 @@ def test_a_wrong_row_is_told_its_field_and_value(row: object, message: str, name
         record.convert([row])
 
     assert (caught.value.message, caught.value.field) == (message, name)
+
+
+@dataclass
+class Visit:
+    day: dt.date
+    at: dt.datetime = dt.datetime(2026, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"day": "03.02.2024"}, "'day': expected a date like '2026-11-21', got '03.02.2024'"),
+        ({"day": 1706918400000}, "'day': expected a date like '2026-11-21', got an integer: 1706918400000"),
+        (
+            {"day": "2024-02-03", "at": "noon"},
+            "'at': expected a date and time like '2026-11-21T03:40:00', got 'noon'",
+        ),
+    ],
+)
+def test_what_a_date_looks_like_is_shown(row: object, message: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        RecordType(Visit).convert([row])
+    assert caught.value.message == message
 
 
 def test_of_several_rows_the_wrong_one_is_named() -> None:

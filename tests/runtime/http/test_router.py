@@ -198,3 +198,26 @@ def test_a_path_of_very_many_parts_is_looked_up_in_no_more_than_there_are():
     assert ROUTER.find(b"GET", target).owner.name == "oip"
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
+
+
+class Late:
+    """A protocol that is made when a path is asked for that begins as its own."""
+
+    def __init__(self, made: Protocol, *beginnings: str) -> None:
+        self.name = made.name
+        self._made = made
+        self._beginnings = beginnings
+
+    def may_have(self, path: str) -> bool:
+        return path.startswith(self._beginnings)
+
+    def made(self) -> Protocol:
+        return self._made
+
+
+def test_protocols_that_come_late_keep_their_places():
+    first = Late(protocol("first", Route("GET", "/xy/{c}", answer("first"))), "/xy")
+    second = Late(protocol("second", Route("GET", "/{a}/xy", answer("second"))), "/")
+    late = Router([first, second])
+    assert [bound.name for bound in late.find(b"GET", b"/q/xy").routes] == ["second"]
+    assert [bound.name for bound in late.find(b"GET", b"/xy/xy").routes] == ["first"]

@@ -82,7 +82,8 @@ def test_sigterm_ends_within_the_grace_period_though_a_prediction_holds_up_the_l
         served.terminate()
         status, log = served.end()
     assert status == 0
-    assert log.count("MBUILD_GRACE is over") == 1
+    # On a busy machine the model may have been found so slow that it runs beside the loop, which then leaves by itself.
+    assert log.count("MBUILD_GRACE is over") + log.count("did not finish within MBUILD_GRACE") == 1
     assert "did not stop: killed" not in log
 
 

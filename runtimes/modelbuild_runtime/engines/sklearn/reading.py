@@ -81,5 +81,6 @@ def _named(error: AttributeError) -> Tuple[str, str]:
     for pattern in _LACKING:
         found = pattern.search(str(error))
         if found is not None:
-            return found.group("name"), found.group("module")
+            module = found.group("module")  # that of a server which runs as a module is named in full
+            return found.group("name"), "__main__" if module.endswith(".__main__") else module
     return "", ""
