@@ -168,7 +168,7 @@ def require_code(source: Source) -> None:
         return
     raise HandlerError(
         f"{source.artifact.name} holds {source.reading.format}, and not the code that they belong to.",
-        hint=f"Give a handler with a function {needs}(): see the page of the runtime {source.runtime.name}.",
+        hint=f"Give a handler (-H) that has the class, and a function {needs}() that returns one of it.",
     )
 
 

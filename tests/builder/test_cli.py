@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
 import yaml
 from onnx import TensorProto, helper
 
+from modelbuild import __main__ as entry
 from modelbuild import cli
 from modelbuild.config import Options
 from modelbuild.errors import MbuildError, UnsafeArtifactError
@@ -152,6 +155,17 @@ def test_init_leaves_a_model_alone_whose_inputs_it_cannot_declare(capsys, tmp_pa
     assert code == 0
     assert [Path(line).name for line in out.split()] == ["mbuild.yaml"]
     assert run(capsys, "inspect", tmp_path / "m.onnx")[0] == 0
+
+
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(monkeypatch):
+    class Slow(types.ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "modelbuild.cli", Slow("modelbuild.cli"))
+    with pytest.raises(SystemExit) as caught:
+        entry.main()
+    assert caught.value.code == 130
 
 
 @pytest.mark.parametrize("name", ["Modèle final_v2.onnx", "new  model (3).onnx", "_.onnx", "a__b.onnx"])
