@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Union
+from contextlib import suppress
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+
+import msgspec
+import numpy as np
 
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.tensor import NUMPY
 
 _TRUE = {"true", "1", "yes", "t"}
 _FALSE = {"false", "0", "no", "f"}
+_BOOLEANS = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
 _MISSING = {"", "nan", "na", "null"}
+_FIRST = frozenset("0123456789+-.nNiI")
+"""What a number may begin with; the letters are those of nan and infinity."""
+_EXACT = 1 << 53
+"""The whole numbers below are all floating point numbers too."""
 
 
 def value(name: str, datatype: str, text: str) -> Any:
@@ -34,16 +43,80 @@ def missing(datatype: str, text: str) -> bool:
     return not text if datatype == "BYTES" else text.strip().lower() in _MISSING
 
 
+def any_missing(datatype: str, texts: Sequence[str]) -> bool:
+    """Whether one of the cells is ``missing``."""
+    if datatype == "BYTES":
+        return "" in texts
+    return not _MISSING.isdisjoint(map(str.lower, map(str.strip, texts)))
+
+
+def values(name: str, datatype: str, texts: Sequence[str], *, optional: bool) -> List[Any]:
+    """The values of a column, which is converted as a whole where that says the same as cell by cell. None where a cell
+    of an ``optional`` column is ``missing``.
+
+    Raises:
+        InvalidInput: a text is nothing of the datatype.
+    """
+    if datatype == "BYTES":
+        return [text or None for text in texts] if optional else list(texts)
+    kind = NUMPY[datatype].kind
+    found = _converted(kind, list(texts))
+    if found is None:
+        plain = list(map(str.strip, texts))
+        lacking = _MISSING if optional else {""}
+        given = [text for text in plain if text.lower() not in lacking]
+        found = _converted(kind, given)
+        if found is not None and len(given) < len(plain):
+            rest = iter(found)
+            return [None if text.lower() in lacking else next(rest) for text in plain]
+    if found is not None:
+        return found
+    return [None if optional and missing(datatype, text) else value(name, datatype, text) for text in texts]
+
+
+def _converted(kind: str, texts: List[str]) -> Optional[List[Any]]:
+    """All texts by one call; None where one has to be looked at by itself."""
+    if kind == "b":
+        truths = list(map(_BOOLEANS.get, map(str.lower, texts)))
+        return None if None in truths else truths
+    if kind != "f":
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(texts, List[int], strict=False)
+    try:
+        found: List[float] = msgspec.convert(texts, List[float], strict=False)
+    except msgspec.ValidationError:
+        return None
+    array = np.array(found)
+    if kind == "f":
+        for at in np.flatnonzero(array == 0).tolist():
+            if texts[at][0] == "-":  # which msgspec forgets where there is no fraction
+                found[at] = -0.0
+        return None if np.isnan(array).any() else found  # a word for what is missing, perhaps
+    whole = (np.abs(array) < _EXACT) & (np.floor(array) == array)  # data frames write 3.0 once one is missing
+    whole_numbers: List[int] = array.astype(np.int64).tolist() if whole.all() else []
+    return whole_numbers or None
+
+
 def guess(text: str) -> Any:
     """The value of a cell whose datatype nobody knows: a number if it reads like one."""
+    plain = text.strip()
+    if not plain or plain[0] not in _FIRST or "_" in plain or not plain.isascii():
+        return text
     try:
-        return _integer(text.strip())
-    except ValueError:
-        pass
-    try:
-        return _fraction(text.strip())
+        return _integer_or_fraction(plain)
     except ValueError:
         return text
+
+
+def _integer_or_fraction(text: str) -> Union[int, float]:
+    """Of text that is not ASCII, or has underscores in it, nothing is expected here."""
+    try:
+        if "." not in text:
+            return int(text)
+    except ValueError:  # 1e3, a word, or more digits than Python reads
+        pass
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _integer(text: str) -> int:
@@ -75,10 +148,10 @@ def _number(text: str) -> Union[float, bool]:
 
 
 def _boolean(text: str) -> bool:
-    plain = text.lower()
-    if plain in _TRUE or plain in _FALSE:
-        return plain in _TRUE
-    raise ValueError(text)
+    found = _BOOLEANS.get(text.lower())
+    if found is None:
+        raise ValueError(text)
+    return found
 
 
 _READERS: Dict[str, Callable[[str], Union[int, float, bool]]] = {

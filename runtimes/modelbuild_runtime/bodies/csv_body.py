@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from io import StringIO
+from itertools import chain
 from math import prod
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -125,6 +126,8 @@ def _like_names(cells: Sequence[str]) -> bool:
 
 
 def _check_widths(lines: Sequence[List[str]], width: int, first: int) -> None:
+    if set(map(len, lines)) == {width}:
+        return
     for number, line in enumerate(lines, first):
         if len(line) != width:
             raise InvalidInput(
@@ -143,8 +146,8 @@ def _has_gaps(lines: Sequence[List[str]], names: Sequence[str], contract: Contra
     single = {spec.name for spec in contract.inputs if len(spec.shape) == 1}
     if len(names) != len(lines[0]) or len(single) != len(contract.inputs):
         return False
-    types = [spec.datatype if spec.optional else "" for spec in _specs(names, contract)]
-    return any(datatype and cell.missing(datatype, text) for line in lines for datatype, text in zip(types, line))
+    specs = _specs(names, contract)
+    return any(spec.optional and cell.any_missing(spec.datatype, texts) for spec, texts in zip(specs, zip(*lines)))
 
 
 def _records(lines: Sequence[List[str]], names: Sequence[str], contract: Contract, first: int) -> List[Any]:
@@ -197,7 +200,7 @@ def _named(lines: Sequence[List[str]], names: Sequence[str], contract: Contract)
     for name, column in zip(names, zip(*lines)):
         spec = specs.get(name, TensorSpec(name, "BYTES", (-1,)))  # an unknown name is refused with all other names
         if not _is_missing(spec, column):
-            columns[name] = _tensor(spec, [[text] for text in column], 2)
+            columns[name] = _tensor(spec, column, 1, 2)
     return columns
 
 
@@ -210,11 +213,14 @@ def _in_order(lines: Sequence[List[str]], specs: Sequence[TensorSpec], first: in
     if sum(widths) != width:
         names = ", ".join(spec.name for spec in specs[:20])
         raise InvalidInput(f"each line must have {sum(widths)} cells ({names}), not {width}")
-    tensors, start = {}, 0
+    tensors, start, columns = {}, 0, list(zip(*lines)) if len(specs) > 1 else []
     for spec, size in zip(specs, widths):
-        rows = [line[start : start + size] for line in lines]
-        if not _is_missing(spec, [text for row in rows for text in row]):
-            tensors[spec.name] = _tensor(spec, rows, first)
+        if size == 1 and columns:
+            texts: Sequence[str] = columns[start]
+        else:
+            texts = list(chain.from_iterable([line[start : start + size] for line in lines]))
+        if not _is_missing(spec, texts):
+            tensors[spec.name] = _tensor(spec, texts, size, first)
         start += size
     return tensors
 
@@ -224,16 +230,17 @@ def _is_missing(spec: TensorSpec, texts: Sequence[str]) -> bool:
     return spec.optional and not any(texts)
 
 
-def _tensor(spec: TensorSpec, rows: List[List[str]], first: int) -> Tensor:
+def _tensor(spec: TensorSpec, texts: Sequence[str], width: int, first: int) -> Tensor:
+    """``texts`` are the cells of all rows, one row after the other; ``width`` is how many a row has, ``first`` the
+    number of the first row's line.
+    """
+    count = len(texts) // width
     try:
-        flat = [
-            None if spec.optional and cell.missing(spec.datatype, text) else cell.value(spec.name, spec.datatype, text)
-            for row in rows
-            for text in row
-        ]
+        flat = cell.values(spec.name, spec.datatype, texts, optional=spec.optional)
     except InvalidInput as error:
-        raise _at_its_line(error, rows, [spec] * len(rows[0]), first) from None
-    return Tensor(spec.datatype, _row_shape(spec, len(rows), len(rows[0])), flat)
+        rows = [texts[row * width : (row + 1) * width] for row in range(count)]
+        raise _at_its_line(error, rows, [spec] * width, first) from None
+    return Tensor(spec.datatype, _row_shape(spec, count, width), flat)
 
 
 def _row_shape(spec: TensorSpec, count: int, width: int) -> Tuple[int, ...]:

@@ -52,7 +52,7 @@ class NaturalJson:
     def value(self, body: Body) -> Any:
         """Any JSON value, with bytes in place of each {"b64": text} where the model may take bytes."""
         value = json_body.read(body)
-        return _with_bytes(value) if self._takes_bytes and b'"b64"' in body else value
+        return base64_text.with_bytes(value, _decode) if self._takes_bytes and b'"b64"' in body else value
 
     def lines(self, rows: List[Any]) -> Question:
         """Rows that came one a line."""
@@ -175,12 +175,5 @@ def _parameters(value: Dict[str, Any], name: str) -> Optional[Mapping[str, Any]]
     return parameters
 
 
-def _with_bytes(value: Any) -> Any:
-    """The same value with bytes in place of each {"b64": text}."""
-    if isinstance(value, list):
-        return [_with_bytes(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == {"b64"} and isinstance(value["b64"], str):
-        return base64_text.decode(value["b64"], "what stands under 'b64'", "b64")
-    return {key: _with_bytes(item) for key, item in value.items()}
+def _decode(text: str) -> bytes:
+    return base64_text.decode(text, "what stands under 'b64'", "b64")

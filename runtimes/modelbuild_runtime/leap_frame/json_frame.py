@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import Any, Callable, Dict, List, Mapping
+from contextlib import suppress
+from itertools import chain, islice
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
+import msgspec
 import numpy as np
 
 from modelbuild_runtime.bodies import base64_text
@@ -45,15 +48,12 @@ def read(value: Any) -> Frame:
     if not isinstance(value, dict) or not isinstance(value.get("rows"), list):
         raise InvalidInput("a leap frame must be an object with a schema and a list of rows", field="rows")
     fields, rows = schema.read(value.get("schema")), value["rows"]
-    for at, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != len(fields):
-            raise InvalidInput(
-                f"row {at} must be a list of {len(fields)} values, as the schema has fields", field="rows"
-            )
+    if rows and not (set(map(type, rows)) == {list} and set(map(len, rows)) == {len(fields)}):
+        at = next(at for at, row in enumerate(rows) if not isinstance(row, list) or len(row) != len(fields))
+        raise InvalidInput(f"row {at} must be a list of {len(fields)} values, as the schema has fields", field="rows")
     columns = []
     for (name, kind), values in zip(fields, zip(*rows) if rows else [()] * len(fields)):
-        reader = _reader(name, kind)
-        columns.append(Column(name, kind, [reader(item) for item in values]))
+        columns.append(Column(name, kind, _column(name, kind, list(values))))
     return Frame(columns, len(rows))
 
 
@@ -62,6 +62,47 @@ def write(frame: Frame) -> Dict[str, Any]:
     written = [[_written(column.kind, item) for item in column.values] for column in frame.columns]
     rows = [list(row) for row in zip(*written)] if written else [[] for _ in range(frame.rows)]
     return {"schema": schema.write([(column.name, column.kind) for column in frame.columns]), "rows": rows}
+
+
+def _column(name: str, kind: Kind, values: List[Any]) -> List[Any]:
+    """The values of a column, read in a few passes over all of them where each is what it should be."""
+    reader = _reader(name, kind)
+    found = None
+    if kind.shape == BASIC:
+        given = [item for item in values if item is not None] if kind.nullable and None in values else values
+        found = _as_one(kind.base, given)
+        if found is not None and len(given) < len(values):
+            rest = iter(found)
+            return [None if item is None else next(rest) for item in values]
+    elif kind.shape == LIST and set(map(type, values)) == {list}:
+        flat = _as_one(kind.base, list(chain.from_iterable(values)))
+        rest = iter(flat or ())
+        found = None if flat is None else [list(islice(rest, len(item))) for item in values]
+    return [reader(item) for item in values] if found is None else found
+
+
+def _as_one(base: str, values: List[Any]) -> Optional[List[Any]]:
+    """What ``_basic`` makes of each; None where one is not plainly of the type."""
+    types = set(map(type, values))
+    if base in (BOOLEAN, STRING):
+        return values if types == {bool if base == BOOLEAN else str} else None
+    if base in BITS:
+        most = 1 << (BITS[base] - 1)
+        return values if types == {int} and -most <= min(values) <= max(values) < most else None
+    if base == BYTE_STRING:
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(values, List[bytes]) if types == {str} else None
+    if base == BYTE_STRING or not types <= {int, float}:
+        return None
+    try:
+        numbers = list(map(float, values)) if int in types else values
+    except OverflowError:
+        return None
+    if base == FLOAT:
+        sizes = np.abs(np.array(numbers))
+        if ((sizes > MOST) & (sizes < math.inf)).any():
+            return None
+    return numbers
 
 
 def _reader(name: str, kind: Kind) -> Reader:

@@ -3,7 +3,7 @@
 A worker sends a duplicate of each socket that it accepts, and says when it has closed one. The supervisor lets go of
 its duplicate then, and only then does the client see the end of the connection.
 
-Source: unix(7), SCM_RIGHTS.
+Source: unix(7), SCM_RIGHTS; tcp(7), TCP_INFO and SIOCINQ.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import struct
+import termios
 from typing import Dict, List, Optional, Tuple
 
 from modelbuild_runtime.http.problem import problem_body
@@ -24,7 +25,14 @@ _HEAD = (
     "HTTP/1.1 502 Bad Gateway\r\ncontent-type: application/problem+json\r\nx-request-id: %s\r\n"
     "connection: close\r\ncontent-length: %d\r\n\r\n"
 )
+_UNREAD = (
+    "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n"
+    "connection: close\r\ncontent-length: %d\r\n\r\n"
+)
+_RECEIVED = struct.Struct("=128xQ")  # tcpi_bytes_received of Linux' struct tcp_info
+_COUNT = struct.Struct("=i")
 WAKES = signal.SIGIO
+NOT_READ = "the process that was to read this died before it did; ask again"
 DETAIL = "the process that was to answer this died; the server's log says why, under request id "
 
 
@@ -105,21 +113,45 @@ class Keeper:
         if sock is None:
             return None
         body = problem_body(502, DETAIL + identity, "worker_died", identity)
-        data = (_HEAD % (identity, len(body))).encode() + body
-        try:
-            if sock.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) == len(data):
-                sock.shutdown(socket.SHUT_WR)
-                return sock
-        except OSError:
-            pass
-        sock.close()
-        return None
+        return _told(sock, (_HEAD % (identity, len(body))).encode() + body)
+
+    def turn_away(self) -> List[socket.socket]:
+        """Answer the clients of whom a worker that died had read nothing: nothing of theirs was run, and nothing that
+        was written to them is on its way. Returns the sockets, as ``answer`` does.
+        """
+        body = problem_body(503, NOT_READ, "worker_died", "")
+        data = (_UNREAD % len(body)).encode() + body
+        unread = [number for number, sock in self._sockets.items() if _is_unread(sock)]
+        found = [_told(self._sockets.pop(number), data) for number in unread]
+        return [sock for sock in found if sock is not None]
 
     def close(self) -> None:
         """Let go of all."""
         for sock in (*self._sockets.values(), self._channel, self.other):
             sock.close()
         self._sockets.clear()
+
+
+def _is_unread(sock: socket.socket) -> bool:
+    """Whether all that a client has ever sent, which is something, still waits in the kernel."""
+    try:
+        (received,) = _RECEIVED.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.size))
+        (waiting,) = _COUNT.unpack(fcntl.ioctl(sock, termios.FIONREAD, bytes(_COUNT.size)))
+    except (OSError, struct.error):  # another kernel
+        return False
+    return bool(received == waiting > 0)
+
+
+def _told(sock: socket.socket, data: bytes) -> Optional[socket.socket]:
+    """The socket, if the client was told and is to have the time to read it; else it is closed."""
+    try:
+        if sock.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) == len(data):
+            sock.shutdown(socket.SHUT_WR)
+            return sock
+    except OSError:
+        pass
+    sock.close()
+    return None
 
 
 class Lingering:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import threading
 from pathlib import Path
 from typing import Mapping, Optional
 
@@ -49,6 +50,34 @@ def settle(environment: Mapping[str, str], root: Path = Path("/")) -> None:
     if not any(name in environment for name in _TUNED):
         memory = limit(root)
         keep_freed(_KEPT if memory is None else min(_KEPT, memory // _KEPT_SHARE))
+
+
+class Uncollected:
+    """While millions of values are made of a body, none is garbage, and Python's collector would walk through them time
+    and again: half of the time that reading takes, in which no other thread runs. Several threads may be inside.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._collects = True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._collects = gc.isenabled()
+                gc.disable()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._collects:
+                gc.enable()
+
+
+uncollected = Uncollected()
+"""The collector is the process's, and so is this."""
 
 
 def keep_freed(size: int) -> bool:

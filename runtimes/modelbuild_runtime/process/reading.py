@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from time import monotonic
 
 from modelbuild_runtime.errors import DeadlineExceeded
@@ -10,6 +11,8 @@ from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.limits import Limits, admit, inflate
 from modelbuild_runtime.http.patience import deadline
 from modelbuild_runtime.http.router import Bound
+from modelbuild_runtime.process.large import LARGE
+from modelbuild_runtime.process.memory import uncollected
 
 
 def read(exchange: Exchange, bound: Bound, head: Head, limits: Limits, timeout: float) -> None:
@@ -29,7 +32,8 @@ def read(exchange: Exchange, bound: Bound, head: Head, limits: Limits, timeout: 
     if bound.predicts:
         if not bound.counts:
             admit(http.body, head.content_type, limits)
-        exchange.request = request = bound.decode(http)
-        if head.patience:
-            request.deadline = deadline(received, head.patience, request.deadline)
-        exchange.served.prepare(exchange)
+        with uncollected if len(http.body) >= LARGE else nullcontext():
+            exchange.request = request = bound.decode(http)
+            if head.patience:
+                request.deadline = deadline(received, head.patience, request.deadline)
+            exchange.served.prepare(exchange)

@@ -172,6 +172,8 @@ class _Supervisor:
             sock = keeper.answer(flight.connection, flight.id) if flight.answerable else None
             if sock is not None:
                 self._lingering.add(sock, monotonic())
+        for sock in keeper.turn_away():
+            self._lingering.add(sock, monotonic())
 
     def _stop(self) -> None:
         self._due.clear()

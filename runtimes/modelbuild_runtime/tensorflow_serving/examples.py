@@ -7,6 +7,7 @@ numbers, and 0 and 1 for truth values, since the format has no others; features 
 
 from __future__ import annotations
 
+from itertools import chain
 from math import prod
 from typing import Any, Dict, List, Mapping, Sequence
 
@@ -47,6 +48,8 @@ def read(body: Body, contract: Contract) -> Rows:
         raise InvalidInput(f"JSON Value: {shown(document)} {wanted}", field="examples")
     if not examples:
         raise InvalidInput(f"JSON Value: {shown(document)} 'examples' value is an empty array", field="examples")
+    if not context and not is_open(contract) and _are_rows(examples, contract):
+        return Rows(examples)
     return rows([_features(example) for example in examples], context, contract)
 
 
@@ -55,6 +58,35 @@ def rows(examples: Sequence[Features], context: Features, contract: Contract) ->
     if is_open(contract):
         return Rows([_as_it_is({**context, **example}) for example in examples])
     return Rows([_row({**context, **example}, contract) for example in examples])
+
+
+def _are_rows(examples: List[Any], contract: Contract) -> bool:
+    """Whether each is a row already, as most are: seen in a few passes over all of them, not one by one."""
+    names = {spec.name for spec in contract.inputs}
+    if not contract.batched or set(map(type, examples)) != {dict} or set(map(len, examples)) != {len(names)}:
+        return False
+    try:
+        columns = [(spec, [example[spec.name] for example in examples]) for spec in contract.inputs]
+    except KeyError:
+        return False
+    return all(_are_cells(spec, column) for spec, column in columns)
+
+
+def _are_cells(spec: TensorSpec, column: List[Any]) -> bool:
+    """Whether ``_cell`` would leave all of them as they are, and ``_feature`` refuse none."""
+    rank, values = len(spec.shape) - 1, column
+    if rank > 1 or spec.datatype == "BOOL" or (set(map(type, column)) == {list}) != (rank == 1):
+        return False
+    if rank:
+        if any(len(set(map(type, cell))) != 1 for cell in column):
+            return False
+        values = list(chain.from_iterable(column))
+    types = set(map(type, values))
+    if int in types:
+        whole = [value for value in values if type(value) is int] if len(types) > 1 else values
+        if not _LEAST <= min(whole) <= max(whole) <= _MOST:
+            return False
+    return types <= {int, float} or types <= {str, bytes}
 
 
 def _features(example: Any) -> Dict[str, List[Any]]:

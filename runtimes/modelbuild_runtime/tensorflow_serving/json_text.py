@@ -11,7 +11,9 @@ import re
 from json import JSONDecodeError
 from typing import Any, Dict
 
-from modelbuild_runtime.bodies import json_body
+import msgspec
+
+from modelbuild_runtime.bodies import base64_text, json_body
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.tensorflow_serving.model_spec import SIGNATURE
@@ -90,18 +92,15 @@ def with_bytes(value: Any) -> Any:
     Raises:
         InvalidInput: a text is not base64.
     """
-    if isinstance(value, list):
-        return [with_bytes(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == {"b64"} and isinstance(value["b64"], str):
-        return _unescaped(value["b64"])
-    return {key: with_bytes(item) for key, item in value.items()}
+    return base64_text.with_bytes(value, _unescaped)
 
 
 def _unescaped(text: str) -> bytes:
     """Base64 whose padding may be missing, and which may have spaces in it."""
-    plain = "".join(text.split()).rstrip("=")
+    try:
+        return msgspec.convert(text, bytes)
+    except msgspec.ValidationError:
+        plain = "".join(text.split()).rstrip("=")
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import product
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 
 from modelbuild_runtime.answers import json_answer
 from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.leap_frame import json_frame
 from modelbuild_runtime.leap_frame.json_frame import read, write
 from runtime.leap_frame.frames import frames, plain
 
@@ -183,3 +185,25 @@ FIELD = {"name": "x", "type": "double"}
 def test_frames_that_are_none(value):
     with pytest.raises(InvalidInput):
         read(value)
+
+
+BASES = ("boolean", "byte", "integer", "long", "float", "double", "string", "byte_string")
+ODD = [True, 1, -128, 128, 1.0, 1.5, 1e39, 1 << 63, 10**400, math.inf, math.nan, "a", "aGk=", None, [], {}]
+
+
+@pytest.mark.parametrize("nullable", [True, False])
+@pytest.mark.parametrize("base", BASES)
+def test_a_column_is_read_at_once_as_its_values_are_one_by_one(monkeypatch, base, nullable):
+    kind = {"type": "basic", "base": base, "isNullable": nullable}
+    lists = {"type": "list", "base": "int" if base == "integer" else base, "isNullable": nullable}
+    for one, other in product(ODD, ODD):
+        for made in (frame(kind, one, other), frame(lists, [one, other], [other]), frame(lists, [one], other)):
+            found = []
+            for way in (json_frame._as_one, lambda *_: None):
+                with monkeypatch.context() as patch:
+                    patch.setattr(json_frame, "_as_one", way)
+                    try:
+                        found.append(repr(read(made).columns[0].values))
+                    except InvalidInput as error:
+                        found.append(error.message)
+            assert found[0] == found[1], made

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import logging
@@ -133,6 +134,19 @@ def test_what_may_take_long_to_read_does_not_keep_what_is_merely_large(body, cod
     assert {name: len(found) for name, found in waiting.items()} == {"beside": 0, "beside_long": 0, where: 1}
     at_once(waiting[where].pop())
     assert client.statuses == [200]
+
+
+@pytest.mark.parametrize(("spaces", "collects"), [(70_000, True), (1 << 18, False)])
+def test_the_collector_does_not_walk_through_what_is_made_of_a_large_body(spaces, collects):
+    found: list[bool] = []
+
+    def looked(http):
+        found.append(gc.isenabled())
+        return decode(http)
+
+    client = Client(Route("POST", "/looked", Prediction(looked, encode)))
+    client.send(request(b"[[1,2,3]]" + b" " * spaces).replace(b"/predict", b"/looked"))
+    assert (client.statuses, found, gc.isenabled()) == ([200], [collects], True)
 
 
 def test_overload_says_when_to_come_back():

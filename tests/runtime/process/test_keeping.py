@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from time import monotonic
 
 import pytest
@@ -56,6 +57,38 @@ def test_a_client_is_answered_though_its_worker_is_gone(keeper, pair):
     assert kept.fileno() >= 0
     lingering.close(monotonic() + 2)
     assert kept.fileno() < 0
+
+
+def kept(keeper: Keeper, accepted: socket.socket) -> None:
+    """By the supervisor alone, from now on."""
+    Entrusting(keeper.other.dup()).opened(accepted)
+    accepted.close()
+    keeper.hear()
+
+
+def test_whoever_was_never_read_is_told_to_ask_again(keeper, pair):
+    client, accepted = pair
+    kept(keeper, accepted)
+    client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    (sock,) = keeper.turn_away()
+    with sock:
+        ((status, headers, body),) = parse(b"".join(iter(lambda: client.recv(4096), b"")))
+    assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+    assert b'"code":"worker_died"' in body
+
+
+@pytest.mark.parametrize("sent", [b"", b"half of a request", b"a request, and another"])
+def test_whoever_may_have_been_read_or_waits_for_nothing_is_told_nothing(keeper, pair, sent):
+    """A part of an answer may be on its way: what is said after it would be taken for the rest."""
+    client, accepted = pair
+    client.sendall(sent)
+    if sent:
+        accepted.recv(9)
+    kept(keeper, accepted)
+    assert keeper.turn_away() == []
+    keeper.close()
+    with suppress(ConnectionResetError):
+        assert client.recv(1) == b""
 
 
 def test_a_closed_connection_is_let_go(keeper, pair):

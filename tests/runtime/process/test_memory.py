@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
 import pytest
 
-from modelbuild_runtime.process.memory import limit, room
+from modelbuild_runtime.process.memory import Uncollected, limit, room
 
 FAULTS = """
 import resource, sys
@@ -80,3 +81,19 @@ def test_memory_that_was_freed_is_there_for_the_next_request_without_asking_the_
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
 def test_whoever_tunes_the_allocator_is_left_alone():
     assert faults("MALLOC_TRIM_THRESHOLD_=1000") > PAGES / 2
+
+
+def test_nothing_is_collected_until_the_last_has_left():
+    one, other = Uncollected(), gc.isenabled()
+    with one:
+        with one:
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled() == other
+    gc.disable()
+    try:
+        with one:
+            pass
+        assert not gc.isenabled(), "it was off before"
+    finally:
+        gc.enable()

@@ -177,6 +177,40 @@ def test_nobody_is_refused_while_all_workers_are_replaced(tmp_path):
         assert served.status("/health/live") == 0
 
 
+def answered(sock: socket.socket) -> bytes:
+    """All that comes; nothing after a connection that breaks."""
+    data = b""
+    try:
+        while more := sock.recv(4096):
+            data += more
+    except ConnectionResetError:
+        data += b"<reset>"
+    return data
+
+
+def test_what_workers_had_not_read_when_they_died(tmp_path):
+    """On a new connection it is answered. On one that was in use it is not: part of an answer may be on its way."""
+    question = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+    with serving(tmp_path, MBUILD_WORKERS=2, **ONE_THREAD) as served:
+        workers = pids(served, 2)
+        new, used, idle = [socket.create_connection(("127.0.0.1", served.port), 10) for _ in range(3)]
+        with new, used, idle:
+            used.sendall(question)
+            assert used.recv(4096).startswith(b"HTTP/1.1 200 ")
+            time.sleep(0.3)  # all are accepted
+            held_up(workers)
+            new.sendall(question)
+            used.sendall(question)
+            end(workers)
+            told = answered(new)
+            assert told.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: 1\r\n" in told
+            assert b'"code":"worker_died"' in told
+            assert answered(used) in (b"", b"<reset>")
+            assert answered(idle) == b""
+        served.until(lambda: served.status("/health/live") == 200)
+
+
 def test_who_waits_for_a_worker_that_takes_long_to_be_replaced_is_answered_by_another(tmp_path):
     settings = {"MBUILD_PRELOAD": 0, "FAKE_LOADING": 4, **ONE_THREAD}
     with serving(tmp_path, MBUILD_WORKERS=2, **settings) as served:

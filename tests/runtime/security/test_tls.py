@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
@@ -336,3 +337,28 @@ def test_keys_of_a_file_change_while_it_serves(tmp_path, workers):
         served.headers = {"Authorization": "Bearer k-new"}
         assert served.get("/predict", [[1, 2, 3]]) == (200, b'{"y":[6.0]}')
     assert "k-" not in served.log.read_text()
+
+
+def test_what_clients_over_tls_see_of_a_worker_that_dies(authority, tmp_path):
+    """Nobody else has the keys of their sessions: nothing is said, and the end is not that of an answer."""
+    with serving(tmp_path, MBUILD_WORKERS=2, **settings(authority), **ONE_THREAD) as served:
+        context = served.tls = client(authority)
+        pids(served, 2)
+        sock = socket.create_connection(("127.0.0.1", served.port), timeout=10)
+        with context.wrap_socket(sock, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as tls:
+            tls.sendall(post(b"[[1,0,0]]"))
+            assert tls.recv(4096).startswith(b"HTTP/1.1 200 ")
+            tls.sendall(post(b"[[13,0,0]]"))
+            with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):  # no close_notify, which ends what is whole
+                tls.recv(4096)
+        connection = http.client.HTTPSConnection("127.0.0.1", served.port, timeout=10, context=context)
+        with closing(connection):
+            connection.request("POST", "/predict", "[[13,1,0]]")
+            with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLEOFError)):
+                connection.getresponse()
+        assert served.get("/predict", [[1, 0, 0]])[0] == 200
+    assert served.log.read_text().count("in flight: ") == 2
+
+
+def post(body: bytes) -> bytes:
+    return b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)

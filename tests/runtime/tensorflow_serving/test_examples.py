@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import pytest
 
@@ -63,3 +64,25 @@ def test_what_is_no_example(example, message):
     with pytest.raises(InvalidInput) as caught:
         rows({"examples": [example]})
     assert caught.value.message == message
+
+
+VALUES = [1, 0, -3, 1.5, 2.0, True, None, "a", "", {"b64": "aGk="}, 1 << 63, -(1 << 63), {"x": 1}, [], [1], [1, 2.5]]
+
+
+def test_examples_are_read_at_once_as_they_are_one_by_one(monkeypatch):
+    """Each of few values beside each other, alone and in lists; most are no rows as they are."""
+    at_once, asked = examples._are_rows, []
+    for datatype, shape in product(("FP32", "INT64", "BYTES", "BOOL"), ((-1,), (-1, 2), (-1, -1), (-1, 1, 2))):
+        contract = Contract((TensorSpec("x", datatype, shape),))
+        for one, other in product(VALUES, VALUES):
+            for document in ([{"x": one}, {"x": other}], [{"x": [one, other]}, {"x": [other, one]}], [{"x": one}, {}]):
+                found = []
+                for way in (at_once, lambda *_: False):
+                    monkeypatch.setattr(examples, "_are_rows", way)
+                    try:
+                        found.append(repr(rows({"examples": document}, contract)))
+                    except InvalidInput as error:
+                        found.append(error.message)
+                assert found[0] == found[1], (contract, document)
+                asked.append(at_once(document, contract))
+    assert 100 < sum(asked) < len(asked) - 1000
