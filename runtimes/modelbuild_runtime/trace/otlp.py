@@ -76,6 +76,8 @@ def _stages(finished: Sequence[Finished], random: Random, past: int) -> Iterator
     for name, (began, ended) in STAGES.items():
         come = (moments[:, began] > 0) & (moments[:, ended] > 0)
         count = int(come.sum())
+        if not count:
+            continue
         row, layout = _row(name)
         table = np.frombuffer(bytearray(row * count), layout)
         table["trace"], table["parent"] = traces[come], parents[come]
