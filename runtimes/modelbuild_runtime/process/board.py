@@ -7,13 +7,14 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
+from time import monotonic
 from typing import Iterator
 
 from modelbuild_runtime.process.flights import Flights
 from modelbuild_runtime.process.quarantine import Quarantine
 
 SLOT = 1 << 16
-_HEADER = struct.Struct("<II")
+_HEADER = struct.Struct("<IId")
 
 
 class Board:
@@ -32,14 +33,20 @@ class Board:
         if len(note) > SLOT - _HEADER.size:
             return
         start = slot * SLOT
-        self._memory[start : start + _HEADER.size + len(note)] = _HEADER.pack(len(note), zlib.crc32(note)) + note
+        self._memory[start : start + _HEADER.size + len(note)] = (
+            _HEADER.pack(len(note), zlib.crc32(note), monotonic()) + note
+        )
 
     def read(self, slot: int) -> bytes:
         """The note of one slot, empty where there is none."""
         start = slot * SLOT
-        length, checksum = _HEADER.unpack(self._memory[start : start + _HEADER.size])
+        length, checksum, _ = _HEADER.unpack(self._memory[start : start + _HEADER.size])
         note = self._memory[start + _HEADER.size : start + _HEADER.size + min(length, SLOT - _HEADER.size)]
         return note if zlib.crc32(note) == checksum else b""
+
+    def written(self, slot: int) -> float:
+        """When the note of one slot was, by the monotonic clock; 0 where there is none."""
+        return float(_HEADER.unpack(self._memory[slot * SLOT : slot * SLOT + _HEADER.size])[2])
 
     def others(self, slot: int) -> Iterator[bytes]:
         """The notes of all other slots."""

@@ -16,7 +16,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.metrics.metrics import Metrics
@@ -37,7 +37,9 @@ logger = logging.getLogger(__name__)
 
 _WATCHED = (*STOP, signal.SIGCHLD, WAKES)
 _SPARE = 2.5
-"""Seconds beyond the grace period after which a worker is killed."""
+"""Seconds beyond the grace period, or beyond the time that a request has, after which a worker is killed."""
+_TURN = 2.0
+"""Seconds at most that count as one turn of the supervisor: the rest it has slept itself, in a frozen container say."""
 _SETTLED = 10.0
 """A worker that lived for so many seconds, or died with requests, did not fail at its start."""
 _MOST_FAILURES = 5
@@ -73,12 +75,16 @@ class _Supervisor:
         self._lingering = Lingering(_LINGER)
         self._killed = deaths.killed()
         self._failures = 0
+        self._silent: Dict[int, Tuple[float, float]] = {}
         self._kill_at = 0.0
         self._status = 0
 
     def run(self) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        turned = monotonic()
         while True:
+            before, turned = turned, monotonic()
+            self._end_silent(min(turned - before, _TURN))
             self._start_due()
             if not self._slots and not self._due:
                 return self._status
@@ -134,6 +140,7 @@ class _Supervisor:
     def _bury(self, pid: int, status: int) -> None:
         slot, now = self._slots.pop(pid), monotonic()
         lived = now - self._born.pop(pid)
+        self._silent.pop(pid, None)
         keeper = self._keepers.pop(slot)
         self._doors.leave(slot)
         idle = not self._board.flights[slot].read()
@@ -174,6 +181,19 @@ class _Supervisor:
                 self._lingering.add(sock, monotonic())
         for sock in keeper.turn_away():
             self._lingering.add(sock, monotonic())
+
+    def _end_silent(self, seconds: float) -> None:
+        """Who runs a prediction that never ends may hold up its loop by it, and answers nobody any more. A loop that
+        turns leaves a note each second. ``seconds`` are those since this was asked last.
+        """
+        for pid, slot in self._slots.items():
+            written, (noted, silent) = self._board.written(slot), self._silent.get(pid, (0.0, 0.0))
+            silent = silent + seconds if written == noted > self._born[pid] else 0.0
+            if silent > self._settings.timeout + _SPARE and not self._kill_at:
+                logger.error("worker %d (process %d) has answered nobody for %.0f s: killed", slot, pid, silent)
+                os.kill(pid, signal.SIGKILL)
+                silent = 0.0
+            self._silent[pid] = written, silent
 
     def _stop(self) -> None:
         self._due.clear()

@@ -1,4 +1,5 @@
 import os
+from time import monotonic
 
 from modelbuild_runtime.process.board import SLOT, Board
 
@@ -27,8 +28,17 @@ def test_a_forked_process_writes_for_its_parent():
 def test_a_torn_note_and_one_that_is_too_long_are_left_out():
     board = Board(1)
     board.write(0, b"long enough")
-    board._memory[10] = 0
+    board._memory[20] = 0
     assert board.read(0) == b""
     board.write(0, b"kept")
     board.write(0, b"x" * SLOT)
     assert board.read(0) == b"kept"
+
+
+def test_a_note_has_its_time():
+    board = Board(2)
+    assert board.written(1) == 0
+    before = monotonic()
+    board.write(1, b"note")
+    assert before <= board.written(1) <= monotonic()
+    assert board.written(0) == 0

@@ -135,6 +135,32 @@ def test_requests_that_kill_one_worker_after_the_other_do_not_end_the_server(tmp
         assert served.get("/predict", [[1, 0, 0]])[0] == 200
 
 
+def test_a_worker_that_is_held_up_for_ever_is_replaced_and_who_waits_for_it_is_answered(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, MBUILD_TIMEOUT=0.5, **ONE_THREAD) as served:
+        one, other = pids(served, 2)
+        held_up({one})
+        waiting = [InBackground(served, [[number, 0, 0]]) for number in range(20, 50)]
+        served.until(lambda: "died after" in served.log.read_text())
+        assert [one.wait() for one in waiting] == [(200, b'{"y":[%d.0]}' % number) for number in range(20, 50)]
+        after = pids(served, 2)
+        log = served.log.read_text()
+    assert (one in after, other in after) == (False, True)
+    assert re.search(r"worker [01] \(process \d+\) has answered nobody for \d s: killed\n", log)
+    assert log.count("died after") == 1
+
+
+def test_workers_that_a_frozen_container_held_up_are_not(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, MBUILD_TIMEOUT=0.5, **ONE_THREAD) as served:
+        workers = pids(served, 2)
+        everybody = [*workers, served.process.pid]
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in everybody[:: 1 if number == signal.SIGSTOP else -1]:
+                os.kill(pid, number)
+            time.sleep(4.5)
+        assert pids(served, 2) == workers
+        assert "killed" not in served.log.read_text()
+
+
 REFUSED = "this request has ended this server's processes twice, and is not run again"
 
 
