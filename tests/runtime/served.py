@@ -62,11 +62,14 @@ def discover(service: Service) -> list[Any]:
     def pid(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, str(os.getpid()).encode())
 
+    def live(_http: HttpRequest) -> HttpResponse:
+        return HttpResponse(200 if service.live() else 503)
+
     def metrics(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, service.metrics(), "text/plain")
 
     (predict, _), routes = fake_protocol().routes, (Route("GET", "/pid", pid), Route("GET", "/metrics", metrics))
-    health = (Route("GET", "/health/live", pid, public=True), Route("GET", "/health/ready", ready, public=True))
+    health = (Route("GET", "/health/live", live, public=True), Route("GET", "/health/ready", ready, public=True))
     return [
         Protocol("fake", "Fake", (predict, *routes), fake_error),
         Protocol("sagemaker", "Another", (predict._replace(path="/another"),), fake_error),

@@ -86,6 +86,11 @@ class Batcher:
         """The run of the moment has outlived every job's time: no prediction can be made until it ends."""
         return bool(self._running) and monotonic() - self._began > self._timeout
 
+    @property
+    def hung(self) -> bool:
+        """It has gone on for as long again, and may never end."""
+        return self.stuck and monotonic() - self._began > 2 * self._timeout
+
     def close(self) -> None:
         """What waits and runs is still answered; after that the thread ends."""
         if not self.idle:

@@ -155,6 +155,10 @@ class Server:
 
     # What the process says of itself
 
+    def live(self) -> bool:
+        """It may yet be ready again. That the event loop turns is plain, or nobody could ask."""
+        return self._batcher is None or not self._batcher.hung
+
     def ready(self) -> bool:
         """A prediction would be answered now."""
         return self._batcher is not None and not self._app.draining and not self._batcher.stuck
@@ -275,7 +279,8 @@ class Server:
     def _patrol(self) -> None:
         self._app.patrol()
         self._crowd.patrol(self._app.now)
-        self._numbers.post()
+        if self._batcher is None or not self._batcher.stuck:  # who leaves no numbers for long is taken for hung
+            self._numbers.post()
         if self._doors is not None and not self._app.draining:
             self._stand_in(self._doors)
         if self._keys is not None and self._keys.renewed():

@@ -17,6 +17,7 @@ from modelbuild_runtime.settings import Settings
 class Process(Interface):
     """What the serving process can say about itself."""
 
+    def live(self) -> bool: ...
     def ready(self) -> bool: ...
     def metrics(self) -> bytes: ...
     def statistics(self, model: str) -> Statistics: ...
@@ -52,8 +53,8 @@ class ModelService:
         return monotonic()
 
     def live(self) -> bool:
-        """The event loop turns, or nobody could ask."""
-        return True
+        """False where only a new process would help."""
+        return self.process is None or self.process.live()
 
     def ready(self) -> bool:
         """A prediction would be answered now."""

@@ -286,9 +286,11 @@ def test_deadlines_pass_while_the_model_runs(bench):
     assert running.outcome is DeadlineExceeded
     assert waiting.outcome is DeadlineExceeded
     assert b.batcher.stuck
+    b.until(lambda: b.batcher.hung)
     b.gate.set()
     b.until(lambda: b.batcher.idle)
     assert not b.batcher.stuck
+    assert not b.batcher.hung
     b.submit(after := Job(3))
     b.until(lambda: after.outcome)
     assert after.outcome == [3]

@@ -87,6 +87,17 @@ def test_sigterm_ends_within_the_grace_period_though_a_prediction_holds_up_the_l
     assert "did not stop: killed" not in log
 
 
+def test_a_prediction_that_never_ends_makes_the_only_process_not_ready_and_then_not_alive(tmp_path):
+    with serving(tmp_path, FAKE_SECONDS=0.002, MBUILD_TIMEOUT=0.5) as served:
+        served.until_ready()
+        assert served.get("/predict", [[14, 0, 0]])[0] == 504
+        assert served.status("/health/ready") == 503
+        served.until(lambda: served.status("/health/live") == 503)
+        served.let_go()
+        served.until(lambda: served.status("/health/ready") == 200)
+        assert served.status("/health/live") == 200
+
+
 def test_sigterm_while_loading(tmp_path):
     with serving(tmp_path, FAKE_LOADING=30) as served:
         served.until(lambda: served.status("/health/live") == 200)

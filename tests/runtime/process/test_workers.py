@@ -149,6 +149,15 @@ def test_a_worker_that_is_held_up_for_ever_is_replaced_and_who_waits_for_it_is_a
     assert log.count("died after") == 1
 
 
+def test_a_prediction_that_never_ends_costs_one_of_several_workers_its_process(tmp_path):
+    with serving(tmp_path, MBUILD_WORKERS=2, MBUILD_TIMEOUT=0.5, FAKE_SECONDS=0.002, **ONE_THREAD) as served:
+        before = pids(served, 2)
+        assert served.get("/predict", [[14, 0, 0]])[0] == 504
+        served.until(lambda: "died after" in served.log.read_text())
+        after = pids(served, 2)
+    assert len(before & after) == 1
+
+
 def test_workers_that_a_frozen_container_held_up_are_not(tmp_path):
     with serving(tmp_path, MBUILD_WORKERS=2, MBUILD_TIMEOUT=0.5, **ONE_THREAD) as served:
         workers = pids(served, 2)
