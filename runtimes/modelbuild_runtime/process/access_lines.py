@@ -33,7 +33,7 @@ class Lines:
         self._heads: Dict[Kind, bytes] = {}
 
     def of(self, answered: Sequence[Answered], past: float) -> Iterator[bytes]:
-        """Their lines. ``past`` is how far the loop's clock is behind the seconds since 1970."""
+        """Their lines, in pieces of several. ``past`` is how far the loop's clock is behind the seconds since 1970."""
         style, quoted = self._style, self._style.quoted
         last_kind: Optional[Kind] = None
         last_ran: Optional[Ran] = None
