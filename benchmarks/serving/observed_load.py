@@ -154,7 +154,7 @@ def main():
             targets[name] = (stack.enter_context(served(folder, port, told)), port, plain)
         targets[CARRIED] = (*targets["metrics"][:2], traced)
         for connections in map(int, arguments.connections.split(",")):
-            measured(targets, connections, argparse.Namespace(rounds=1, seconds=0.5))  # warms up
+            measured(targets, connections, argparse.Namespace(rounds=1, seconds=1.0))  # warms up
             report(measured(targets, connections, arguments), connections)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from modelbuild_runtime.http.router import Bound
 from modelbuild_runtime.log import Clock
@@ -28,16 +28,18 @@ class Lines:
     def __init__(self, style: Style) -> None:
         self._style = style
         self._whole = style.whole
+        self._pieces = style.whole.count(b"%")  # that a line is put together from
         self._clock = Clock()
         self._heads: Dict[Kind, bytes] = {}
 
     def of(self, answered: Sequence[Answered], past: float) -> Iterator[bytes]:
-        """Their lines. ``past`` is how far the loop's clock is behind the seconds since 1970."""
-        style, whole, quoted = self._style, self._whole, self._style.quoted
+        """Their lines, in pieces of several. ``past`` is how far the loop's clock is behind the seconds since 1970."""
+        style, quoted = self._style, self._style.quoted
         last_kind: Optional[Kind] = None
         last_ran: Optional[Ran] = None
         since = until = 0.0
         begin = head = run = joined = b""
+        pieces: List[Any] = []
         for one in answered:
             kind, identity, cache, body, answer, rows, seconds, received, queued, encoding, ran = one
             ended = received + seconds
@@ -51,6 +53,7 @@ class Lines:
             if isinstance(identity, TracedId):
                 trace, identity = self._trace(identity), str(identity)
             if ran is None or cache:
+                yield self._written(pieces)
                 yield begin + head + self._rest(one) + trace + style.name % quoted(identity) + style.end
                 continue
             if ran is not last_ran:  # what is told of a run is the same for all that were in it
@@ -58,8 +61,28 @@ class Lines:
                 run = style.run % (ran.preprocess, ran.predict, ran.postprocess)
                 joined = style.joined % (ran.requests, ran.rows)
             decode, queue, encode = queued - received, ran.began - queued, ended - encoding if encoding else 0.0
-            numbers = (body, answer, seconds, decode, queue, run, encode, rows, joined)
-            yield whole % (begin, head, *numbers, trace, quoted(identity))
+            pieces += (
+                begin,
+                head,
+                body,
+                answer,
+                seconds,
+                decode,
+                queue,
+                run,
+                encode,
+                rows,
+                joined,
+                trace,
+                quoted(identity),
+            )
+        yield self._written(pieces)
+
+    def _written(self, pieces: List[Any]) -> bytes:
+        """Whole lines, all of them by one operation."""
+        lines = self._whole * (len(pieces) // self._pieces) % tuple(pieces)
+        pieces.clear()
+        return lines
 
     def _head(self, kind: Kind) -> bytes:
         """What all requests of a kind have in common."""
