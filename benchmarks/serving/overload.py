@@ -37,6 +37,8 @@ TREES = 300
 CLOSED = 16
 CROWD = 10 * CLOSED
 PATIENCE = 5.0
+WARM_UP = 1.5
+"""Seconds in which an open loop makes its connections, up to 2,000 of them: what is asked then is not counted."""
 
 
 def workload(folder: Path) -> None:
@@ -131,6 +133,7 @@ class Load:
         self.idle: list[Client] = []
         self.counts: Counter = Counter()
         self.times: list[float] = []
+        self.since = 0.0  # what was due before is not counted
         self.again = None  # closed loop: what to do with a client that was answered
 
     async def connect(self, count: int) -> None:
@@ -145,7 +148,9 @@ class Load:
 
     def _answered(self, client: Client, status: int, body: bytes) -> None:
         seconds = time.perf_counter() - client.sent
-        if status == 200:
+        if client.sent < self.since:
+            pass
+        elif status == 200:
             (answer,) = json.loads(body)["predictions"]
             numbers = answer["probabilities"] if isinstance(answer, dict) else answer
             expected = self.expected[client.question]
@@ -186,18 +191,20 @@ async def opened(load: Load, seconds: float, rate: float) -> None:
     question's clock runs from when it was due: a load that falls behind counts against the server, not for it.
     """
     await load.connect(256)
-    began = due = time.perf_counter()
-    while due < began + seconds:
+    due = time.perf_counter()
+    load.since = due + WARM_UP
+    end = load.since + seconds
+    while due < end:
         now = time.perf_counter()
-        while due <= now and due < began + seconds:
+        while due <= now and due < end:
             if not load.idle and load.counts["connections"] < 2000:
                 await load.connect(16)
                 load.counts["connections"] += 16
             if load.idle:
                 load.ask(load.idle.pop(), due)
-                load.counts["asked"] += 1
+                load.counts["asked"] += due >= load.since
             else:
-                load.counts["not sent"] += 1
+                load.counts["not sent"] += due >= load.since
             due += random.expovariate(rate)
         await asyncio.sleep(max(0.0, min(due - time.perf_counter(), 0.005)))
     await asyncio.sleep(min(PATIENCE, 10 * load.slo))
@@ -208,11 +215,11 @@ def burst(pid: int, slo: float, seconds: float, *, rate: float = 0.0, clients: i
     processor time of the server.
     """
     load = ["--load", str(rate), "--clients", str(clients), "--seconds", str(seconds), "--slo", str(slo)]
-    before = cpu_seconds(pid)
+    before, busy = cpu_seconds(pid), seconds + (WARM_UP if rate else 0.0)
     command = ["taskset", "-c", "1", sys.executable, __file__, *load]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     made = json.loads(done.stdout)
-    return {**made, "goodput": made.get("good", 0) / seconds, "cpu": (cpu_seconds(pid) - before) / seconds}
+    return {**made, "goodput": made.get("good", 0) / seconds, "cpu": (cpu_seconds(pid) - before) / busy}
 
 
 def load(folder: Path, slo: float, seconds: float, rate: float, clients: int) -> None:
