@@ -210,6 +210,12 @@ def _in_order(lines: Sequence[List[str]], specs: Sequence[TensorSpec], first: in
     widths = [prod(spec.shape[1:]) for spec in specs]
     if len(specs) == 1 and widths[0] != width and -1 in specs[0].shape[1:]:
         widths = [width]
+    for spec in specs if len(specs) > 1 else ():
+        if -1 in spec.shape[1:]:
+            raise InvalidInput(
+                f"{spec.name} may have any number of values: lines do not tell its cells from others; send JSON",
+                field=spec.name,
+            )
     if sum(widths) != width:
         names = ", ".join(spec.name for spec in specs[:20])
         raise InvalidInput(f"each line must have {sum(widths)} cells ({names}), not {width}")

@@ -65,6 +65,13 @@ def test_a_row_of_free_length_and_one_of_several_dimensions():
     assert columns(b"1,2,3,4\n", image)[0]["x"][1] == (1, 2, 2)
 
 
+@pytest.mark.parametrize("body", [b"1,2", b"1,2,3", b"1,2,3\n4,5,6", b","])
+def test_a_row_of_free_length_beside_another_input_is_refused(body):
+    contract = Contract((TensorSpec("a", "FP64", (-1,)), TensorSpec("b", "FP64", (-1, -1)), *SCALAR.inputs))
+    with pytest.raises(InvalidInput, match="b may have any number of values"):
+        csv_body.read(body, contract, "absent")
+
+
 def test_quoted_cells_may_hold_anything():
     tensors, _ = columns(b'1,"a, ""b""\nc",\n', RECORD)
     assert tensors["job"][2] == ['a, "b"\nc']
