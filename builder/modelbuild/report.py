@@ -72,12 +72,17 @@ def show_packaged(packaged: Packaged, terminal: Terminal) -> None:
     terminal.note(packaged.verification.summary if packaged.verification else "not verified: --no-verify")
     for line in packaged.draft.optimisation.lines if packaged.draft.optimisation else ():
         terminal.note(line)
-    for finding in packaged.draft.source.reading.findings:
-        if finding.severity != "info":
-            terminal.note(f"{finding.severity}: {finding.what}  ({finding.where})")
+    show_concerns(packaged.draft.source, terminal)
     for note in (*packaged.draft.lock.notes, *(note for tree in packaged.draft.trees for note in tree.notes)):
         terminal.note(note)
     terminal.note(f"image {image.id}, {packaged.seconds:.1f} s")
+
+
+def show_concerns(source: Source, terminal: Terminal) -> None:
+    """What somebody should look at before the image is used."""
+    for finding in source.reading.findings:
+        if finding.severity != "info":
+            terminal.note(f"{finding.severity}: {finding.what}  ({finding.where})")
 
 
 def show_findings(findings: Iterable[Finding], terminal: Terminal) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ class Source:
     reading: Reading
     handler: Handler | None
 
+    def with_findings(self, findings: Iterable[Finding]) -> Source:
+        """With what was found out later, too."""
+        return replace(self, reading=replace(self.reading, findings=(*self.reading.findings, *findings)))
+
     def to_json(self) -> dict[str, Any]:
         """What ``mbuild inspect --json`` prints."""
         return {
@@ -45,9 +49,7 @@ class Source:
             "version": self.reading.version,
             "signature": self.reading.signature.to_json(),
             "requirements": list(self.reading.requirements),
-            "findings": [
-                {"severity": item.severity, "what": item.what, "where": item.where} for item in self.reading.findings
-            ],
+            "findings": [asdict(item) for item in self.reading.findings],
             "prepare": self.reading.prepare,
             "metadata": dict(self.reading.metadata),
             "handler": _handler_json(self.handler),
