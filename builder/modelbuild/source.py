@@ -69,6 +69,7 @@ def _handler_json(handler: Handler | None) -> dict[str, Any] | None:
         "imports": list(handler.imports),
         "requirements": list(handler.requirements),
         "python": handler.python,
+        "record": asdict(handler.record) if handler.record else None,
     }
 
 

@@ -12,6 +12,7 @@ from modelbuild.handlers.declared import declared
 from modelbuild.handlers.distributions import is_stdlib, missing
 from modelbuild.handlers.local_modules import Closure, follow
 from modelbuild.handlers.module_source import Module, read_module
+from modelbuild.handlers.record import Record, record_of
 from modelbuild.handlers.style import has_entry_point, style_of
 from modelbuild.hashing import sha256_of
 
@@ -26,7 +27,7 @@ class Handler:
 
     ``style`` is "functions" (preprocess, postprocess, predict, load), "torchserve" (handle or a class), "sagemaker"
     (model_fn and friends) or "definitions" (what a pickle refers to). ``entry_points`` are the functions or the classes
-    found.
+    found. ``record`` is what it declares one row to be, where its source says so.
     ``files`` are the module, its local helper modules and its data files, relative to the module's folder.
     """
 
@@ -37,6 +38,7 @@ class Handler:
     imports: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     python: str = ""
+    record: Record | None = None
 
 
 def read_handler(path: Path, *, data: Sequence[Path] = (), referred: Iterable[tuple[str, str]] = ()) -> Handler:
@@ -96,6 +98,7 @@ def _read(path: Path, data: tuple[Path, ...], referred: frozenset[tuple[str, str
         imports=tuple(sorted({item.partition(".")[0] for item in closure.foreign})),
         requirements=stated.requirements + missing(closure.foreign, stated.names),
         python=stated.python,
+        record=record_of(closure.modules) if style == "functions" else None,
     )
 
 
