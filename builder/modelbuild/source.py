@@ -88,6 +88,7 @@ def read_source(model: Path, options: Options, host: Host) -> Source:
         inside = next(item for item in builtin_runtimes() if item.name == reading.inside.runtime)
         runtime, reading = around(runtime, inside), reading.inside.reading
     reading = _with_choices(runtime, reading, options)
+    runtime = replace(runtime, system_packages=(*runtime.system_packages, *reading.system_packages))
     if reading.folder:
         artifact = folder_in(artifact, reading.folder)
     if reading.unused:

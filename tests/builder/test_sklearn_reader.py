@@ -145,6 +145,14 @@ def test_modules_that_models_are_made_of_are_required(tmp_path):
     assert "danger" not in {item.severity for item in found.findings}
 
 
+@pytest.mark.parametrize("module, needed", [("lightgbm.sklearn", ("libgomp1",)), ("xgboost.sklearn", ())])
+def test_what_lightgbm_lacks_comes_from_debian(module, needed, tmp_path):
+    pickled = tmp_path / "m.pkl"
+    pickled.write_bytes(whole(call(name(module, "LGBMClassifier")) + b"0" + ESTIMATOR))
+    found = read_source(pickled, Options(), Host(tmp_path / "cache", "3.12", {}))
+    assert found.runtime.system_packages == needed
+
+
 def test_a_handler_may_be_nothing_but_the_pickled_class(tmp_path):
     pickled, handler = tmp_path / "m.pkl", tmp_path / "features.py"
     pickled.write_bytes(whole(call(name("__main__", "Clipped")) + b"0" + ESTIMATOR))
