@@ -22,7 +22,7 @@ from modelbuild.host import Host, this_host
 from modelbuild.init import first_files, write_files
 from modelbuild.packaging import engine_or_none, push_image, verify_image
 from modelbuild.packaging import package as package_model
-from modelbuild.report import show_findings, show_packaged, show_runtimes, show_source
+from modelbuild.report import show_concerns, show_findings, show_packaged, show_runtimes, show_source
 from modelbuild.runtime import builtin_runtimes
 from modelbuild.serve import serve as serve_model
 from modelbuild.source import read_source
@@ -151,6 +151,7 @@ def plan(model: Path | None, config: Path | None, as_json: bool, verbose: bool, 
     path, options = _settle(model, config, flags)
     with terminal.progress() as progress:
         draft = make_draft(path, options, host, progress, engine_or_none(options, host))
+    show_concerns(draft.source, terminal)
     terminal.json(draft.plan.to_json())
 
 
@@ -170,6 +171,7 @@ def render(
     with terminal.progress() as progress:
         draft = make_draft(path, options, host, progress, engine_or_none(options, host))
         (draft.portable_context if portable else draft.context).write(output)
+    show_concerns(draft.source, terminal)
     terminal.json({"folder": str(output)}) if as_json else terminal.result(str(output))
 
 

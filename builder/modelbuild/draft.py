@@ -10,6 +10,7 @@ from pathlib import Path
 from modelbuild.config import Options, environment, pairs
 from modelbuild.dependencies.fetch import fetch
 from modelbuild.dependencies.lock import Lock, lock, wheel_platform
+from modelbuild.dependencies.overridden import overridden
 from modelbuild.dependencies.python_version import choose_python
 from modelbuild.dependencies.requirements import less_required, requirements_for, server_requirements
 from modelbuild.engines import BuildEngine
@@ -82,6 +83,7 @@ def make_draft(model: Path, options: Options, host: Host, progress: Progress, en
         trial = Trial(source, _manifest(source, (name, model_version), examples), base.python)
         source, optimisation = optimised(trial, options, host)
     locked = _lock(source, options, host, base, progress)
+    source = source.with_findings(overridden(source.runtime, source.reading, locked.requirements))
     progress.step("Fetching", f"{len(locked.requirements)} packages")
     trees = in_layer_order(_trees(source, options, host, (name, model_version), examples, locked))
     labels = make_labels(

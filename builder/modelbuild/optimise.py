@@ -25,6 +25,7 @@ from modelbuild.dependencies.interpreter import find_interpreter
 from modelbuild.dependencies.lock import lock
 from modelbuild.dependencies.requirements import requirements_for, server_requirements
 from modelbuild.errors import RequirementError, UnsupportedModelError, UsageError
+from modelbuild.handlers.style import FOREIGN
 from modelbuild.hashing import sha256_of
 from modelbuild.host import Host
 from modelbuild.optimisation import Optimisation
@@ -65,7 +66,7 @@ def require_possible(source: Source, options: Options, examples: int) -> None:
             f"The runtime {runtime.name!r} knows no quicker form of its models.", hint="Leave out --optimize."
         )
     own = sorted(_OWN_MODEL & set(handler.entry_points)) if handler else []
-    if handler and (own or handler.style != "functions"):
+    if handler and (own or handler.style in FOREIGN):
         what = f"function {own[0]} gets" if own else "functions get"
         raise UsageError(
             f"The handler's {what} the model of {runtime.title} itself, and --optimize would replace it.",

@@ -47,6 +47,7 @@ class Packaged:
             "size": self.image.size,
             "layers": [asdict(layer) for layer in self.image.layers],
             "plan": self.draft.plan.digest,
+            "findings": [asdict(item) for item in self.draft.source.reading.findings],
             "optimisation": self.draft.optimisation.to_json() if self.draft.optimisation else None,
             "verification": self.verification.to_json() if self.verification else None,
             "seconds": round(self.seconds, 3),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from modelbuild.declaration import Runtime
 from modelbuild.doctor import Finding
+from modelbuild.handlers.record import Record
 from modelbuild.packaging import Packaged
 from modelbuild.signature import TensorSpec
 from modelbuild.source import Source
@@ -30,6 +31,8 @@ def show_source(source: Source, terminal: Terminal) -> None:
     if source.handler:
         entry_points = ", ".join(source.handler.entry_points)
         terminal.result(f"handler: {source.handler.module} ({source.handler.style}: {entry_points})")
+        if source.handler.record:
+            _show_record(source.handler.record, terminal)
     for finding in reading.findings:
         terminal.result(f"{finding.severity}: {finding.what}  ({finding.where})")
 
@@ -41,6 +44,13 @@ def _show_specs(word: str, specs: tuple[TensorSpec, ...], terminal: Terminal) ->
         labels = f"  one of {', '.join(spec.labels[:8])}" if spec.labels else ""
         optional = "  optional" if spec.optional else ""
         terminal.result(f"{word}: {spec.name}  {spec.datatype} {list(spec.shape)}{optional}{labels}")
+
+
+def _show_record(record: Record, terminal: Terminal) -> None:
+    """What clients send, where the handler declares it."""
+    for field in record.fields:
+        optional = "" if field.required else "  optional"
+        terminal.result(f"field of {record.name}: {field.name}  {field.type}{optional}")
 
 
 def show_runtimes(runtimes: Iterable[Runtime], terminal: Terminal, *, as_json: bool) -> None:
@@ -72,12 +82,17 @@ def show_packaged(packaged: Packaged, terminal: Terminal) -> None:
     terminal.note(packaged.verification.summary if packaged.verification else "not verified: --no-verify")
     for line in packaged.draft.optimisation.lines if packaged.draft.optimisation else ():
         terminal.note(line)
-    for finding in packaged.draft.source.reading.findings:
-        if finding.severity != "info":
-            terminal.note(f"{finding.severity}: {finding.what}  ({finding.where})")
+    show_concerns(packaged.draft.source, terminal)
     for note in (*packaged.draft.lock.notes, *(note for tree in packaged.draft.trees for note in tree.notes)):
         terminal.note(note)
     terminal.note(f"image {image.id}, {packaged.seconds:.1f} s")
+
+
+def show_concerns(source: Source, terminal: Terminal) -> None:
+    """What somebody should look at before the image is used."""
+    for finding in source.reading.findings:
+        if finding.severity != "info":
+            terminal.note(f"{finding.severity}: {finding.what}  ({finding.where})")
 
 
 def show_findings(findings: Iterable[Finding], terminal: Terminal) -> None:

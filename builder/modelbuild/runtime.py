@@ -48,8 +48,8 @@ class Reading:
     where it comes with its code. ``python`` is a specifier of the Pythons that can load it, empty for all. ``prepare``
     is why it must be converted before it can be served, empty where it need not. ``unused`` are files of the artifact's
     folder that the engine does not read, such as the same weights for other frameworks: they stay out of the image.
-    ``options`` go to the server's engine, ``metadata`` is for people. ``inside`` is what another runtime makes of the
-    model in it.
+    ``system_packages`` are Debian's that it needs beside those of its runtime. ``options`` go to the server's engine,
+    ``metadata`` is for people. ``inside`` is what another runtime makes of the model in it.
     """
 
     format: str
@@ -66,6 +66,7 @@ class Reading:
     prepare: str = ""
     needs: str = ""
     unused: tuple[str, ...] = ()
+    system_packages: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     inside: Inside | None = None

@@ -18,6 +18,7 @@ from modelbuild.errors import MbuildError, RequirementError, UsageError
 from modelbuild.host import Host
 from modelbuild.planning.ports import GRPC, HTTP_NAMES
 from modelbuild.planning.trees import lay_out
+from modelbuild.report import show_concerns
 from modelbuild.terminal import Terminal
 
 POLL_SECONDS = 0.3
@@ -136,6 +137,7 @@ def serve(
     require_free(address, port)
     with terminal.progress() as progress:
         draft = make_draft(model, options, host, progress, engine=None)
+    show_concerns(draft.source, terminal)
     seen = stamp(_watched(draft))
     while True:
         interpreter = _interpreter(draft)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.places import placed, places
 from modelbuild.errors import HandlerError, UnsafeArtifactError, UsageError
 from modelbuild.formats.detect import detect
+from modelbuild.formats.evidence import Evidence
 from modelbuild.handlers.handler import Handler, module_of, read_handler
+from modelbuild.handlers.style import DEFINITIONS, FOREIGN
 from modelbuild.host import Host
 from modelbuild.prepare import prepare
 from modelbuild.runtime import Finding, Reading, around, builtin_runtimes, chosen_options, load_runtime, read
@@ -30,6 +32,10 @@ class Source:
     runtime: Runtime
     reading: Reading
     handler: Handler | None
+
+    def with_findings(self, findings: Iterable[Finding]) -> Source:
+        """With what was found out later, too."""
+        return replace(self, reading=replace(self.reading, findings=(*self.reading.findings, *findings)))
 
     def to_json(self) -> dict[str, Any]:
         """What ``mbuild inspect --json`` prints."""
@@ -45,9 +51,7 @@ class Source:
             "version": self.reading.version,
             "signature": self.reading.signature.to_json(),
             "requirements": list(self.reading.requirements),
-            "findings": [
-                {"severity": item.severity, "what": item.what, "where": item.where} for item in self.reading.findings
-            ],
+            "findings": [asdict(item) for item in self.reading.findings],
             "prepare": self.reading.prepare,
             "metadata": dict(self.reading.metadata),
             "handler": _handler_json(self.handler),
@@ -65,6 +69,7 @@ def _handler_json(handler: Handler | None) -> dict[str, Any] | None:
         "imports": list(handler.imports),
         "requirements": list(handler.requirements),
         "python": handler.python,
+        "record": asdict(handler.record) if handler.record else None,
     }
 
 
@@ -83,13 +88,14 @@ def read_source(model: Path, options: Options, host: Host) -> Source:
         inside = next(item for item in builtin_runtimes() if item.name == reading.inside.runtime)
         runtime, reading = around(runtime, inside), reading.inside.reading
     reading = _with_choices(runtime, reading, options)
+    runtime = replace(runtime, system_packages=(*runtime.system_packages, *reading.system_packages))
     if reading.folder:
         artifact = folder_in(artifact, reading.folder)
     if reading.unused:
         artifact = without(artifact, reading.unused)
     if reading.companions:
         artifact = with_companions(artifact, reading.companions)
-    handler = _handler(model, reading, options)
+    handler = _handler(model, artifact, reading, options)
     if runtime.handler_predicts:
         _require_prediction(artifact, runtime, handler)
     return Source(artifact, runtime, reading, handler)
@@ -104,13 +110,16 @@ def _with_choices(runtime: Runtime, reading: Reading, options: Options) -> Readi
     return replace(reading, options={**own, **chosen})
 
 
-def _handler(model: Path, reading: Reading, options: Options) -> Handler | None:
+def _handler(model: Path, artifact: Artifact, reading: Reading, options: Options) -> Handler | None:
     """The one that the user gave, or the one that the artifact brings."""
     own = (model / reading.handler if model.is_dir() else model) if reading.handler else None
     path = options.handler or own
     if path is None and options.data:
         raise UsageError("--data was given without --handler.", hint="Data files belong to a handler.")
-    return read_handler(path, data=options.data) if path else None
+    if path is None:
+        return None
+    pickle = Evidence(artifact).pickle
+    return read_handler(path, data=options.data, referred=pickle.uses if pickle else ())
 
 
 def _require_prediction(artifact: Artifact, runtime: Runtime, handler: Handler | None) -> None:
@@ -119,7 +128,7 @@ def _require_prediction(artifact: Artifact, runtime: Runtime, handler: Handler |
             f"The runtime {runtime.name!r} leaves {artifact.name} to a handler, and there is none.",
             hint="Give one with --handler: load(context), which returns a model, and predict(model, inputs).",
         )
-    if handler.style == "functions" and "predict" not in handler.entry_points:
+    if handler.style in {"functions", DEFINITIONS} and "predict" not in handler.entry_points:
         raise HandlerError(
             f"The handler {handler.module} has no predict, and nothing else predicts on {artifact.name}.",
             hint="Define predict(model, inputs), and load(context) where it needs a model.",
@@ -164,7 +173,7 @@ def require_code(source: Source) -> None:
     needs, handler = source.reading.needs, source.handler
     if not needs:
         return
-    if handler and (handler.style != "functions" or {needs, "load"} & set(handler.entry_points)):
+    if handler and (handler.style in FOREIGN or {needs, "load"} & set(handler.entry_points)):
         return
     raise HandlerError(
         f"{source.artifact.name} holds {source.reading.format}, and not the code that they belong to.",

@@ -30,7 +30,9 @@ class Runtime(msgspec.Struct, frozen=True):
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """The user's module in the folder ``path``; ``style`` is functions, torchserve or sagemaker."""
+    """The user's module in the folder ``path``; ``style`` is functions, torchserve, sagemaker or
+    definitions: what the model's pickle refers to.
+    """
 
     module: str
     path: str = "handler"

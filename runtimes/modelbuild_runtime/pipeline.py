@@ -196,9 +196,9 @@ def _handled(manifest: Manifest, handler: Handler, root: Path, threads: int, see
         from modelbuild_runtime.handler.sagemaker import sagemaker_pipeline
 
         return sagemaker_pipeline(module, manifest, root, open_model)
-    if handler.style != "functions":
+    if handler.style not in {"functions", "definitions"}:
         raise LoadError(f"there is no style of handler called {handler.style!r}")
-    if only_builds(module):
+    if handler.style == "definitions" or only_builds(module):
         return _alone(seen(load_engine(manifest, root, threads, examples=True, handler=module)), manifest)
     model = manifest.model
     context = Context(root / model.path, folder, model.name, model.version, threads, manifest.runtime.options)

@@ -46,6 +46,12 @@ def test_an_array_of_numbers(tmp_path):
     assert found.metadata == {"objective": "regression", "features": "2", "trees": "1", "format version": "v4"}
 
 
+@pytest.mark.parametrize("objective", ["binary sigmoid:1", "multiclass num_class:3"])
+def test_names_of_classes_are_said_to_be_lost(objective, tmp_path):
+    found = reading(model(objective=f"objective={objective}\n", classes=3), tmp_path)
+    assert [(item.severity, item.what) for item in found.findings] == [("info", "classes are answered by number")]
+
+
 @pytest.mark.parametrize("parameters", ["", "[categorical_feature: 1,2]\n"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_columns_of_a_frame_with_their_categories(parameters, line_end, tmp_path):

@@ -17,6 +17,7 @@ from modelbuild.errors import BuildError, EngineUnavailableError, UsageError, Ve
 from modelbuild.host import Host
 from modelbuild.image import Image
 from modelbuild.progress import Silence
+from modelbuild.runtime import Finding, Reading
 from modelbuild.verification.verify import Verification
 
 HOST = Host(Path("/nowhere"), "3.11", {})
@@ -60,7 +61,14 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     engine = Engine()
-    draft = SimpleNamespace(plan=SimpleNamespace(digest="p"), context="c", examples=(), optimisation=None)
+    found = Reading("pickle", findings=(Finding("review", "forest 1.0 will run what 2.0 wrote"),))
+    draft = SimpleNamespace(
+        plan=SimpleNamespace(digest="p"),
+        context="c",
+        examples=(),
+        optimisation=None,
+        source=SimpleNamespace(reading=found),
+    )
     monkeypatch.setattr(job, "choose", lambda *_: engine)
     monkeypatch.setattr(job, "make_draft", lambda *_: draft)
     monkeypatch.setattr(job, "verify", lambda *_, **__: VERIFICATION)
@@ -84,6 +92,7 @@ def test_after_a_push_the_name_has_the_digest(engine):
     assert engine.verbs == ["build", "label", "tag", "push"]
     assert packaged.name.endswith("@sha256:d")
     assert packaged.to_json()["digest"] == "sha256:d"
+    assert [item["what"] for item in packaged.to_json()["findings"]] == ["forest 1.0 will run what 2.0 wrote"]
 
 
 def test_what_was_not_asked_says_so(engine):

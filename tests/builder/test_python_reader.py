@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ def test_a_handler_alone_is_the_model(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     main(["inspect", "--handler", "features.py"])
     assert "handler: features (functions: predict)" in capsys.readouterr().out
+
+
+def test_inspect_shows_what_the_handler_takes(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    record = (
+        "from dataclasses import dataclass\n@dataclass\nclass Payment:\n    amount: float\n    country: str = 'FR'\n"
+    )
+    (folder / "shop.py").write_text(f"{record}def predict(model, inputs: list[Payment]): ...")
+    main(["inspect", "--handler", "shop.py"])
+    shown = capsys.readouterr().out.splitlines()
+    assert "field of Payment: amount  float" in shown
+    assert "field of Payment: country  str  optional" in shown
+    main(["inspect", "--handler", "shop.py", "--json"])
+    fields = json.loads(capsys.readouterr().out)["handler"]["record"]["fields"]
+    assert fields[1] == {"name": "country", "type": "str", "required": False}
 
 
 def test_a_folder_may_be_the_handler(folder):

@@ -11,8 +11,11 @@ import pytest
 from builder import samples
 from builder.opcodes import ESTIMATOR, call, name, text, whole
 from modelbuild.artifact import read_artifact
-from modelbuild.errors import ArtifactError, UnsupportedModelError
+from modelbuild.config import Options
+from modelbuild.errors import ArtifactError, HandlerError, UnsupportedModelError
+from modelbuild.host import Host
 from modelbuild.runtime import Reading, builtin_runtimes, read
+from modelbuild.source import read_source
 
 MODELS = Path(__file__).parents[3] / "shared" / "models" / "sklearn"
 SKLEARN = next(runtime for runtime in builtin_runtimes() if runtime.name == "sklearn")
@@ -140,6 +143,25 @@ def test_modules_that_models_are_made_of_are_required(tmp_path):
     found = reading(whole(inner + ESTIMATOR), tmp_path)
     assert found.requirements == ("imbalanced-learn", "xgboost-cpu")
     assert "danger" not in {item.severity for item in found.findings}
+
+
+@pytest.mark.parametrize("module, needed", [("lightgbm.sklearn", ("libgomp1",)), ("xgboost.sklearn", ())])
+def test_what_lightgbm_lacks_comes_from_debian(module, needed, tmp_path):
+    pickled = tmp_path / "m.pkl"
+    pickled.write_bytes(whole(call(name(module, "LGBMClassifier")) + b"0" + ESTIMATOR))
+    found = read_source(pickled, Options(), Host(tmp_path / "cache", "3.12", {}))
+    assert found.runtime.system_packages == needed
+
+
+def test_a_handler_may_be_nothing_but_the_pickled_class(tmp_path):
+    pickled, handler = tmp_path / "m.pkl", tmp_path / "features.py"
+    pickled.write_bytes(whole(call(name("__main__", "Clipped")) + b"0" + ESTIMATOR))
+    handler.write_text("class Clipped: ...")
+    host = Host(tmp_path / "cache", "3.12", {})
+    found = read_source(pickled, Options(handler=handler), host)
+    assert (found.runtime.name, found.handler.style) == ("sklearn", "definitions")
+    with pytest.raises(HandlerError, match="has no predict"):
+        read_source(pickled, Options(handler=handler, runtime="python"), host)
 
 
 def test_a_pickle_never_chooses_what_is_installed(tmp_path):

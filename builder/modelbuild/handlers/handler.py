@@ -11,7 +11,8 @@ from modelbuild.errors import ArtifactError, HandlerError
 from modelbuild.handlers.declared import declared
 from modelbuild.handlers.distributions import is_stdlib, missing
 from modelbuild.handlers.local_modules import Closure, follow
-from modelbuild.handlers.module_source import read_module
+from modelbuild.handlers.module_source import Module, read_module
+from modelbuild.handlers.record import Record, record_of
 from modelbuild.handlers.style import has_entry_point, style_of
 from modelbuild.hashing import sha256_of
 
@@ -24,8 +25,9 @@ TAKEN = frozenset({"modelbuild_runtime", "modelbuild", "numpy", "msgspec", "uvlo
 class Handler:
     """A handler module and all that belongs to it.
 
-    ``style`` is "functions" (preprocess, postprocess, predict, load), "torchserve" (handle or a class) or
-    "sagemaker" (model_fn and friends). ``entry_points`` are the functions or the class found.
+    ``style`` is "functions" (preprocess, postprocess, predict, load), "torchserve" (handle or a class), "sagemaker"
+    (model_fn and friends) or "definitions" (what a pickle refers to). ``entry_points`` are the functions or the classes
+    found. ``record`` is what it declares one row to be, where its source says so.
     ``files`` are the module, its local helper modules and its data files, relative to the module's folder.
     """
 
@@ -36,23 +38,26 @@ class Handler:
     imports: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     python: str = ""
+    record: Record | None = None
 
 
-def read_handler(path: Path, *, data: Sequence[Path] = ()) -> Handler:
+def read_handler(path: Path, *, data: Sequence[Path] = (), referred: Iterable[tuple[str, str]] = ()) -> Handler:
     """Read a handler: a module with the local modules it imports, or a folder with all that is in it.
 
     ``data`` are further files and folders that it reads. Those outside of its folder lie beside it in the image.
+    ``referred`` are the names that the model's pickle refers to, with their modules: a module that has some of them
+    needs no entry point.
 
     Raises:
         HandlerError: it cannot be found or parsed, or has no entry point that could be called.
     """
     try:
-        return _read(_settled(path), tuple(_settled(item) for item in data))
+        return _read(_settled(path), tuple(_settled(item) for item in data), frozenset(referred))
     except ArtifactError as error:  # what files_in refuses
         raise HandlerError(error.message, hint=error.hint) from error
 
 
-def module_of(path: Path) -> Path:
+def module_of(path: Path, referred: frozenset[tuple[str, str]] = frozenset()) -> Path:
     """The file of a handler: itself, or the module with entry points in a folder.
 
     Raises:
@@ -61,7 +66,7 @@ def module_of(path: Path) -> Path:
     settled = _settled(path)
     if not settled.exists():
         raise HandlerError(f"There is no handler {path}.", hint="Give a Python file, or a folder with one.")
-    return _module_in(settled) if settled.is_dir() else settled
+    return _module_in(settled, referred) if settled.is_dir() else settled
 
 
 def _settled(path: Path) -> Path:
@@ -69,14 +74,14 @@ def _settled(path: Path) -> Path:
     return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
 
 
-def _read(path: Path, data: tuple[Path, ...]) -> Handler:
-    module_path = module_of(path)
+def _read(path: Path, data: tuple[Path, ...], referred: frozenset[tuple[str, str]]) -> Handler:
+    module_path = module_of(path, referred)
     _check_file(module_path)
     root = _root(module_path)
     name = _module_name(module_path, root)
     closure = follow(module_path, root)
     module = closure.modules[0]
-    style, entry_points = style_of(module)
+    style, entry_points = style_of(module, _defined(module, name, referred))
     stated = declared(module_path, module.text)
     sources = dict(_shipped(path, root, closure) if path.is_dir() else _modules(root, closure))
     for item in data:
@@ -93,20 +98,24 @@ def _read(path: Path, data: tuple[Path, ...]) -> Handler:
         imports=tuple(sorted({item.partition(".")[0] for item in closure.foreign})),
         requirements=stated.requirements + missing(closure.foreign, stated.names),
         python=stated.python,
+        record=record_of(closure.modules) if style == "functions" else None,
     )
 
 
 # Which module.
 
 
-def _module_in(folder: Path) -> Path:
-    """The module of a folder that has entry points: handler.py, the package itself, or the only one."""
+def _module_in(folder: Path, referred: frozenset[tuple[str, str]]) -> Path:
+    """The module of a folder that has entry points: handler.py, the package itself, or the only one. Where none has
+    any, the one with what a pickle refers to.
+    """
     for name in ("handler.py", "__init__.py"):
         candidate = folder / name
         if candidate.is_file() and has_entry_point(read_module(candidate)):
             return candidate
     modules = sorted(item for item in folder.glob("*.py") if item.is_file())
     found = [item for item in modules if has_entry_point(read_module(item))]
+    found = found or [item for item in modules if _defined(read_module(item), item.stem, referred)]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -120,6 +129,15 @@ def _module_in(folder: Path) -> Path:
         f"{len(found)} modules in the folder {folder} have entry points: {listed}.",
         hint="Call one of them handler.py, or give its path: what it imports comes along.",
     )
+
+
+def _defined(module: Module, name: str, referred: frozenset[tuple[str, str]]) -> tuple[str, ...]:
+    """What the module, which is imported by this name, has of what a pickle refers to: as its own, or as that of the
+    script that trained the model.
+    """
+    owners = {"__main__", name}
+    wanted = {what.partition(".")[0] for owner, what in referred if owner in owners}
+    return tuple(sorted(wanted & module.names))
 
 
 def _check_file(path: Path) -> None:

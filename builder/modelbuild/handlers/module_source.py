@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelbuild.errors import HandlerError
+from modelbuild.handlers.annotations import Field, fields_of, names_in
 
 MAX_SIZE = 1 << 22
 LONGEST_LINE = 200
@@ -16,7 +17,9 @@ LONGEST_LINE = 200
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function or method. ``required`` and ``positional`` count arguments without a method's ``self``."""
+    """A function or method. ``required`` and ``positional`` count arguments without a method's ``self``.
+    ``annotated`` are the names in the annotation of each positional argument.
+    """
 
     name: str
     line: int
@@ -24,16 +27,18 @@ class Function:
     positional: int
     variadic: bool
     kind: str  # "def", "async" or "generator"
+    annotated: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """A class: the last parts of its bases' names, and its own methods."""
+    """A class: the last parts of its bases' names, its own methods, and what would be fields of a record."""
 
     name: str
     line: int
     bases: tuple[str, ...]
     methods: tuple[Function, ...]
+    fields: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +139,9 @@ def _bound(node: ast.stmt) -> Iterator[str]:
 def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, *, bound: bool = False) -> Function:
     arguments = node.args
     # The server passes the request's parameters to a parameter of this name, by keyword.
-    names = [item.arg for item in (*arguments.posonlyargs, *arguments.args)]
-    positional = [name for name in names if name != "parameters"]
-    defaulted = [name for name in names[len(names) - len(arguments.defaults) :] if name != "parameters"]
+    given = [*arguments.posonlyargs, *arguments.args]
+    positional = [item for item in given if item.arg != "parameters"]
+    defaulted = [item for item in given[len(given) - len(arguments.defaults) :] if item.arg != "parameters"]
     extra = 1 if bound and positional else 0
     kind = "async" if isinstance(node, ast.AsyncFunctionDef) else "generator" if _yields(node) else "def"
     return Function(
@@ -146,6 +151,7 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, *, bound: bool = Fal
         len(positional) - extra,
         arguments.vararg is not None,
         kind,
+        tuple(names_in(item.annotation) for item in positional),
     )
 
 
@@ -167,7 +173,7 @@ def _class(node: ast.ClassDef) -> Class:
         if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
     )
     bases = tuple(ast.unparse(base).rpartition(".")[2] for base in node.bases)
-    return Class(node.name, node.lineno, bases, methods)
+    return Class(node.name, node.lineno, bases, methods, fields_of(node))
 
 
 def _is_static(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

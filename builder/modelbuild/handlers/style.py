@@ -1,4 +1,4 @@
-"""How a handler is written: plain functions, TorchServe's (and MMS's) way, or SageMaker's."""
+"""How a handler is written: plain functions, TorchServe's (and MMS's) way, SageMaker's, or nothing but definitions."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ HANDLE = Arity(2, 2, "handle(data, context)")
 BASES = frozenset(
     {"BaseHandler", "VisionHandler", "TextHandler", "ImageClassifier", "ImageSegmenter", "ObjectDetector"}
 )
+FOREIGN = frozenset({"torchserve", "sagemaker"})
+"""The styles of other servers."""
+DEFINITIONS = "definitions"
+"""The style of a module that nothing is called of: a pickle's classes and functions are in it."""
 SERVED = ("preprocess", "predict", "postprocess", "build_model")
 GIVEN_THE_MODEL = frozenset({"predict", "explain", "predict_fn", "transform_fn"})
 """Functions that get the framework's own object."""
@@ -49,8 +53,9 @@ KINDS = (
 )
 
 
-def style_of(module: Module) -> tuple[str, tuple[str, ...]]:
-    """The style and the entry points.
+def style_of(module: Module, defined: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
+    """The style and the entry points. ``defined`` is what the model's pickle needs of the module: where there is
+    nothing else in it, that is what it is for.
 
     Raises:
         HandlerError: there is none, more than one style, or a function that cannot be called as it would be.
@@ -73,6 +78,8 @@ def style_of(module: Module) -> tuple[str, tuple[str, ...]]:
         )
     if torchserve:
         return "torchserve", torchserve
+    if defined and not functions:
+        return DEFINITIONS, defined
     if not set(functions) & set(SERVED):
         raise HandlerError(f"{module.path} has no entry point{_only_has(module)}.", hint=KINDS)
     _check(module, functions, FUNCTIONS)

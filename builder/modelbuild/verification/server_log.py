@@ -8,6 +8,8 @@ from collections.abc import Iterator
 HANDLER = "/opt/mbuild/handler/"
 
 _REASON = re.compile(r"(?:^|\s)(?:error:|ERROR|CRITICAL|\S*LoadError:|\S*SettingError:)\s+(.+)$")
+_FRAME = re.compile(rf'  File "{HANDLER}([^"]+)", line (\d+)')
+_MOMENT = re.compile(r"^\d{4}-\d\d-\d\dT", re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -17,6 +19,18 @@ def last_words(log: str) -> tuple[str, str]:
     hint = next((line.split(":", 1)[1].strip() for line in reversed(lines) if line.lower().startswith("hint:")), "")
     reason = next((found[1] for line in reversed(lines) if (found := _REASON.search(line))), "")
     return reason or (lines[-1] if lines else ""), hint
+
+
+def raised(log: str, request: str) -> str:
+    """What was raised for a request, and the line of the handler that it came through last; empty where the log does
+    not say. ``request`` is its id.
+    """
+    _, found, after = log.rpartition(f" [{request}]\n")
+    told = re.split(_MOMENT, after, maxsplit=1)[0] if found else ""
+    frames = told.rpartition(_TRACEBACK)[2].splitlines()
+    what = next((line for line in frames if line and not line.startswith(" ")), "")
+    lines = [place for line in frames if (place := _FRAME.match(line))]
+    return f"{what} ({lines[-1][1]}, line {lines[-1][2]})" if what and lines else what
 
 
 def condensed(log: str, *, without: str = "") -> str:

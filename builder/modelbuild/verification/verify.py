@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from modelbuild.engines import BuildEngine, Container
 from modelbuild.errors import VerificationError
 from modelbuild.planning.manifest import Example
 from modelbuild.verification.compare import difference
-from modelbuild.verification.server_log import condensed, last_words
+from modelbuild.verification.server_log import condensed, last_words, raised
 
 DEFAULT_TOLERANCE = 1e-4
 DEFAULT_TIMEOUT = 120.0
@@ -26,6 +27,8 @@ UNLOCKED = {
     f"MBUILD_{name}": "" for name in ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "API_KEYS", "API_KEYS_FILE")
 }
 """Certificates and keys are mounted where the image is deployed, and are not here: empty is unset."""
+# How the server sends somebody who may not see what was raised to those who may.
+_LOGGED = re.compile(r"the server's log says why, under request id (\S+)$")
 _POLL = 0.01
 # Asking the engine costs more than asking the server.
 _POLL_ENGINE = 0.25
@@ -198,10 +201,17 @@ def _ask(server: _Server, container: Container, example: Example, tolerance: flo
         answer = json.loads(body)
     seconds = time.monotonic() - began
     if status != 200:
-        wrong = f"it was refused with {status}: {_problem(answer)}"
+        wrong = _refusal(status, _problem(answer), container)
     else:
         wrong = "" if example.expected is None else difference(answer, example.expected, tolerance)
     return Answered(example.name, example.request, answer, example.expected, wrong, seconds)
+
+
+def _refusal(status: int, problem: str, container: Container) -> str:
+    """The words of the answer; where they lead to the log, what that says."""
+    logged = _LOGGED.search(problem)
+    cause = raised(container.logs(200), logged[1]) if logged else ""
+    return f"{cause}; so it was refused with {status}" if cause else f"it was refused with {status}: {problem}"
 
 
 def _problem(answer: Any) -> str:

@@ -30,7 +30,7 @@ SCALARS: Dict[Any, str] = {
     uuid.UUID: "BYTES",
 }
 
-FORMATS: Dict[Any, str] = {dt.datetime: "date-time", dt.time: "time"}
+FORMATS: Dict[Any, str] = {dt.datetime: "date-time", dt.date: "date", dt.time: "time"}
 
 _UNIONS = (Union, types.UnionType) if sys.version_info >= (3, 10) else (Union,)
 _SEQUENCES = (list, tuple, set, frozenset)
@@ -174,7 +174,7 @@ def _sequence(annotation: Any, arguments: Tuple[Any, ...]) -> Column:
     if kinds or inner.nested or inner.nullable:
         return Column("BYTES", nested=True)
     fixed = typing.get_origin(annotation) is tuple and Ellipsis not in arguments
-    return Column(inner.datatype, (len(items) if fixed else -1, *inner.shape), labels=inner.labels)
+    return Column(inner.datatype, (len(items) if fixed else -1, *inner.shape), labels=inner.labels, format=inner.format)
 
 
 def _abstract_sequences() -> Tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Sequence
 
 import msgspec
@@ -13,6 +14,10 @@ LONGEST = 60
 """Characters of a value that an error message repeats."""
 
 FRAME = "a data frame is sent as its rows: frame.to_json(orient='records')"
+
+
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]00:00(?::00(?:\.0+)?)?", re.ASCII)
+"""How pandas writes a date, which is a time to it. With a zone it might be another day's."""
 
 
 def repair(item: Dict[str, Any], fields: Sequence[Field]) -> Dict[str, Any]:
@@ -67,4 +72,5 @@ def _text(value: Any, column: Column) -> Any:
             return msgspec.json.decode(value)
         except msgspec.DecodeError:
             return value
-    return value
+    midnight = _MIDNIGHT.fullmatch(value) if column.format == "date" and isinstance(value, str) else None
+    return midnight.group(1) if midnight is not None else value

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib
 import io
 import json
 import lzma
@@ -197,6 +198,21 @@ def test_pickles_of_other_libraries_are_named(module, tmp_path):
     with pytest.raises(UnknownFormatError, match=r"(?i)pickled|PyTorch") as caught:
         detect(look(tmp_path / "m.pkl", tmp_path), RUNTIMES)
     assert caught.value.exit_code == 11
+
+
+ESTIMATORS = {
+    "xgboost.sklearn": ("XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRanker"),
+    "lightgbm.sklearn": ("LGBMClassifier", "LGBMRegressor", "LGBMRanker"),
+    "catboost.core": ("CatBoostClassifier", "CatBoostRegressor", "CatBoostRanker"),
+}
+
+
+@pytest.mark.parametrize("name", [f"{module}.{name}" for module, names in ESTIMATORS.items() for name in names])
+def test_pickled_estimators_of_other_libraries_are_scikit_learns(name, tmp_path):
+    module, _, kind = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), kind)  # else no pickle refers to it
+    (tmp_path / "m.pkl").write_bytes(f"c{module}\n{kind}\n.".encode())
+    assert detect(look(tmp_path / "m.pkl", tmp_path), RUNTIMES).name == "sklearn"
 
 
 def test_a_pickle_of_the_training_scripts_own_class_says_who_loads_it(tmp_path):

@@ -50,6 +50,38 @@ STYLES = {
 }
 
 
+CLIPPED = "class Clipped: ...\ndef unrelated(x): ..."
+DEFINITIONS = {
+    CLIPPED: ("definitions", ("Clipped",)),
+    "from clips import Clipped": ("definitions", ("Clipped",)),
+    f"{CLIPPED}\n{PREPROCESS}": ("functions", ("preprocess",)),
+}
+
+
+@pytest.mark.parametrize("text", DEFINITIONS)
+@pytest.mark.parametrize("owner", ["__main__", "features"])
+def test_what_a_pickle_refers_to_is_a_handler(owner, text, write):
+    path = write({"features.py": text, "clips.py": ""})
+    handler = read_handler(path, referred=[("sklearn.svm", "SVC"), (owner, "Clipped"), (owner, "Gone.inner")])
+    assert (handler.style, handler.entry_points) == DEFINITIONS[text]
+
+
+@pytest.mark.parametrize("owner, name", [("clips", "Clipped"), ("__main__", "Other"), ("sklearn.svm", "Clipped")])
+def test_what_no_pickle_refers_to_is_none(owner, name, write):
+    with pytest.raises(HandlerError, match=r"has no entry point; it defines unrelated, Clipped"):
+        read_handler(write({"features.py": CLIPPED}), referred=[(owner, name)])
+
+
+def test_a_load_that_nobody_would_call_is_not_passed_over(write):
+    with pytest.raises(HandlerError, match="has no entry point"):
+        read_handler(write({"features.py": f"{CLIPPED}\ndef load(context): ..."}), referred=[("__main__", "Clipped")])
+
+
+def test_the_module_of_a_folder_that_has_what_a_pickle_refers_to(write, tmp_path):
+    write({"h/clips.py": CLIPPED, "h/other.py": "x = 1"})
+    assert read_handler(tmp_path / "h", referred=[("clips", "Clipped")]).module == "clips"
+
+
 @pytest.mark.parametrize("text", STYLES)
 def test_styles(text, write):
     handler = read_handler(write({"features.py": text}))

@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from modelbuild.errors import VerificationError
 from modelbuild.planning.manifest import Example
 from modelbuild.verification import verify as module
 from modelbuild.verification.verify import UNLOCKED, verify
+from modelbuild_runtime.dataplane.dataplane import _failure
 
 CONTRACT = {
     "model": {"name": "tiny"},
@@ -158,6 +160,20 @@ def test_a_handlers_failure_shows_the_log(engine, server):
     error = failure(engine, Example({"x": 1}, None, "a"))
     assert error.message == "1 of 1 examples failed. a: it was refused with 500: Prediction failed"
     assert "a line of the log" in error.details
+
+
+def test_a_failure_begins_with_what_was_raised(engine, server):
+    """The words that the server says are those that a client may see, and lead to the log."""
+    detail = str(_failure(SimpleNamespace(id="a-1"), ValueError("no")))
+    server.answers["POST"] = (500, {"title": "Prediction failed", "status": 500, "detail": detail})
+    engine.container.log = (
+        "2026-11-22T19:52:20.400Z ERROR prediction failed: ValueError [a-1]\nTraceback (most recent call last):\n"
+        '  File "/opt/mbuild/handler/features.py", line 7, in preprocess\n    raise ValueError("no")\nValueError: no\n'
+    )
+    error = failure(engine)
+    told = "made up from the contract: ValueError: no (features.py, line 7); so it was refused with 500"
+    assert error.message == f"2 of 2 examples failed. {told}"
+    assert 'raise ValueError("no")' in error.details
 
 
 def test_a_made_up_example_that_is_refused_asks_for_a_real_one(engine, server):

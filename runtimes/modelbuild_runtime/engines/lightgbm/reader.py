@@ -21,6 +21,7 @@ ARRAY = "X"
 """The name of the one input of a model that was trained on an array."""
 
 AGAIN = "Copy it again, or load it where it was trained and save it again: booster.save_model('model.txt')."
+CLASSIFYING = frozenset({"binary", "multiclass", "multiclassova"})
 CATEGORICAL = b"\npandas_categorical:"
 PARAMETER = re.compile(rb"^\[categorical_feature: ([\d,]*)\]\r?$", re.MULTILINE)
 
@@ -65,7 +66,7 @@ def _reading(header: Mapping[str, str], tail: bytes) -> Reading:
     return Reading(
         "lightgbm (text)",
         Signature(inputs, _outputs(objective, _count(header, "num_class")), columns=named),
-        findings=_remarks(version, unsure=unsure),
+        findings=_remarks(version, objective, unsure=unsure),
         options={"categories": categories} if categories and named else {},
         metadata={
             "objective": header.get("objective", "") or "custom",
@@ -76,11 +77,14 @@ def _reading(header: Mapping[str, str], tail: bytes) -> Reading:
     )
 
 
-def _remarks(version: str, *, unsure: bool) -> tuple[Finding, ...]:
+def _remarks(version: str, objective: str, *, unsure: bool) -> tuple[Finding, ...]:
     found = []
     number = version.removeprefix("v")
     if number.isdecimal() and int(number) > NEWEST:
         found.append(Finding("review", f"version {number} of the format", f"the newest that is known here is {NEWEST}"))
+    if objective in CLASSIFYING:
+        # Its scikit-learn interface counts the classes that it is given, and keeps their names to itself.
+        found.append(Finding("info", "classes are answered by number", "the file does not hold their names"))
     if unsure:
         what = "columns of categories take codes instead of values"
         found.append(Finding("review", what, "the file does not say which columns its values belong to"))
@@ -99,7 +103,7 @@ def _column(name: str, known: list[Any]) -> TensorSpec:
 
 def _outputs(objective: str, classes: int) -> tuple[TensorSpec, ...]:
     several = (classes,) if classes > 1 else ()
-    if objective in {"binary", "multiclass", "multiclassova"}:
+    if objective in CLASSIFYING:
         labels = tuple(map(str, range(max(2, classes))))
         return (
             TensorSpec("label", "INT64", (-1,), labels=labels),

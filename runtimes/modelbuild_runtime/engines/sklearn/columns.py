@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+
+from modelbuild_runtime.engines.sklearn import boosters
 
 NUMERIC = "FP64"
 
@@ -14,7 +17,8 @@ _ANYTHING = {"FunctionTransformer", "DummyClassifier", "DummyRegressor"}
 
 class Column(NamedTuple):
     """``datatype`` is "" where nothing shows it. ``optional`` where a missing value is something the model knows;
-    ``missing`` is then how it was written when fitted. ``used`` is false for a column that is dropped.
+    ``missing`` is then how it was written when fitted. ``used`` is false for a column that is dropped. ``categories``
+    are the values of a column that pandas held as categories, and must again; ``strict`` where it takes no others.
     """
 
     datatype: str = ""
@@ -22,6 +26,8 @@ class Column(NamedTuple):
     optional: bool = False
     missing: Any = np.nan
     used: bool = True
+    categories: Tuple[Any, ...] = ()
+    strict: bool = False
 
 
 def columns(model: Any, count: int, names: Sequence[str]) -> List[Column]:
@@ -43,6 +49,8 @@ def _merged(known: Optional[Column], column: Column) -> Column:
         known.labels or column.labels,
         known.optional and column.optional,
         known.missing if known.missing is None else column.missing,
+        categories=known.categories or column.categories,
+        strict=known.strict or column.strict,
     )
 
 
@@ -112,11 +120,23 @@ def _leaf(part: Any, indexes: List[int]) -> Iterator[Tuple[int, Column]]:
         yield from ((index, Column("BYTES" if text else NUMERIC, optional=True)) for index in indexes)
     elif hasattr(part, "vocabulary_") or name == "HashingVectorizer":
         yield from ((index, Column("BYTES")) for index in indexes)
-    elif name in _ANYTHING or not type(part).__module__.startswith("sklearn."):
+    elif not type(part).__module__.startswith("sklearn."):
+        known = boosters.features(part) or ()
+        shown = map(_feature, known) if len(known) == len(indexes) else itertools.repeat(Column())
+        yield from zip(indexes, shown)
+    elif name in _ANYTHING:
         yield from ((index, Column()) for index in indexes)
     else:
         tolerant = name in {"KNNImputer", "IterativeImputer", "MissingIndicator"}
         yield from ((index, Column(NUMERIC, optional=tolerant)) for index in indexes)
+
+
+def _feature(feature: boosters.Feature) -> Column:
+    """Of another package's estimator."""
+    if not feature.categories:
+        return Column("BYTES" if feature.text else NUMERIC)
+    shown = _category(np.array(feature.categories, object))
+    return shown._replace(optional=True, categories=feature.categories, strict=feature.strict)
 
 
 def _category(values: np.ndarray) -> Column:

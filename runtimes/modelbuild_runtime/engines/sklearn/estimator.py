@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from modelbuild_runtime.engines.sklearn import boosters
 from modelbuild_runtime.errors import LoadError
 
 Method = Callable[[Any], Any]
@@ -28,10 +29,15 @@ def split(model: Any) -> Tuple[Optional[Method], Any]:
     """
     from sklearn.pipeline import Pipeline
 
-    if type(model) is not Pipeline or len(model.steps) < 2 or model.steps[-1][1] in {None, "passthrough"}:
+    if type(model) is not Pipeline or len(model.steps) < 2 or _passes(model.steps[-1][1]):
         return None, model
-    steps = [step.transform for _, step in model.steps[:-1] if step is not None and not isinstance(step, str)]
+    steps = [step.transform for _, step in model.steps[:-1] if not _passes(step)]
     return partial(_through, steps), unwrap(model.steps[-1][1])
+
+
+def _passes(step: Any) -> bool:
+    """Whether it is None or "passthrough". It is compared with neither: CatBoost's compare by what they were given."""
+    return step is None or isinstance(step, str)
 
 
 def _through(steps: Sequence[Method], features: Any) -> Any:
@@ -46,13 +52,26 @@ def methods(last: Any) -> List[Tuple[str, Method]]:
     Raises:
         LoadError: nothing that works on new data.
     """
-    found = [(output, getattr(last, method)) for output, method in _wanted(last) if hasattr(last, method)]
+    found = [(output, _method(last, method)) for output, method in _wanted(last) if hasattr(last, method)]
     if not found:
         raise LoadError(
             f"{type(last).__name__} cannot predict on new data: it has neither predict, transform nor score_samples",
             "Train a classifier on its result, or write a handler with load and predict.",
         )
     return found
+
+
+def _method(last: Any, name: str) -> Method:
+    """CatBoost puts the one label of each row into a row of its own where there are more than two classes."""
+    method: Method = getattr(last, name)
+    if name != "predict" or not boosters.is_catboost(last):
+        return method
+
+    def one_a_row(features: Any) -> Any:
+        answer = np.asarray(method(features))
+        return answer[:, 0] if answer.shape[1:] == (1,) else answer
+
+    return one_a_row
 
 
 def refuse_dicts(model: Any) -> None:
@@ -133,7 +152,7 @@ def parts(model: Any) -> Iterator[Any]:
 def _wanted(last: Any) -> List[Tuple[str, str]]:
     from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 
-    if is_classifier(last) or hasattr(last, "classes_"):
+    if is_classifier(last) or len(getattr(last, "classes_", ())):
         return [("label", "predict"), ("probabilities", "predict_proba")]
     if is_outlier_detector(last):
         return [("label", "predict"), ("score", "decision_function")]

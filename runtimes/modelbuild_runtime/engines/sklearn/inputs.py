@@ -6,6 +6,7 @@ from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from modelbuild_runtime.engines.sklearn import boosters
 from modelbuild_runtime.engines.sklearn.columns import NUMERIC, Column, columns
 from modelbuild_runtime.engines.sklearn.estimator import first_steps, parts
 from modelbuild_runtime.errors import InvalidInput
@@ -64,8 +65,8 @@ class Inputs(NamedTuple):
 
 def inputs_of(model: Any) -> Inputs:
     """Understand what a fitted estimator was fitted on."""
-    names = [str(name) for name in getattr(model, "feature_names_in_", ())]
-    count = len(names) or int(getattr(model, "n_features_in_", 0) or 0)
+    names = [str(name) for name in getattr(model, "feature_names_in_", ())] or boosters.names(model)
+    count = len(names) or int(getattr(model, "n_features_in_", 0) or 0) or len(boosters.features(model) or ())
     found = columns(model, count, names)
     if names:
         return Inputs("array" if _takes_array(model, found) else "frame", tuple(names), tuple(found))
@@ -161,7 +162,28 @@ def _frame(names: Sequence[str], arrays: Sequence[np.ndarray], known: Sequence[C
 
     return pd.DataFrame(
         {
-            name: pd.Series(array, dtype=object) if column.missing is None else array
+            name: _categorical(name, array, column)
+            if column.categories
+            else pd.Series(array, dtype=object)
+            if column.missing is None
+            else array
             for name, array, column in zip(names, arrays, known)
         }
     )
+
+
+def _categorical(name: str, array: np.ndarray, column: Column) -> Any:
+    """Pandas' categories as they were in training. A value that is none of them is missing.
+
+    Raises:
+        InvalidInput: the model takes no other values than those it knows.
+    """
+    import pandas as pd
+
+    categories = pd.Index(column.categories)
+    codes = categories.get_indexer(array)
+    lost = array[(codes < 0) & ~pd.isna(array)] if column.strict else array[:0]
+    if len(lost):
+        known = ", ".join(map(repr, column.categories[:20]))
+        raise InvalidInput(f"input {name!r}: {lost[0]!r} is not a value that the model knows ({known})", field=name)
+    return pd.Categorical.from_codes(codes, categories)

@@ -64,6 +64,7 @@ def _read_pickle(artifact: Artifact) -> Reading:
         version=version,
         requirements=_requirements(version, found.modules, found.globals, frame=frame),
         findings=(*judge(found, policy), *_remarks(found, version)),
+        system_packages=_system_packages(found.modules),
         metadata=_metadata(found),
     )
 
@@ -140,6 +141,11 @@ def _requirements(version: str, modules: Iterable[str], names: Iterable[str], *,
         wanted.append("scipy<1.11")  # which dropped arguments that it passes
     wanted += [of_model(module) for module in sorted(modules) if module not in BROUGHT and not is_stdlib(module)]
     return tuple(dict.fromkeys(filter(None, wanted)))
+
+
+def _system_packages(modules: Iterable[str]) -> tuple[str, ...]:
+    """LightGBM's wheels are the ones that come without the library for their threads."""
+    return ("libgomp1",) if "lightgbm" in modules else ()
 
 
 def _remarks(found: PickleScan, version: str) -> Iterator[Finding]:
@@ -222,6 +228,7 @@ def _read_skops(artifact: Artifact) -> Reading:
             for (module, name), severity in judged.items()
             if severity
         ),
+        system_packages=_system_packages(modules),
         options={
             "trusted": sorted(f"{module}.{name}" for (module, name), level in judged.items() if level != "danger")
         },
