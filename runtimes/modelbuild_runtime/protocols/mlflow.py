@@ -53,7 +53,10 @@ def protocol(service: Service) -> Protocol:
     """The routes of a model that MLflow serves. Handlers that decode by themselves get bodies as SageMaker's do."""
     scoring = _Scoring(service)
     prediction = Prediction(scoring.decode, scoring.encode)
-    invocations = Route("POST", "/invocations", prediction, when=_Claims(service).fit, operation=_operation(service))
+    claims = _Claims(service)
+    invocations = Route(
+        "POST", "/invocations", prediction, when=claims.fit, begins=claims.begins, operation=_operation(service)
+    )
     version = Route("GET", "/version", _version, operation=_VERSION)
     routes = (version,) if service.takes_raw else (invocations, version)
     return Protocol("mlflow", "MLflow's scoring protocol", routes, _error)
@@ -69,6 +72,7 @@ class _Claims:
         keys = (SPLIT, RECORDS) if service.streams else KEYS
         spoken = (*keys, *LLM_KEYS) if is_open(service.contract) and not service.streams else keys
         self._keys = frozenset(key.encode() for key in spoken)
+        self.begins = tuple(b'{"%b":' % key for key in sorted(self._keys))
         usual = media_type.parse(service.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").encode()).name
         self._offers = offers(service.contract, usual)
         self._spoken = lru_cache(maxsize=64)(self._media)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,9 @@ from modelbuild_runtime.answers.answer import AnswerWriter
 from modelbuild_runtime.bodies.question import wire
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.shares import Share, Whole
-from modelbuild_runtime.request import Response
+from modelbuild_runtime.http.message import HttpRequest
+from modelbuild_runtime.protocols import mlflow
+from modelbuild_runtime.request import Request, Response, Rows
 from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensorflow_serving import json_answers
 
@@ -70,3 +74,13 @@ def test_answers_are_those_of_arrays_of_its_own(names, form, accept, more):
 def test_answers_of_tensorflow_serving_too(names, form):
     for share, own in pairs(names):
         assert json_answers.prediction(share, form) == json_answers.prediction(own, form)
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize("form", ["record", "instances", "inputs"])
+def test_answers_of_mlflow_too(names, form):
+    scoring = mlflow._Scoring(SimpleNamespace(contract=CONTRACT))
+    http = HttpRequest("POST", "/invocations", "", {}, b"", {})
+    for share, own in pairs(names):
+        request = Request(Rows([]), wire=form)
+        assert scoring.encode(http, request, share).body == scoring.encode(http, request, own).body
