@@ -8,6 +8,7 @@ import pytest
 
 from contract.models import MODELS, ColumnsPipeline, iris
 from contract.wires import Server, server
+from modelbuild_runtime.http.message import HttpRequest
 from modelbuild_runtime.process.listeners import router
 
 PREDICT = "/v1/models/iris:predict"
@@ -48,6 +49,25 @@ def protocol_of(model: str, method: str, target: str, body: bytes = b"", **heade
 )
 def test_whose_a_request_to_predict_is(body, content_type, protocol):
     assert protocol_of("iris", "POST", PREDICT, body, content_type=content_type) == protocol
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("content_type", ["", "application/json", "text/csv", "text/csv; header=present", STRUCTURED])
+@pytest.mark.parametrize("accept", ["", "application/json", "text/csv"])
+def test_a_beginning_that_tells_whose_a_body_is_does_so_whatever_follows(model, content_type, accept):
+    headers = {b"content-type": content_type.encode(), b"accept": accept.encode()}
+    tails = [
+        b"",
+        b"1",
+        b" [[1, 2]]}",
+        b'[], "instances": 1, "inputs": 2}',
+        b'{}, "dataframe_split": 3',
+        b'"\n1,2',
+        b"\xff",
+    ]
+    for route in (route for protocol in Server(model).protocols for route in protocol.routes if route.begins):
+        asked = [HttpRequest("POST", "", "", headers, begin + tail, {}) for begin in route.begins for tail in tails]
+        assert len({route.when(http) for http in asked}) == 1, route.path
 
 
 def test_an_event_is_kserve_s_whatever_is_in_it():

@@ -16,8 +16,8 @@ from modelbuild_runtime.request import Packed, Rows
 from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensor import NUMPY
 
-_NUMBERS = {"FP16": float, "FP32": float, "FP64": float}
-"""JSON's numbers without a check of their range, which is made where they are packed."""
+_PACKED = ("FP16", "FP32", "FP64")
+"""JSON's numbers are read without a check of their range, which is made where they are packed."""
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 
 Read = Callable[[Any], Optional[Question]]
@@ -27,13 +27,21 @@ def reader(contract: Contract, *, bare: bool = True) -> Read:
     """How to read such bodies: a function that returns None for all others. ``bare``: also rows with nothing around."""
     if contract.row is not None:
         return _of_records(contract, bare=bare)
-    row = _row(contract)
-    return _nothing if row is None else _of_numbers(contract, row, bare=bare)
+    spec = packed_input(contract)
+    return _nothing if spec is None else _of_numbers(spec, bare=bare)
 
 
-def _of_numbers(contract: Contract, row: Any, *, bare: bool) -> Read:
-    instances, alone = _decoders(row)
-    spec: TensorSpec = only_input(contract)  # type: ignore[assignment]  # a contract with rows has one
+def packed_input(contract: Contract) -> Optional[TensorSpec]:
+    """The only input, where a row is so many numbers that can be packed as they are read."""
+    spec = only_input(contract)
+    if spec is None or contract.record or not contract.batched or spec.optional or len(spec.shape) != 2:
+        return None
+    return spec if spec.datatype in _PACKED and spec.shape[1] >= 1 else None
+
+
+def _of_numbers(spec: TensorSpec, *, bare: bool) -> Read:
+    size = spec.shape[1]
+    instances, alone = _decoders(Annotated[List[float], msgspec.Meta(min_length=size, max_length=size)])
     named = spec.name == INSTANCES
     pack = struct.Struct(f"={spec.shape[1]}{NUMPY[spec.datatype].char}").pack
 
@@ -76,17 +84,6 @@ def _decoders(row: Any) -> Tuple[Callable[[Any], Any], Callable[[Any], List[Any]
     rows = Annotated[List[row], msgspec.Meta(min_length=1)]
     body = msgspec.defstruct("Body", [(INSTANCES, rows)], forbid_unknown_fields=True)
     return msgspec.json.Decoder(body).decode, msgspec.json.Decoder(rows).decode
-
-
-def _row(contract: Contract) -> Any:
-    """The type of a row: so many numbers. None where a contract says less, or something else."""
-    spec = only_input(contract)
-    if spec is None or contract.record or not contract.batched or spec.optional or len(spec.shape) != 2:
-        return None
-    kind, size = _NUMBERS.get(spec.datatype), spec.shape[1]
-    if kind is None or size < 1:
-        return None
-    return Annotated[List[kind], msgspec.Meta(min_length=size, max_length=size)]  # type: ignore[valid-type]
 
 
 def _nothing(_body: Any) -> Optional[Question]:

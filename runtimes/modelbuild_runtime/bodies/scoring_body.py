@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
-from modelbuild_runtime.bodies import frames
+from modelbuild_runtime.bodies import exact, flat_buffer, frames
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.bodies.natural_json import NaturalJson
 from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, Question, is_open, only_input
@@ -33,6 +33,7 @@ class ScoringBody:
         self._open = is_open(contract)
         self._single = only_input(contract)
         self._json = NaturalJson(contract)
+        self._exact = exact.reader(contract, bare=False)
 
     def read(self, body: Body) -> Question:
         """Read a JSON object.
@@ -40,6 +41,10 @@ class ScoringBody:
         Raises:
             ServerError: it is none, has not just one of the four names, or under it something else than belongs there.
         """
+        if len(body) < flat_buffer.LARGE:
+            question = self._exact(body)
+            if question is not None:
+                return question
         question = self._json.large(body)
         if question is not None:
             return Question(question.payload, INSTANCES if question.form == INSTANCES else INPUTS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 import msgspec
 
+from modelbuild_runtime.http.message import HttpRequest
 from modelbuild_runtime.http.patience import MILLISECONDS, SECONDS, patience
 from modelbuild_runtime.http.router import Bound, Match
 from modelbuild_runtime.trace.context import TRACEPARENT, TRACESTATE
@@ -35,7 +36,8 @@ class Head(msgspec.Struct, eq=False):
     """All of a request but its body. ``length`` is the body's, 0 where there is none; ``version`` is "1.1" or "1.0".
     ``patience`` are seconds that the client waits, 0 where it does not say: see ``http.patience``.
     ``usual`` is the route of nearly all requests with this head, which ask for a prediction and for nothing else: those
-    whose body does not hold the ``mark`` of another's. It is None where each has to be looked at.
+    whose body does not hold the ``mark`` of another's, and begins with one of ``begins``, if there are any. It is None
+    where each has to be looked at.
     ``headers`` are shared by all requests with this head: nobody may change them.
     """
 
@@ -54,6 +56,7 @@ class Head(msgspec.Struct, eq=False):
     patience: float = 0.0
     usual: Optional[Bound] = None
     mark: bytes = b""
+    begins: Tuple[bytes, ...] = ()
 
 
 def make_head(
@@ -83,17 +86,23 @@ def make_head(
         patience(headers) if SECONDS in headers or MILLISECONDS in headers else 0.0,
     )
     if method != b"HEAD" and not head.content_encoding:
-        head.usual, head.mark = _usual(match)
+        _find_usual(head)
     return head
 
 
-def _usual(match: Match) -> Tuple[Optional[Bound], bytes]:
-    """The route of bodies that do not hold the mark, if there is such a one."""
-    bound, mark = match.only, b""
+def _find_usual(head: Head) -> None:
+    """The usual route, if there is one."""
+    match = head.match
+    bound = match.only
     if bound is None and len(match.routes) == 2 and match.routes[1].route.when is None:
-        mark = match.routes[0].route.mark
-        bound = match.routes[1] if mark else None
-    return (bound, mark) if bound is not None and bound.predicts else (None, b"")
+        first, rest = match.routes
+        if first.route.mark:
+            bound, head.mark = rest, first.route.mark
+        elif first.route.begins:
+            head.begins = first.route.begins
+            like = HttpRequest(head.method, match.path, match.query, head.headers, head.begins[0], match.params)
+            bound = first if first.route.when is None or first.route.when(like) else rest
+    head.usual = bound if bound is not None and bound.predicts else None
 
 
 class KnownHeads:

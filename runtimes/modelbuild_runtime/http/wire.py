@@ -29,7 +29,7 @@ def render(response: HttpResponse, request_id: str, connection: bytes = b"", *, 
     """
     start = _starts.get((response.status, response.content_type)) or _start(response.status, response.content_type)
     if response.headers:
-        start += b"".join([field(name, value) for name, value in response.headers if name.lower() not in _OURS])
+        start += _fields(response.headers)
     body = response.body
     if response.parts is not None:
         return start + f"x-request-id: {request_id}\r\n".encode() + connection + b"\r\n"
@@ -40,7 +40,11 @@ def render(response: HttpResponse, request_id: str, connection: bytes = b"", *, 
     return start + rest if head else start + rest + body  # this is most of them, and the quickest way
 
 
-@lru_cache(maxsize=64)  # most are the same again: how long to wait, what a number means
+@lru_cache(maxsize=64)  # most answers say the same again: that nobody may keep them, how long a part of them is
+def _fields(headers: Tuple[Tuple[str, str], ...]) -> bytes:
+    return b"".join([field(name, value) for name, value in headers if name.lower() not in _OURS])
+
+
 def field(name: str, value: str) -> bytes:
     """One header line. What could end it early is replaced, since a handler may have made it from its input."""
     return f"{_NOT_TOKEN.sub('-', name)}: {_UNSAFE.sub(' ', value)}\r\n".encode("latin-1", "replace")

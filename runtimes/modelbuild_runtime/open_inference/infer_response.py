@@ -10,6 +10,7 @@ import numpy as np
 from modelbuild_runtime.answers import items
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.arrays import normal
+from modelbuild_runtime.dataplane.shares import Share
 from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.open_inference import binary_tensor
@@ -31,6 +32,9 @@ class Wanted(NamedTuple):
     binary: bool = False
     strict: bool = False
     outputs: Mapping[str, Dict[str, Any]] = {}
+
+
+_RAW = Wanted(binary=True)
 
 
 def wanted(outputs: Optional[Sequence[Output]], parameters: Optional[Mapping[str, Any]]) -> Optional[Wanted]:
@@ -70,9 +74,13 @@ class InferWriter:
         """
         columns = self.columns(response)
         head = self._head if identity is None else b'%b,"id":%b' % (self._head, _encode(identity))
+        if type(columns) is Share and response.count == 1 and self._contract.batched and want in (None, _RAW):
+            found = columns.rows(self._raw_rows if want else self._rows)
+            if found:
+                return _answer(head, *found[0])
         if want is None:
             outputs = [self._as_json(name, array, strict=False) for name, array in columns.items()]
-            return HttpResponse(200, b'%b,"outputs":[%b]}' % (head, b",".join(outputs)))
+            return _answer(head, b",".join(outputs))
         return self._as_wanted(head, want, columns)
 
     def columns(self, response: Response) -> Mapping[str, np.ndarray]:
@@ -108,11 +116,30 @@ class InferWriter:
                 outputs.append(self._as_size(name, raw, len(chunks[-1])))
             else:
                 outputs.append(self._as_json(name, array, strict=want.strict))
-        text = b'%b,"outputs":[%b]}' % (head, b",".join(outputs))
-        if not any(chunks):
-            return HttpResponse(200, text)
-        length = (("Inference-Header-Content-Length", str(len(text))),)
-        return HttpResponse(200, b"".join([text, *chunks]), "application/octet-stream", length)
+        return _answer(head, b",".join(outputs), *chunks)
+
+    def _rows(self, columns: Mapping[str, np.ndarray]) -> List[Tuple[bytes]]:
+        """The outputs of each row of a run by itself, in JSON; nothing where they are not all numbers, since a text may
+        be one that JSON cannot say, and fail alone.
+        """
+        arrays = _numbers(columns)
+        if not arrays:
+            return []
+        texts = []
+        for name, array in arrays.items():
+            head = self._heads.get((name, array.dtype)) or self._start(name, array.dtype)
+            start = b'%b"shape":%b,"data":' % (head, _encode((1, *array.shape[1:])))
+            texts.append([b"%b%b}" % (start, _data(row)) for row in array.reshape(len(array), -1).tolist()])
+        return [(b",".join(row),) for row in zip(*texts)]
+
+    def _raw_rows(self, columns: Mapping[str, np.ndarray]) -> List[Tuple[bytes, bytes]]:
+        """The same, their sizes in JSON and as raw bytes."""
+        arrays = _numbers(columns)
+        if not arrays:
+            return []
+        sizes = [self._as_size(name, array[:1], array[:1].nbytes) for name, array in arrays.items()]
+        text = b",".join(sizes)
+        return [(text, b"".join([part.tobytes() for part in row])) for row in zip(*arrays.values())]
 
     def _as_json(self, name: str, array: np.ndarray, *, strict: bool) -> bytes:
         head = self._heads.get((name, array.dtype))
@@ -123,9 +150,7 @@ class InferWriter:
         kind = array.dtype.kind
         data = _encode(_texts(name, flat) if kind in "OSU" else flat)
         if kind == "f" and not strict and (b"null" in data if len(data) < _LONG else not np.isfinite(array).all()):
-            import json
-
-            data = json.dumps(flat, separators=(",", ":")).encode()  # NaN and Infinity, as clients know them
+            data = _with_tokens(flat)
         return b'%b"shape":%b,"data":%b}' % (head, _encode(array.shape), data)
 
     def _as_size(self, name: str, array: np.ndarray, size: int) -> bytes:
@@ -147,6 +172,32 @@ def columns_of_part(part: Any, outputs: Sequence[TensorSpec]) -> Dict[str, np.nd
     array = np.empty(1, object)
     array[0] = bytes(part)
     return {outputs[0].name if len(outputs) == 1 else "output": array}
+
+
+def _answer(head: bytes, outputs: bytes, *raw: Chunk) -> HttpResponse:
+    text = b'%b,"outputs":[%b]}' % (head, outputs)
+    if not any(raw):
+        return HttpResponse(200, text)
+    length = (("Inference-Header-Content-Length", str(len(text))),)
+    return HttpResponse(200, b"".join([text, *raw]), "application/octet-stream", length)
+
+
+def _numbers(columns: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """The outputs as this protocol has them, if they are all numbers."""
+    arrays = {name: normal(name, array) for name, array in columns.items()}
+    return arrays if all(array.size and array.dtype.kind in "biuf" for array in arrays.values()) else {}
+
+
+def _data(row: List[Any]) -> bytes:
+    data = _encode(row)
+    return _with_tokens(row) if b"null" in data else data
+
+
+def _with_tokens(flat: List[Any]) -> bytes:
+    """With NaN and Infinity, as clients know them."""
+    import json
+
+    return json.dumps(flat, separators=(",", ":")).encode()
 
 
 def _texts(name: str, values: List[Any]) -> List[str]:

@@ -10,6 +10,7 @@ from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.http.limits import SMALL, Limits, admit
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.open_inference import infer_request
+from modelbuild_runtime.open_inference.exact_request import ExactRequests
 from modelbuild_runtime.open_inference.infer_request import InferRequest, Output
 from modelbuild_runtime.open_inference.infer_response import InferWriter, Wanted, wanted
 from modelbuild_runtime.protocols import Service
@@ -29,6 +30,7 @@ class Inference:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._limits = Limits(service.settings.max_body, service.settings.max_elements)
+        self._exact = ExactRequests(service.contract)
         self.writer = InferWriter(service.contract, service.model_name, service.model_version)
 
     def decode(self, http: HttpRequest) -> Request:
@@ -38,6 +40,9 @@ class Inference:
         if service.takes_raw:
             return untouched(http)
         length = headers.get(HEADER_LENGTH)
+        found = self._exact.read(http) if length is None else self._exact.read_raw(http, length)
+        if found is not None:
+            return found
         if length is None:
             if len(http.body) > SMALL:
                 admit(http.body, b"", self._limits)
@@ -47,7 +52,9 @@ class Inference:
             tensors = infer_request.whole(http.body, service.contract, service.model_name)
             return Request(Columns(tensors), id=http.id, headers=headers, wire=(None, Wanted(binary=True)))
         admit(text, b"", self._limits)
-        return self.request(http, infer_request.read(text), raw)
+        request = self.request(http, infer_request.read(text), raw)
+        self._exact.remember(text, request)
+        return request
 
     def light(self, http: HttpRequest) -> bool:
         """Whether all but a little of a body are numbers that arrays are laid over. Texts are read one by one, whatever

@@ -96,7 +96,12 @@ class Application:
     def accept(self, asker: Asker, head: Head, body: Union[bytes, bytearray]) -> None:
         """A whole request has arrived."""
         usual = head.usual
-        if usual is None or len(body) > SMALL or (head.mark and head.mark in body):
+        if (
+            usual is None
+            or len(body) > SMALL
+            or (head.mark and head.mark in body)
+            or (head.begins and not body.startswith(head.begins))
+        ):
             self._accept_any(asker, head, body)
             return
         received = monotonic()

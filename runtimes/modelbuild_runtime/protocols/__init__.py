@@ -13,7 +13,7 @@ the message, its headers are the metadata, and an error's status says which code
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 from typing import Protocol as Interface
 
 from modelbuild_runtime.contract import Contract
@@ -140,6 +140,7 @@ class Route(NamedTuple):
     is true for a path that the environment chose: the route is there unless another protocol's has that path. ``many``,
     of gRPC: the client sends a stream of messages, each of which is a request; they are answered in their order.
     ``mark`` are bytes without which no body is one that ``when`` takes, so that most need not be asked about.
+    ``begins`` are beginnings of bodies: under the same head, ``when`` says the same of all that begin with one of them.
     ``public`` routes are answered without a key where others need one: those that say of the server or its model only
     whether it is well; or in another way, with what stands here in place of ``endpoint``.
     """
@@ -152,6 +153,7 @@ class Route(NamedTuple):
     spare: bool = False
     many: bool = False
     mark: bytes = b""
+    begins: Tuple[bytes, ...] = ()
     public: Union[bool, Callable[[HttpRequest], HttpResponse]] = False
 
 

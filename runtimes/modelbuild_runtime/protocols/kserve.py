@@ -38,6 +38,7 @@ BYTES_TYPE = "application/octet-stream"
 
 _OTHERS = re.compile(rb'\s*\{\s*(?:"signature_name"\s*:\s*"[^"\\]*"\s*,\s*)?"(?:instances|inputs)"\s*:')
 """How what TensorFlow Serving's clients send begins: the rest of a large body need not be looked at."""
+_BEGINS = (b'{"instances":', b'{"inputs":')
 
 _NESTS = re.compile(rb"\s*[{\[]")
 _ENVELOPE = ("specversion", "id", "source", "type", "time", "data")
@@ -53,7 +54,7 @@ def protocol(service: Service) -> Protocol:
     routes = (
         Route("GET", MODELS, said.all, operation=_MODELS),
         Route("GET", MODEL, said.one, operation=_MODEL),
-        Route("POST", f"{MODEL}:predict", predict, when=is_ours, operation=_operation(service)),
+        Route("POST", f"{MODEL}:predict", predict, when=is_ours, begins=_BEGINS, operation=_operation(service)),
         Route("POST", f"{MODEL}:explain", explain, operation=explained),
     )
     return Protocol("kserve", "KServe version 1", routes, _error)

@@ -7,7 +7,8 @@ contract's names, where JSON will do for an answer.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+from functools import lru_cache
+from typing import Any, Dict, Mapping, Optional
 
 import msgspec
 
@@ -20,6 +21,7 @@ from modelbuild_runtime.bodies.scoring_body import KEYS, LLM_KEYS, RECORDS, SPLI
 from modelbuild_runtime.bodies.scoring_schema import FRAME
 from modelbuild_runtime.bodies.top_keys import SEEN, first_key, top_keys
 from modelbuild_runtime.contract import Contract
+from modelbuild_runtime.dataplane.shares import Share
 from modelbuild_runtime.errors import ServerError, UnsupportedMediaType
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.custom_attributes import attributes
@@ -51,7 +53,10 @@ def protocol(service: Service) -> Protocol:
     """The routes of a model that MLflow serves. Handlers that decode by themselves get bodies as SageMaker's do."""
     scoring = _Scoring(service)
     prediction = Prediction(scoring.decode, scoring.encode)
-    invocations = Route("POST", "/invocations", prediction, when=_Claims(service).fit, operation=_operation(service))
+    claims = _Claims(service)
+    invocations = Route(
+        "POST", "/invocations", prediction, when=claims.fit, begins=claims.begins, operation=_operation(service)
+    )
     version = Route("GET", "/version", _version, operation=_VERSION)
     routes = (version,) if service.takes_raw else (invocations, version)
     return Protocol("mlflow", "MLflow's scoring protocol", routes, _error)
@@ -67,25 +72,32 @@ class _Claims:
         keys = (SPLIT, RECORDS) if service.streams else KEYS
         spoken = (*keys, *LLM_KEYS) if is_open(service.contract) and not service.streams else keys
         self._keys = frozenset(key.encode() for key in spoken)
+        self.begins = tuple(b'{"%b":' % key for key in sorted(self._keys))
         usual = media_type.parse(service.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").encode()).name
         self._offers = offers(service.contract, usual)
+        self._spoken = lru_cache(maxsize=64)(self._media)
         self._transforms = service.environment.get("SAGEMAKER_BATCH", "").lower() == "true"
 
     def fit(self, http: HttpRequest) -> bool:
         headers = http.headers
-        media = media_type.parse(headers.get(b"content-type", b""))
-        if media.name not in _JSON and media.name != media_type.CSV:
-            return False
-        chosen = media_type.choose(headers.get(b"accept", b""), self._offers)
-        if chosen is None or chosen.name != media_type.JSON:
+        media = self._spoken(headers.get(b"content-type", b""), headers.get(b"accept", b""))
+        if media is None:
             return False
         encoding = headers.get(b"content-encoding", b"")
-        if media.name == media_type.CSV:
-            if "header" in media.params or self._transforms:
-                return False
+        if media == media_type.CSV:
             return csv_body.has_header(beginning(http.body, encoding, _LONGEST_LINE), self._contract)
         start = beginning(http.body, encoding, SEEN)
         return first_key(start) in self._keys or not self._keys.isdisjoint(top_keys(start))
+
+    def _media(self, header: bytes, accept: bytes) -> Optional[str]:
+        """JSON or CSV, where bodies of it may be MLflow's. Requests with the same two fields are asked about once."""
+        media = media_type.parse(header)
+        chosen = media_type.choose(accept, self._offers)
+        if chosen is None or chosen.name != media_type.JSON:
+            return None
+        if media.name == media_type.CSV:
+            return None if "header" in media.params or self._transforms else media_type.CSV
+        return media_type.JSON if media.name in _JSON else None
 
 
 class _Scoring:
@@ -107,7 +119,11 @@ class _Scoring:
 
     def encode(self, http: HttpRequest, request: Request, response: Response) -> HttpResponse:
         """{"predictions": ...}: a value a row, or a column a name where several outputs answer columns."""
-        body = json_answer.encode(self._answer(request.wire, response), tokens=True)
+        columns = response.columns
+        if type(columns) is Share and response.count == 1 and request.wire == INSTANCES and self._contract.batched:
+            body = json_answer.text(columns, INSTANCES, named=False, tokens=True)
+        else:
+            body = json_answer.encode(self._answer(request.wire, response), tokens=True)
         return HttpResponse(200, body, headers=attributes(http))
 
     def _answer(self, form: str, response: Response) -> Any:

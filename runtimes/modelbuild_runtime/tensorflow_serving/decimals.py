@@ -41,7 +41,6 @@ def _one_by_one(array: np.ndarray) -> np.ndarray:
     flat = array.ravel()
     numbers = flat.tolist()
     short = [float(f"{number:.6g}") for number in numbers]
-    with np.errstate(over="ignore"):
-        exact = (np.array(short, array.dtype) == flat).tolist()
+    exact = (np.array(short, array.dtype) == flat).tolist()  # six digits of the largest number are not above it
     long = [few if same else float(f"{number:.9g}") for few, same, number in zip(short, exact, numbers)]
-    return np.array(long, np.float64).reshape(array.shape)
+    return np.array(long).reshape(array.shape)

@@ -52,7 +52,8 @@ def error_answer(status: int, kind: str, message: str) -> HttpResponse:
 
 def uncached(answer: HttpResponse) -> HttpResponse:
     """An answer that nobody may keep."""
-    answer.headers = (*(field for field in answer.headers if field[0].lower() not in _OURS), *UNCACHED)
+    said = answer.headers
+    answer.headers = (*(field for field in said if field[0].lower() not in _OURS), *UNCACHED) if said else UNCACHED
     return answer
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,10 @@ from modelbuild_runtime.answers.answer import AnswerWriter
 from modelbuild_runtime.bodies.question import wire
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.dataplane.shares import Share, Whole
-from modelbuild_runtime.request import Response
+from modelbuild_runtime.http.message import HttpRequest
+from modelbuild_runtime.open_inference.infer_response import InferWriter, Wanted
+from modelbuild_runtime.protocols import mlflow
+from modelbuild_runtime.request import Request, Response, Rows
 from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensorflow_serving import json_answers
 
@@ -15,14 +20,15 @@ OUTPUTS = {
     "label": np.array([b"a", "b", "c", "d"], object),
     "score": np.array([[0.25, 1.5], [np.nan, 2.0], [3.0, np.inf], [0.1, 5.0]], np.float32),
 }
+MORE = {**OUTPUTS, "count": np.arange(4, dtype=np.int16).reshape(4, 1, 1), "none": np.zeros((4, 0), np.bool_)}
 CONTRACT = Contract((), (TensorSpec("label", "BYTES", (-1,)), TensorSpec("score", "FP32", (-1, 2))))
 PARTS = [(0, 1), (1, 3), (3, 4)]
-NAMES = [("label", "score"), ("score",)]
+NAMES = [("label", "score"), ("score",), ("count", "score")]
 
 
 def pairs(names):
     """Each part of a run as a share of it, and as arrays of its own."""
-    outputs = {name: OUTPUTS[name] for name in names}
+    outputs = {name: MORE[name] for name in names}
     whole = Whole(outputs)
     for start, end in PARTS:
         own = {name: array[start:end].copy() for name, array in outputs.items()}
@@ -70,3 +76,23 @@ def test_answers_are_those_of_arrays_of_its_own(names, form, accept, more):
 def test_answers_of_tensorflow_serving_too(names, form):
     for share, own in pairs(names):
         assert json_answers.prediction(share, form) == json_answers.prediction(own, form)
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize("form", ["record", "instances", "inputs"])
+def test_answers_of_mlflow_too(names, form):
+    scoring = mlflow._Scoring(SimpleNamespace(contract=CONTRACT))
+    http = HttpRequest("POST", "/invocations", "", {}, b"", {})
+    for share, own in pairs(names):
+        request = Request(Rows([]), wire=form)
+        assert scoring.encode(http, request, share).body == scoring.encode(http, request, own).body
+
+
+@pytest.mark.parametrize("names", [*NAMES, ("none", "score")])
+@pytest.mark.parametrize("want", [None, Wanted(binary=True), Wanted(strict=True), Wanted(binary=True, strict=True)])
+def test_answers_of_the_open_inference_protocol_too(names, want):
+    writer = InferWriter(CONTRACT, "m", "1")
+    for identity in (None, "a"):
+        for share, own in pairs(names):
+            found, known = writer.write(identity, want, share), writer.write(identity, want, own)
+            assert (found.body, found.content_type, found.headers) == (known.body, known.content_type, known.headers)

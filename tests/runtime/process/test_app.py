@@ -284,6 +284,25 @@ def test_a_known_head_leads_to_another_route_where_the_body_has_its_mark():
     assert [body for _, _, body in client.responses] == [b'"other"', b'{"y":[6.0]}', b'{"y":[6.0]}'] * 2
 
 
+@pytest.mark.parametrize(
+    "content_type, usual", [(b"X-Kind: other", b'"other"'), (b"X-Kind: more", b'{"y":[6.0]}')], ids=["first", "rest"]
+)
+def test_a_known_head_leads_to_one_route_where_the_body_begins_as_most_do(content_type, usual):
+    """Under the same head, a condition is asked again for other bodies only."""
+    asked: list[bytes] = []
+
+    def is_asked(http):
+        asked.append(bytes(http.body))
+        return http.body.startswith(b"[[1, 2") and http.headers[b"x-kind"] == b"other"
+
+    other = Route("POST", "/two", Prediction(decode, lambda *_: HttpResponse(200, b'"other"')), when=is_asked)
+    client = Client(other._replace(begins=(b"[[1, 2", b"[[1, 2,")), Route("POST", "/two", Prediction(decode, encode)))
+    for body in (b"[[1, 2,3]]", b"[[1,2,3]] ", b"[[1, 2,3]]"):
+        client.send(request(body, content_type, target=b"/two"))
+    assert [body for _, _, body in client.responses] == [usual, b'{"y":[6.0]}', usual]
+    assert asked == [b"[[1, 2", b"[[1,2,3]] "]
+
+
 def test_heads_that_differ_for_each_request_are_not_remembered():
     client = Client()
     client.send(request(b"[[1,2,3]]", b"X-Request-Id: a"), request(b"[[1,2,3]]", b"X-Request-Id: b"))

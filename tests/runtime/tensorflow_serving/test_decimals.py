@@ -36,6 +36,13 @@ def test_nothing_is_lost(count):
     assert np.array_equal(rounded(floats).astype(np.float32), floats, equal_nan=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_the_largest_stay_finite(dtype):
+    largest = np.array([np.finfo(dtype).max, np.finfo(dtype).min], dtype)
+    with np.errstate(all="raise"):
+        assert np.array_equal(rounded(largest).astype(dtype), largest)
+
+
 def test_halves_and_doubles():
     assert rounded(np.array([0.1], np.float16)).tolist() == [0.0999756]
     doubles = np.array([0.1, 1 / 3])
