@@ -123,6 +123,12 @@ def test_a_value_that_is_no_category(tmp_path):
         loaded(CATEGORIES["xgboost"](), tmp_path).predict(given)
 
 
+def test_one_thread_is_enough_for_a_row(tmp_path):
+    """LightGBM takes None for all cores, where scikit-learn takes it for one."""
+    model = make_pipeline(StandardScaler(), LGBMRegressor(**LIGHT)).fit(NUMBERS, X[:, 1])
+    assert loaded(model, tmp_path).model[-1].n_jobs == 1
+
+
 def test_categories_of_catboost_are_texts(tmp_path):
     model = CatBoostClassifier(cat_features=["city", "zone"], **QUIET).fit(HOUSES, NAMES)
     engine = loaded(model, tmp_path)

@@ -27,13 +27,18 @@ def names(model: Any) -> List[str]:
 
 def features(model: Any) -> Optional[List[Feature]]:
     """One ``Feature`` a column; None where it is another's estimator, or has categories and does not say which."""
-    if _is(model, "lightgbm"):
+    if is_lightgbm(model):
         return _of_lightgbm(model.booster_)
     if _is(model, "xgboost"):
         return _of_xgboost(model.get_booster())
     if is_catboost(model):
         return _of_catboost(model)
     return None
+
+
+def is_lightgbm(model: Any) -> bool:
+    """Whether it is one of LightGBM's."""
+    return _is(model, "lightgbm")
 
 
 def is_catboost(model: Any) -> bool:

@@ -127,7 +127,9 @@ def is_fitted(model: Any) -> bool:
 def limit_jobs(model: Any, jobs: int) -> None:
     """Give every part of a model so many threads: starting more costs milliseconds, for one row never worth it."""
     for part in parts(model):
-        if getattr(part, "n_jobs", None) not in {None, jobs}:
+        own = getattr(part, "n_jobs", jobs)
+        # None is one thread, but to LightGBM it is all.
+        if own != jobs and (own is not None or boosters.is_lightgbm(part)):
             part.n_jobs = jobs
 
 
