@@ -113,7 +113,7 @@ def measured(pipeline, questions, width, rounds):
         change(server)
         connections = server.connect(width)
         for at, connection in enumerate(connections):
-            connection.number = at + 1 if name.endswith("workers") else 0
+            connection.writer.number = at + 1 if name.endswith("workers") else 0
         servers[name] = (server, connections)
     settle(os.environ)
     taken = {name: [] for name in VARIANTS}
