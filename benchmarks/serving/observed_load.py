@@ -14,17 +14,13 @@ import json
 import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
-import time
-import urllib.request
 from pathlib import Path
 
 import features
 import load
-from environment import THREADS
+from checkout import served
 from forms import instances
 from processes import cpu_seconds
 from workloads import w1
@@ -63,35 +59,6 @@ class Collector(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         """Nothing."""
-
-
-@contextlib.contextmanager
-def served(folder, port, settings):
-    """A server as an image runs it, whose log another process reads; yields its process id."""
-    variables = {
-        "MBUILD_MANIFEST": str(folder / "manifest.json"),
-        "MBUILD_HOST": load.HOST,
-        "MBUILD_PORT": str(port),
-        "MBUILD_GRPC_PORT": "0",
-        "MBUILD_THREADS": "1",
-        **settings,
-    }
-    command = ["taskset", "-c", "0", sys.executable, "-m", "modelbuild_runtime", "serve"]
-    process = subprocess.Popen(command, env={**os.environ, **THREADS, **variables}, stderr=subprocess.PIPE)
-    reader = subprocess.Popen(["taskset", "-c", "1", "cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
-    process.stderr.close()
-    try:
-        for _ in range(400):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{load.HOST}:{port}/health/ready"):
-                break
-            time.sleep(0.05)
-        else:
-            raise SystemExit("the server did not become ready")
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        reader.wait(timeout=30)
 
 
 def burst(pid, port, requests, connections, seconds):
@@ -151,7 +118,7 @@ def main():
         for port, (name, settings) in enumerate(SERVERS.items(), FIRST_PORT):
             endpoint = f"http://{load.HOST}:{collector.server_port}" if "OTEL_TRACES_SAMPLER" in settings else ""
             told = {**settings, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-            targets[name] = (stack.enter_context(served(folder, port, told)), port, plain)
+            targets[name] = (stack.enter_context(served(folder, port, **told)), port, plain)
         targets[CARRIED] = (*targets["metrics"][:2], traced)
         for connections in map(int, arguments.connections.split(",")):
             measured(targets, connections, argparse.Namespace(rounds=1, seconds=1.0))  # warms up

@@ -15,18 +15,17 @@ import asyncio
 import contextlib
 import heapq
 import json
-import os
 import random
 import statistics
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from environment import CACHE, THREADS
+from checkout import served
+from environment import CACHE
 from processes import cpu_seconds
 
 HERE = Path(__file__).parent
@@ -63,33 +62,6 @@ def workload(folder: Path) -> None:
         "signature": {"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 30]}]},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
-
-
-@contextlib.contextmanager
-def served(folder: Path, **environment: str):
-    """The server as an image runs it, from this checkout; yields its process id."""
-    settings = {
-        "MBUILD_MANIFEST": str(folder / "manifest.json"),
-        "MBUILD_HOST": "127.0.0.1",
-        "MBUILD_PORT": str(PORT),
-        "MBUILD_GRPC_PORT": "0",
-        "MBUILD_THREADS": "1",
-        "MBUILD_LOG_LEVEL": "warning",
-        **environment,
-    }
-    command = ["taskset", "-c", "0", sys.executable, "-m", "modelbuild_runtime", "serve"]
-    process = subprocess.Popen(command, env={**os.environ, **THREADS, **settings})
-    try:
-        for _ in range(400):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health/ready"):
-                break
-            time.sleep(0.05)
-        else:
-            raise SystemExit("the server did not become ready")
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 class Client(asyncio.Protocol):
@@ -255,7 +227,7 @@ def main() -> None:
     runs: dict = {name: {} for name in servers}
     for _ in range(arguments.rounds):
         for name in random.sample(sorted(servers), len(servers)):
-            with served(folder, **servers[name]) as pid:
+            with served(folder, PORT, MBUILD_LOG_LEVEL="warning", **servers[name]) as pid:
                 for load_, made in loads(pid, slo, seconds):
                     runs[name].setdefault(load_, []).append(made)
     report(runs)
