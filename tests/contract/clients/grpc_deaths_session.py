@@ -17,12 +17,14 @@ from tritonclient.grpc import service_pb2
 
 RETRIES = {
     "maxAttempts": 4,
-    "initialBackoff": "0.3s",
-    "maxBackoff": "2s",
+    "initialBackoff": "1s",
+    "maxBackoff": "4s",
     "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
 CONNECTIONS = 24  # both workers get some
+NOTICED = 1.0
+"""Seconds in which the supervisor surely sees a death, of which the kernel tells clients at once."""
 
 
 class Client:
@@ -82,6 +84,7 @@ def death(address: str) -> dict[str, Any]:
 if __name__ == "__main__":
     found = death(sys.argv[1])
     found["second time"] = Client(sys.argv[1]).ask(13, 0)
+    time.sleep(NOTICED)
     found["third time"] = Client(sys.argv[1]).ask(13, 0)
     found["another, retried"] = Client(sys.argv[1], retries=True).ask(13, 1)
     print(json.dumps(found))
