@@ -83,7 +83,12 @@ VARIANTS = {
     "metrics, access log as text": partial(logged, "text"),
     "metrics, 1 % traced": partial(traced, 0.01),
     "metrics, all traced": partial(traced, 1.0),
+    "metrics, a header unread": lambda _: None,
+    "metrics, a trace carried": lambda _: None,
 }
+FIELDS = {"metrics, a header unread": b"x-untouched", "metrics, a trace carried": b"traceparent"}
+PARENT = b"00-0af7651916cd43dd8448eb211c80319c-%016x-00"
+"""Of the header that is not read it is always the same one."""
 
 
 def main():
@@ -121,12 +126,20 @@ def measured(pipeline, questions, width, rounds):
     for _ in range(rounds):
         random.shuffle(order)
         for name in order:
-            taken[name].append(once(*servers[name], questions) / len(questions) * 1e6)
+            asked = with_field(questions, FIELDS[name]) if name in FIELDS else questions
+            taken[name].append(once(*servers[name], asked) / len(asked) * 1e6)
     first = taken["nothing counted"]
     return {
         name: (statistics.median(times), statistics.median(b / a for a, b in zip(first, times, strict=True)) - 1)
         for name, times in taken.items()
     }
+
+
+def with_field(questions, name):
+    """The same, in the caller's trace, or as long."""
+    told = [name + b": " + PARENT % (random.getrandbits(64) if name == b"traceparent" else 1) for _ in questions]
+    ends = zip(told, questions, strict=True)
+    return [data.replace(b"\r\n\r\n", b"\r\n%b\r\n\r\n" % field, 1) for field, data in ends]
 
 
 def once(server, connections, questions):

@@ -44,6 +44,8 @@ SERVERS = {
     "all traced": sampled(1.0),
 }
 CARRIED = "traceparent, no spans"
+UNREAD = "a header nobody reads"
+"""As long as a traceparent: what the bytes cost."""
 
 
 class Collector(http.server.BaseHTTPRequestHandler):
@@ -113,12 +115,15 @@ def main():
         )
         form = instances()
         plain = stack.enter_context(load.prepared(load.Question("/predict", form), w1.questions(folder)[0]))
-        traced = {**plain, "FIELDS": f"{plain['FIELDS']}\ntraceparent: {TRACEPARENT}"}
+        traced, unread = (
+            {**plain, "FIELDS": f"{plain['FIELDS']}\n{name}: {TRACEPARENT}"} for name in ("traceparent", "x-untouched")
+        )
         targets = {}
         for port, (name, settings) in enumerate(SERVERS.items(), FIRST_PORT):
             endpoint = f"http://{load.HOST}:{collector.server_port}" if "OTEL_TRACES_SAMPLER" in settings else ""
             told = {**settings, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
             targets[name] = (stack.enter_context(served(folder, port, **told)), port, plain)
+        targets[UNREAD] = (*targets["metrics"][:2], unread)
         targets[CARRIED] = (*targets["metrics"][:2], traced)
         for connections in map(int, arguments.connections.split(",")):
             measured(targets, connections, argparse.Namespace(rounds=1, seconds=1.0))  # warms up

@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from modelbuild_runtime.http.served import Served
 
 _MOST = 256
+_MOST_LAYOUTS = 4
+"""Of heads of one length: each is tried."""
 _LONGEST = 2048
 _PASSING = (b"x-b3-traceid", b"x-amzn-trace-id", b"expect", b"upgrade")
 """Fields by which a head differs from the next one, or that want more than an answer."""
 _NAMING = frozenset((b"x-request-id", TRACEPARENT, TRACESTATE))
-_NAMES = re.compile(
-    rb"\r\n([Xx]-[Rr]equest-[Ii][Dd]: |[Tt]raceparent: |[Tt]racestate: )([!-~](?:[ -~]*[!-~])?)(?=\r\n)"
-)
+_NAMES = re.compile(rb"\r\n(X-Request-Id|traceparent|tracestate): ([!-~]+)(?=\r\n)", re.IGNORECASE)
 """Fields that say what a request is called, as clients write them. Their values are of characters that end no line, and
 mean nothing to HTTP.
 """
+_CHANGED = bytes.maketrans(bytes({*range(256)} - {*range(0x21, 0x7F)}), b"!" * 162)
+"""A table that changes what has any other characters."""
 
 
 class Head(msgspec.Struct, eq=False):
@@ -105,31 +107,57 @@ def _find_usual(head: Head) -> None:
     head.usual = bound if bound is not None and bound.predicts else None
 
 
+class _Layout:
+    """Where heads of one length say what their request is called. ``heads`` are those, by all else that they say."""
+
+    __slots__ = ("heads", "values")
+
+    def __init__(self, values: List[Tuple[int, int, bytes]]) -> None:
+        self.values = values
+        self.heads: Dict[bytes, Head] = {}
+
+    def rest(self, text: bytes) -> bytes:
+        """All else that a head says."""
+        at, rest = 0, b""
+        for start, end, _ in self.values:
+            rest += text[at:start]
+            at = end
+        return rest + text[at:]
+
+    def head(self, text: bytes) -> Optional[Head]:
+        """The head of these bytes, if there is one that says all else."""
+        known = self.heads.get(self.rest(text))
+        if known is None:
+            return None
+        head = copy(known)
+        head.headers = headers = known.headers.copy()
+        for start, end, name in self.values:
+            headers[name] = value = text[start:end]
+            if value.translate(_CHANGED) != value:
+                return None
+            if name == b"x-request-id":
+                head.request_id = value
+        return head
+
+
 class KnownHeads:
     """Heads by their bytes, the blank line included."""
 
     def __init__(self) -> None:
         self._heads: Dict[bytes, Head] = {}
-        self._named: Dict[Tuple[object, ...], Tuple[Head, List[bytes]]] = {}
+        self._layouts: Dict[int, List[_Layout]] = {}  # by how many bytes they have
+        self._room = _MOST
         self.get = self._heads.get
 
     def like(self, text: bytes) -> Optional[Head]:
         """The head of these bytes, if it is as long as one that was parsed, and differs from it in nothing but what the
         request is called.
         """
-        if not self._named:
-            return None
-        parts = _NAMES.split(text)
-        values = parts[2::3]
-        del parts[2::3]
-        found = self._named.get((len(text), *parts))
-        if found is None:
-            return None
-        known, names = found
-        head = copy(known)
-        head.headers = {**known.headers, **dict(zip(names, values))}
-        head.request_id = head.headers.get(b"x-request-id")
-        return head
+        for layout in self._layouts.get(len(text), ()):
+            head = layout.head(text)
+            if head is not None:
+                return head
+        return None
 
     def add(self, text: bytes, head: Head) -> None:
         """Remember a head that the parser has accepted, unless it is not likely to come again."""
@@ -149,17 +177,24 @@ class KnownHeads:
     def clear(self) -> None:
         """Forget all: the routes have changed."""
         self._heads.clear()
-        self._named.clear()
+        self._layouts.clear()
+        self._room = _MOST
 
     def _add_named(self, text: bytes, head: Head) -> None:
-        parts = _NAMES.split(text)
-        values = parts[2::3]
-        names = [name[:-2].lower() for name in parts[1::3]]
-        del parts[2::3]
-        if sorted(names) != sorted(_NAMING & head.headers.keys()):
+        found = list(_NAMES.finditer(text))
+        if sorted(value[1].lower() for value in found) != sorted(_NAMING & head.headers.keys()):
             return  # one of them is there twice, or written in another way
-        if any(head.headers[name] != value for name, value in zip(names, values)):
+        if any(head.headers[value[1].lower()] != value[2] for value in found):
             return
-        if len(self._named) >= _MOST:
-            self._named.clear()
-        self._named[(len(text), *parts)] = (head, names)
+        if not self._room:
+            self._layouts.clear()
+            self._room = _MOST
+        self._room -= 1
+        values = [(*value.span(2), value[1].lower()) for value in found]
+        layouts = self._layouts.setdefault(len(text), [])
+        layout = next((layout for layout in layouts if layout.values == values), None)
+        if layout is None:
+            layout = _Layout(values)
+            layouts.insert(0, layout)
+            del layouts[_MOST_LAYOUTS:]
+        layout.heads[layout.rest(text)] = head

@@ -100,5 +100,15 @@ def test_they_are_not_parsed_again():
 def test_who_writes_names_in_another_way_pushes_out_nobody():
     told = Told()
     for at in range(3):
-        told.ask(head([(b"TRACEPARENT", b": ", TRACE % at)], False))
-    assert not told.client.app.routes.known_heads._named
+        told.ask(head([(b"traceparent", b" : ", TRACE % at)], False))
+    assert not told.client.app.routes.known_heads._layouts
+
+
+def test_of_heads_that_are_like_one_another_a_few_are_kept():
+    told = Told()
+    for length in range(1, 100):
+        for host in b"abcdef":
+            text = head([(b"traceparent", b": ", b"a" * length)], False)
+            told.ask(text.replace(b"Host: a", b"Host: " + bytes([host])))
+    kept = [layout.heads for layouts in told.client.app.routes.known_heads._layouts.values() for layout in layouts]
+    assert 0 < sum(map(len, kept)) <= 256
