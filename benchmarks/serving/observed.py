@@ -27,13 +27,13 @@ from workloads import w1
 
 from modelbuild_runtime.beside import at_once
 from modelbuild_runtime.pipeline import load_pipeline
-from modelbuild_runtime.process.access import AccessLog
-from modelbuild_runtime.process.access_styles import STYLES
-from modelbuild_runtime.process.flights import Flights
-from modelbuild_runtime.process.memory import settle
-from modelbuild_runtime.process.outlet import Outlet
-from modelbuild_runtime.process.quarantine import Quarantine
-from modelbuild_runtime.process.witness import Witness
+from modelbuild_runtime.process.access_log.log import AccessLog
+from modelbuild_runtime.process.access_log.outlet import Outlet
+from modelbuild_runtime.process.access_log.styles import STYLES
+from modelbuild_runtime.process.host.memory import settle
+from modelbuild_runtime.process.workers.flights import Flights
+from modelbuild_runtime.process.workers.quarantine import Quarantine
+from modelbuild_runtime.process.workers.witness import Witness
 from modelbuild_runtime.trace.tracer import make_tracer
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_BSP_SCHEDULE_DELAY": "50"}

@@ -16,7 +16,7 @@ from modelbuild_runtime.engines import Sample
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.manifest import Handler, Manifest, Model, Runtime
 from modelbuild_runtime.pipeline import load_pipeline
-from modelbuild_runtime.process.warmup import warm_up
+from modelbuild_runtime.process.models.warmup import warm_up
 from modelbuild_runtime.request import Columns, Request, Response, Rows
 
 # Those whose framework is here; the others are tested in environments of their own (test_engines_apart.py), one by one.

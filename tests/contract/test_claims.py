@@ -13,7 +13,7 @@ import pytest
 from contract.wires import Server
 from modelbuild_runtime.http.router import Match
 from modelbuild_runtime.process.discovery import Later, discover, names
-from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, router
+from modelbuild_runtime.process.ports.listeners import GRPC, HEALTH, MANAGEMENT, router
 
 SERVERS = {
     "alone": Server("iris"),

@@ -16,7 +16,7 @@ from contract.edges import Edge, edges
 from contract.engines import NAMES, Served, as_rows
 from modelbuild_runtime.dataplane.job import Outcome
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.process.differences import differs
+from modelbuild_runtime.process.models.differences import differs
 from modelbuild_runtime.request import Columns, Response
 from modelbuild_runtime.tensor import NUMPY, Tensor
 

@@ -13,8 +13,8 @@ from contract.engines import APART, NAMES, Served, as_rows
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.manifest import Model
 from modelbuild_runtime.pipeline import load_pipeline
-from modelbuild_runtime.process.differences import differs
-from modelbuild_runtime.process.warmup import learn, warm_up
+from modelbuild_runtime.process.models.differences import differs
+from modelbuild_runtime.process.models.warmup import learn, warm_up
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.signature import Signature
 from modelbuild_runtime.tensor import DATATYPES, NUMPY

@@ -16,9 +16,9 @@ from modelbuild.host import Host
 from modelbuild.planning.manifest import make_manifest
 from modelbuild.source import Source, read_source
 from modelbuild.verification.examples import find_examples
-from modelbuild_runtime.process.differences import differs
-from modelbuild_runtime.process.model import load_model
-from modelbuild_runtime.process.replay import Replayer
+from modelbuild_runtime.process.models.differences import differs
+from modelbuild_runtime.process.models.model import load_model
+from modelbuild_runtime.process.models.replay import Replayer
 from modelbuild_runtime.settings import Settings
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ import environments
 from contract.clients.environment import HERE, python_of
 from contract.test_mlflow_folders import source, unwrapped
 from modelbuild.planning.manifest import make_manifest
-from modelbuild_runtime.process.differences import differs
+from modelbuild_runtime.process.models.differences import differs
 
 pytestmark = pytest.mark.slow
 

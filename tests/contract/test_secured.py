@@ -19,7 +19,7 @@ from contract.clients.environment import HERE, python_of
 from contract.server import Address, serving
 from contract.wires import SETTINGS, Answer, Server, server
 from modelbuild_runtime.openapi.older import to_2, to_30
-from modelbuild_runtime.process.listeners import HEALTH, router
+from modelbuild_runtime.process.ports.listeners import HEALTH, router
 from modelbuild_runtime.security.keys import MISSING
 from runtime.security.authority import Authority
 

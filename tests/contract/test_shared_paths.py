@@ -9,7 +9,7 @@ import pytest
 from contract.models import MODELS, ColumnsPipeline, iris
 from contract.wires import Server, server
 from modelbuild_runtime.http.message import HttpRequest
-from modelbuild_runtime.process.listeners import router
+from modelbuild_runtime.process.ports.listeners import router
 
 PREDICT = "/v1/models/iris:predict"
 ROW = [1, 2, 3, 4]

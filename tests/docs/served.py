@@ -16,8 +16,8 @@ from modelbuild.config import Options, make_options, option_fields
 from modelbuild.host import Host
 from modelbuild.planning.manifest import make_manifest
 from modelbuild.source import Source, read_source
-from modelbuild_runtime.process.model import load_model
-from modelbuild_runtime.process.replay import Replayer
+from modelbuild_runtime.process.models.model import load_model
+from modelbuild_runtime.process.models.replay import Replayer
 from modelbuild_runtime.settings import Settings
 
 

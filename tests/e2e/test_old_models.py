@@ -17,7 +17,7 @@ from e2e.command import Mbuild
 from e2e.servers import ask, running
 from e2e.traces import Traces
 from modelbuild.dependencies.interpreter import find_interpreter
-from modelbuild_runtime.process.differences import differs
+from modelbuild_runtime.process.models.differences import differs
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ import pytest
 from e2e.command import Mbuild
 from e2e.servers import ask, running
 from environments import make_sample, run_in
-from modelbuild_runtime.process.differences import differs
+from modelbuild_runtime.process.models.differences import differs
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

@@ -12,7 +12,7 @@ from e2e.command import Mbuild
 from e2e.servers import ask, running
 from environments import make_sample
 from modelbuild_runtime.engines.fasttext.sample import make as make_fasttext
-from modelbuild_runtime.process.differences import differs
+from modelbuild_runtime.process.models.differences import differs
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
 from modelbuild_runtime import __main__  # noqa: E402
-from modelbuild_runtime.process import model  # noqa: E402
+from modelbuild_runtime.process.models import model  # noqa: E402
 from page.models import PIPELINES  # noqa: E402
 
 if __name__ == "__main__":

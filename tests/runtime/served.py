@@ -18,7 +18,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 from modelbuild_runtime import __main__  # noqa: E402
 from modelbuild_runtime.errors import LoadError  # noqa: E402
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse  # noqa: E402
-from modelbuild_runtime.process import model  # noqa: E402
+from modelbuild_runtime.process.models import model  # noqa: E402
 from modelbuild_runtime.protocols import Protocol, Route, Service  # noqa: E402
 from runtime.fakes import FakePipeline, fake_error, fake_protocol  # noqa: E402
 

@@ -13,7 +13,7 @@ from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.job import ALONE
 from modelbuild_runtime.fixed_rows import FixedRows, fixed_size, rows_are_apart
 from modelbuild_runtime.pipeline import ModelPipeline
-from modelbuild_runtime.process.warmup import warm_up
+from modelbuild_runtime.process.models.warmup import warm_up
 from modelbuild_runtime.request import Columns, Request, Response, Rows
 from modelbuild_runtime.signature import Signature, TensorSpec
 from modelbuild_runtime.tensor import Tensor
@@ -175,7 +175,7 @@ def test_a_slow_model_of_one_row_is_not_joined_but_takes_many(monkeypatch):
     specs = (TensorSpec("x", "FP32", (1, 2)),), (TensorSpec("y", "FP32", (1, 2)),)
     engine = SimpleNamespace(predict=lambda inputs: {"y": inputs["x"] * 2}, batched=False)
     pipe = ModelPipeline(engine, Signature(*specs))
-    monkeypatch.setattr("modelbuild_runtime.process.warmup.SLOW", -1.0)
+    monkeypatch.setattr("modelbuild_runtime.process.models.warmup.SLOW", -1.0)
     warm_up(pipe)
     assert not pipe.batchable
     dataplane = Dataplane(pipe)

@@ -14,7 +14,7 @@ from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.manifest import Handler, Manifest, Model, Runtime
 from modelbuild_runtime.pipeline import ModelPipeline, WritingPipeline, complete, load_pipeline
-from modelbuild_runtime.process.warmup import warm_up
+from modelbuild_runtime.process.models.warmup import warm_up
 from modelbuild_runtime.request import Request, Rows
 from modelbuild_runtime.signature import Signature, TensorSpec
 from runtime.graphs import identity, pipeline

@@ -6,7 +6,7 @@ import pytest
 
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput
-from modelbuild_runtime.process.warmup import warm_up
+from modelbuild_runtime.process.models.warmup import warm_up
 from modelbuild_runtime.signature import TensorSpec
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.manifest import read_manifest
-from modelbuild_runtime.process.cpus import thread_environment
+from modelbuild_runtime.process.host.cpus import thread_environment
 
 
 def main(arguments: List[str]) -> int:

@@ -15,9 +15,9 @@ from modelbuild_runtime.engines import Engine, Predicted
 from modelbuild_runtime.errors import LoadError
 from modelbuild_runtime.manifest import Manifest
 from modelbuild_runtime.pipeline import complete, load_pipeline
-from modelbuild_runtime.process.model import open_model, prove
-from modelbuild_runtime.process.replay import Replayer
-from modelbuild_runtime.process.warmup import learn
+from modelbuild_runtime.process.models.model import open_model, prove
+from modelbuild_runtime.process.models.replay import Replayer
+from modelbuild_runtime.process.models.warmup import learn
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.signature import Signature
 

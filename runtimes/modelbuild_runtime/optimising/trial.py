@@ -16,7 +16,7 @@ from modelbuild_runtime.optimising.comparing import Comparison, asked, compare
 from modelbuild_runtime.optimising.rows import Arrays, mixed, oddities, take, tiled
 from modelbuild_runtime.optimising.subject import Subject, open_subject
 from modelbuild_runtime.optimising.timing import microseconds
-from modelbuild_runtime.process.differences import differs
+from modelbuild_runtime.process.models.differences import differs
 
 SIZES = (1, 32)
 """Rows a prediction at which a candidate must be the quicker one: a request alone, and some that were joined."""

@@ -27,8 +27,8 @@ from modelbuild_runtime.http.routes import Routes
 from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.closed import nothing_served
+from modelbuild_runtime.process.host.memory import room
 from modelbuild_runtime.process.large import is_large
-from modelbuild_runtime.process.memory import room
 from modelbuild_runtime.process.offload import Offload, if_wanted
 from modelbuild_runtime.process.refusal import refusal, unreadable, unspeakable
 from modelbuild_runtime.request import Response
@@ -37,8 +37,8 @@ from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import TracedId, known
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.process.access import AccessLog
-    from modelbuild_runtime.process.witness import Witness
+    from modelbuild_runtime.process.access_log.log import AccessLog
+    from modelbuild_runtime.process.workers.witness import Witness
     from modelbuild_runtime.trace.tracer import Tracer
 
 _ERROR = 400

@@ -9,9 +9,9 @@ from typing import Any, Dict
 import msgspec
 
 from modelbuild_runtime.grpc import messages
-from modelbuild_runtime.process.differences import differs
-from modelbuild_runtime.process.model import Model, load_model, prove
-from modelbuild_runtime.process.replay import Replayed, Replayer
+from modelbuild_runtime.process.models.differences import differs
+from modelbuild_runtime.process.models.model import Model, load_model, prove
+from modelbuild_runtime.process.models.replay import Replayed, Replayer
 from modelbuild_runtime.settings import Settings
 
 

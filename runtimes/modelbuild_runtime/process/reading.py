@@ -11,8 +11,8 @@ from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.limits import Limits, admit, inflate
 from modelbuild_runtime.http.patience import deadline
 from modelbuild_runtime.http.router import Bound
+from modelbuild_runtime.process.host.memory import uncollected
 from modelbuild_runtime.process.large import LARGE
-from modelbuild_runtime.process.memory import uncollected
 
 
 def read(exchange: Exchange, bound: Bound, head: Head, limits: Limits, timeout: float) -> None:

@@ -22,18 +22,18 @@ from modelbuild_runtime.metrics.exposition import expose
 from modelbuild_runtime.metrics.metrics import Gauge
 from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.closed import closed_router
-from modelbuild_runtime.process.crowd import Crowd, Entrance
-from modelbuild_runtime.process.doors import Doors
 from modelbuild_runtime.process.leaving import STOP
-from modelbuild_runtime.process.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
-from modelbuild_runtime.process.listening import Listening
 from modelbuild_runtime.process.loop import new_loop
-from modelbuild_runtime.process.model import Model
-from modelbuild_runtime.process.models import Models, Open, Running, store
-from modelbuild_runtime.process.numbers import Numbers
+from modelbuild_runtime.process.models.managed import Models, Open, Running, store
+from modelbuild_runtime.process.models.model import Model
+from modelbuild_runtime.process.ports.crowd import Crowd, Entrance
+from modelbuild_runtime.process.ports.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
+from modelbuild_runtime.process.ports.listening import Listening
 from modelbuild_runtime.process.queues import Queues
 from modelbuild_runtime.process.turned_away import TurnedAway
 from modelbuild_runtime.process.watchdog import Watchdog
+from modelbuild_runtime.process.workers.doors import Doors
+from modelbuild_runtime.process.workers.numbers import Numbers
 from modelbuild_runtime.protocols import Statistics, Summary
 from modelbuild_runtime.security.certificates import HTTP, HTTP2, certificates
 from modelbuild_runtime.security.keys import Keys, api_keys
@@ -42,9 +42,9 @@ from modelbuild_runtime.trace.context import SWITCHES
 
 if TYPE_CHECKING:
     from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
-    from modelbuild_runtime.process.access import AccessLog
-    from modelbuild_runtime.process.board import Board
-    from modelbuild_runtime.process.keeping import Entrusting
+    from modelbuild_runtime.process.access_log.log import AccessLog
+    from modelbuild_runtime.process.workers.board import Board
+    from modelbuild_runtime.process.workers.keeping import Entrusting
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Server:
         self._app.beside_long = Beside(self.loop, "large bodies").do
         self._app.later = TurnedAway(self.loop, lambda: self._app.draining).later
         if board is not None:
-            from modelbuild_runtime.process.witness import Witness
+            from modelbuild_runtime.process.workers.witness import Witness
 
             self._app.witness = Witness(board.flights[slot], board.quarantine, connections)
         self._access = self._log_access() if settings.access_log else None
@@ -192,9 +192,9 @@ class Server:
 
     def _log_access(self) -> Optional[AccessLog]:
         """Write a line for each request, unless only warnings are wanted."""
-        from modelbuild_runtime.process.access import AccessLog
-        from modelbuild_runtime.process.access_styles import STYLES
-        from modelbuild_runtime.process.outlet import Outlet
+        from modelbuild_runtime.process.access_log.log import AccessLog
+        from modelbuild_runtime.process.access_log.outlet import Outlet
+        from modelbuild_runtime.process.access_log.styles import STYLES
 
         if not logger.isEnabledFor(logging.INFO):
             return None

@@ -8,10 +8,10 @@ import resource
 from dataclasses import replace
 from functools import partial
 
-from modelbuild_runtime.process.addresses import address, bind, bind_health, bind_more
+from modelbuild_runtime.process.host.memory import imported, settle
 from modelbuild_runtime.process.loop import Background
-from modelbuild_runtime.process.memory import imported, settle
-from modelbuild_runtime.process.model import load_model, open_model, prove
+from modelbuild_runtime.process.models.model import load_model, open_model, prove
+from modelbuild_runtime.process.ports.addresses import address, bind, bind_health, bind_more
 from modelbuild_runtime.process.server import Server
 from modelbuild_runtime.protocols import is_multi_model
 from modelbuild_runtime.settings import Settings
@@ -27,7 +27,7 @@ def serve(settings: Settings, threads: int) -> int:
         logger.warning("one worker instead of %d: the models of a multi-model endpoint share it", settings.workers)
         settings = replace(settings, workers=1)
     if settings.workers > 1:
-        from modelbuild_runtime.process.workers import supervise
+        from modelbuild_runtime.process.workers.supervisor import supervise
 
         return supervise(settings, threads)
     serve_alone(settings, threads)

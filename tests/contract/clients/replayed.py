@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from modelbuild_runtime.process.model import load_model
-from modelbuild_runtime.process.replay import Replayer
+from modelbuild_runtime.process.models.model import load_model
+from modelbuild_runtime.process.models.replay import Replayer
 from modelbuild_runtime.settings import Settings
 
 

@@ -13,7 +13,7 @@ from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.forecast import Forecast
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.errors import PredictionFailed
-from modelbuild_runtime.process.warmup import warm_up
+from modelbuild_runtime.process.models.warmup import warm_up
 from modelbuild_runtime.request import Request, Rows
 from runtime.graphs import pipeline
 

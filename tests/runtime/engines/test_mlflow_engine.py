@@ -16,9 +16,9 @@ from modelbuild_runtime.dataplane.question import question
 from modelbuild_runtime.engines import EngineOptions
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
-from modelbuild_runtime.process.model import Model as Loaded
-from modelbuild_runtime.process.model import load_model
-from modelbuild_runtime.process.replay import Replayer
+from modelbuild_runtime.process.models.model import Model as Loaded
+from modelbuild_runtime.process.models.model import load_model
+from modelbuild_runtime.process.models.replay import Replayer
 from modelbuild_runtime.request import Request, Rows
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.signature import TensorSpec

@@ -14,7 +14,7 @@ from modelbuild_runtime.engines.tflite.engine import load
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
 from modelbuild_runtime.pipeline import load_pipeline
-from modelbuild_runtime.process.warmup import warm_up
+from modelbuild_runtime.process.models.warmup import warm_up
 from modelbuild_runtime.signature import Signature, TensorSpec
 from runtime.lite import Kind, Operator, model, reshaped, tensor
 

@@ -12,7 +12,7 @@ import pytest
 
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
 from modelbuild_runtime.pipeline import load_pipeline
-from modelbuild_runtime.process.warmup import warm_up
+from modelbuild_runtime.process.models.warmup import warm_up
 from modelbuild_runtime.tensor import NUMPY
 
 MODELS = Path(__file__).resolve().parents[4] / "shared" / "models" / "onnx"

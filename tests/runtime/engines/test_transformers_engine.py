@@ -15,8 +15,8 @@ import pytest
 from modelbuild_runtime.engines import EngineOptions
 from modelbuild_runtime.errors import InvalidInput, LoadError
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
-from modelbuild_runtime.process.model import load_model
-from modelbuild_runtime.process.replay import Replayer
+from modelbuild_runtime.process.models.model import load_model
+from modelbuild_runtime.process.models.replay import Replayer
 from modelbuild_runtime.settings import Settings
 
 transformers = pytest.importorskip("transformers", reason="tested in an environment of its own")

@@ -10,7 +10,7 @@ import pytest
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.grpc import messages
 from modelbuild_runtime.http.router import Router
-from modelbuild_runtime.process.replay import Immediate
+from modelbuild_runtime.process.models.replay import Immediate
 from runtime.fakes import FakePipeline
 from runtime.grpc.wires import MESSAGE, Client, Peer, fake_service, message
 from runtime.processes import free_port
@@ -123,7 +123,7 @@ print(*[name for name in ("google.protobuf", "zipfile", "tempfile", "gzip", "dif
 def test_what_speaks_grpc_is_imported_with_its_first_connection():
     code = f"""
 import socket, sys
-from modelbuild_runtime.process.addresses import bind, bind_more
+from modelbuild_runtime.process.ports.addresses import bind, bind_more
 from modelbuild_runtime.process.server import Server
 from modelbuild_runtime.settings import Settings
 settings = Settings(host="127.0.0.1", port={free_port()}, grpc_port={free_port()})

@@ -93,7 +93,7 @@ def test_while_the_model_is_loaded_calls_are_turned_away_and_later_answered():
 
 def _parts(client: Client) -> tuple[object, object]:
     from modelbuild_runtime.dataplane.dataplane import Dataplane
-    from modelbuild_runtime.process.replay import Immediate
+    from modelbuild_runtime.process.models.replay import Immediate
     from runtime.fakes import FakePipeline
 
     dataplane = Dataplane(FakePipeline())

@@ -12,7 +12,7 @@ import pytest
 
 import modelbuild_runtime
 from modelbuild_runtime.errors import LoadError
-from modelbuild_runtime.process.addresses import bind
+from modelbuild_runtime.process.ports.addresses import bind
 from modelbuild_runtime.settings import Settings
 from runtime.processes import InBackground, manifest, run, serving
 

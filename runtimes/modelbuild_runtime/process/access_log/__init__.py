@@ -1,0 +1,1 @@
+"""The access log, when it is asked for."""

@@ -1,0 +1,1 @@
+"""What the machine or the container leaves to this process."""

@@ -1,0 +1,1 @@
+"""Loading models, trying them out, and those that come later."""
