@@ -12,11 +12,11 @@ import time
 from contextlib import closing
 
 import pytest
-from runtime.process.test_workers import ONE_THREAD, pids
 
 from modelbuild_runtime import health
 from modelbuild_runtime.grpc import frames
 from runtime.grpc.wires import message, opening
+from runtime.process.workers.test_supervisor import ONE_THREAD, pids
 from runtime.processes import free_port, run, serving
 from runtime.security.authority import Authority
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 
 import pytest
-from runtime.process.test_workers import ONE_THREAD
 
 from modelbuild_runtime.errors import SettingError
 from modelbuild_runtime.http.message import HttpResponse
@@ -13,6 +12,7 @@ from modelbuild_runtime.process.ports.listeners import Listener, listeners, rout
 from modelbuild_runtime.protocols import Protocol, Route
 from modelbuild_runtime.settings import Settings
 from runtime.fakes import fake_error
+from runtime.process.workers.test_supervisor import ONE_THREAD
 from runtime.processes import free_port, serving
 
 
