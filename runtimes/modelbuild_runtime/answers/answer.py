@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -40,8 +40,8 @@ class AnswerWriter:
         Raises:
             ServerError: that media type cannot hold it.
         """
-        columns = response.columns
-        if type(columns) is Share and wire is not None and wire.media.name == media_type.JSON and self._by_rows:
+        columns: Any = response.columns
+        if isinstance(columns, Share) and wire is not None and wire.media.name == media_type.JSON and self._by_rows:
             return HttpResponse(200, json_answer.text(columns, wire.form, named=self._named, tokens=self._tokens))
         return self._write_any(wire, response)
 

@@ -11,6 +11,9 @@ from modelbuild_runtime.errors import PredictionFailed
 from modelbuild_runtime.signature import TensorSpec
 from modelbuild_runtime.tensor import DATATYPES, NUMPY
 
+_UNSAID = (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError)
+"""What encoding raises for a value that JSON cannot say."""
+
 
 def plain(value: Any) -> Any:
     """What JSON's encoder does not know: NumPy's values, and the models of validation libraries."""
@@ -27,7 +30,8 @@ def plain(value: Any) -> Any:
     raise NotImplementedError
 
 
-_encode = msgspec.json.Encoder(enc_hook=plain).encode
+_encoder = msgspec.json.Encoder(enc_hook=plain)
+_encode, _encode_lines = _encoder.encode, _encoder.encode_lines
 
 
 def encode(value: Any) -> bytes:
@@ -38,16 +42,24 @@ def encode(value: Any) -> bytes:
     """
     try:
         return _encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
-        raise PredictionFailed(f"the handler's answer cannot be written as JSON: {error}") from error
+    except _UNSAID as error:
+        raise _unsaid(error) from error
+
+
+def encode_lines(values: List[Any]) -> bytes:
+    """The same of many values, a line each."""
+    try:
+        return _encode_lines(values)
+    except _UNSAID as error:
+        raise _unsaid(error) from error
 
 
 def to_builtins(value: Any) -> Any:
     """Lists, dictionaries with text as keys, and plain values only."""
     try:
         return msgspec.to_builtins(value, enc_hook=plain, str_keys=True)
-    except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
-        raise PredictionFailed(f"the handler's answer cannot be written as JSON: {error}") from error
+    except _UNSAID as error:
+        raise _unsaid(error) from error
 
 
 def to_columns(items: Sequence[Any], outputs: Sequence[TensorSpec]) -> Dict[str, np.ndarray]:
@@ -59,6 +71,10 @@ def to_columns(items: Sequence[Any], outputs: Sequence[TensorSpec]) -> Dict[str,
         return {name: _array([row[name] for row in rows], specs.get(name)) for name in first}
     name = outputs[0].name if len(outputs) == 1 else "output"
     return {name: _array(rows, specs.get(name))}
+
+
+def _unsaid(error: Exception) -> PredictionFailed:
+    return PredictionFailed(f"the handler's answer cannot be written as JSON: {error}")
 
 
 def _array(values: List[Any], spec: Any) -> np.ndarray:

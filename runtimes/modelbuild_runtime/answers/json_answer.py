@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Union
 
 import numpy as np
 
@@ -49,7 +49,14 @@ def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> 
 
 
 def _texts_of_rows(columns: Mapping[str, np.ndarray], named: bool, tokens: bool) -> List[bytes]:
-    return [encode(row, tokens=tokens) for row in _rows(columns, named=named)]
+    lines = [items.encode_lines(values(array)) for array in columns.values()]
+    if tokens and any(b"null" in text for text in lines):
+        return [encode(row, tokens=True) for row in _rows(columns, named=named)]
+    texts = [text.split(b"\n")[:-1] for text in lines]  # JSON writes none within a value
+    if len(texts) == 1 and not named:
+        return texts[0]
+    form = b"{%b}" % b",".join([items.encode(name).replace(b"%", b"%%") + b":%b" for name in columns])
+    return [form % row for row in zip(*texts)]
 
 
 def _rows(columns: Mapping[str, np.ndarray], *, named: bool) -> List[Any]:
@@ -95,7 +102,7 @@ def encode_lines(rows: List[Any], *, tokens: bool = False) -> bytes:
     return b"".join([encode(row, tokens=tokens) + b"\n" for row in rows])
 
 
-def _columns(columns: Mapping[str, np.ndarray]) -> Dict[str, Any]:
+def _columns(columns: Union[Mapping[str, np.ndarray], Share]) -> Dict[str, Any]:
     return {name: values(array) for name, array in columns.items()}
 
 

@@ -33,8 +33,7 @@ class BodyReader:
         self._raw = raw
         self._streams = streams
         self._json = NaturalJson(contract)
-        self._read_json = self._json.read
-        self._usual = lru_cache(maxsize=64)(self._wires)
+        self._usual = lru_cache(maxsize=64)(self._reading)
         self._readers: Dict[str, Callable[[Any, MediaType], Question]] = {
             media_type.JSON_LINES: self._read_lines,
             media_type.CSV: self._read_csv,
@@ -49,21 +48,28 @@ class BodyReader:
         Raises:
             ServerError: it cannot be read, or no answer to it would be accepted.
         """
-        headers = http.headers
-        wires = self._usual(headers.get(b"content-type", b""), headers.get(b"accept", b""))
-        if wires is None:
-            return self._read_any(http)
-        question = self._read_json(http.body)
-        return Request(question.payload, http.id, question.parameters, headers=headers, wire=wires[question.form])
+        return (self.reading(http.headers) or self._read_any)(http)
 
-    def _wires(self, header: bytes, accept: bytes) -> Optional[Mapping[str, Wire]]:
-        """What answers have to be like, by the form of the question; None for what is not simply JSON, answered whole.
-        Requests with the same two fields, which are nearly all of them, are asked about once.
+    def reading(self, headers: Mapping[bytes, bytes]) -> Optional[Callable[[HttpRequest], Request]]:
+        """How requests with these header fields are read, where they come with nothing but JSON and are answered
+        whole: then nothing about the fields has to be asked again.
         """
+        return self._usual(headers.get(b"content-type", b""), headers.get(b"accept", b""))
+
+    def _reading(self, header: bytes, accept: bytes) -> Optional[Callable[[HttpRequest], Request]]:
         media = media_type.choose(accept, self._offers)
         if self._raw or media is None or media.name == media_type.EVENT_STREAM:
             return None
-        return {form: Wire(form, media) for form in FORMS} if media_type.parse(header).name in _JSON else None
+        if media_type.parse(header).name not in _JSON:
+            return None
+        wires, read_json = {form: Wire(form, media) for form in FORMS}, self._json.read
+
+        def read(http: HttpRequest) -> Request:
+            question = read_json(http.body)
+            wire = wires[question.form]
+            return Request(question.payload, http.id, question.parameters, headers=http.headers, wire=wire)
+
+        return read
 
     def _read_any(self, http: HttpRequest) -> Request:
         headers, body = http.headers, http.body

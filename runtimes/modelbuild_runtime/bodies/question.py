@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Mapping, Optional, Tuple, Union
 
 import msgspec
 
@@ -30,7 +30,7 @@ class Question(msgspec.Struct, eq=False):
     header: bool = False
 
 
-class Wire(NamedTuple):
+class Wire(msgspec.Struct, frozen=True, eq=False):
     """What the answer has to be like: its shape, its media type, and whether CSV starts with a header."""
 
     form: str

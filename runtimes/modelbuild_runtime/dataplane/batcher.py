@@ -129,19 +129,21 @@ class Batcher:
         """Take a job of an answer that has begun, however many wait."""
         self._wait(job)
 
-    def _wait(self, job: Job, latest: float = math.inf) -> None:
+    def _wait(self, job: Job, latest: float = 0.0) -> None:
         job.queued = now = monotonic()
-        latest = min(latest, now + self._timeout)
+        deadline = now + self._timeout
+        if 0 < latest < deadline:
+            deadline = latest
         asked = job.request.deadline
-        if 0 < asked < latest:
-            latest = asked
+        if 0 < asked < deadline:
+            deadline = asked
             self._unsorted = True
-        job.deadline = latest
+        job.deadline = deadline
         self._waiting.append(job)
         self._rows += job.count
         if self._running:
-            if latest < self._deadlines.at:
-                self._watch(latest)
+            if deadline < self._deadlines.at:
+                self._watch(deadline)
         elif not self._scheduled:
             self._schedule()
 

@@ -4,8 +4,9 @@ request costs little more for those of all: so it is made once a run.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
+import msgspec
 import numpy as np
 
 FEW = 1 << 14
@@ -22,36 +23,36 @@ class Whole:
         self.made: Dict[Any, List[Any]] = {}
 
 
-class Share(Mapping[str, np.ndarray]):
-    """The rows of one request, as arrays by name; and as part of what is made of the whole run."""
+class Share(msgspec.Struct, eq=False):
+    """The rows of one request, as a mapping of arrays by name; and as part of what is made of the whole run."""
 
-    __slots__ = ("_end", "_start", "_whole")
-
-    def __init__(self, whole: Whole, start: int, end: int) -> None:
-        self._whole = whole
-        self._start = start
-        self._end = end
+    whole: Whole
+    start: int
+    end: int
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._whole.arrays[name][self._start : self._end]
+        return self.whole.arrays[name][self.start : self.end]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._whole.arrays)
+        return iter(self.whole.arrays)
 
     def __len__(self) -> int:
-        return len(self._whole.arrays)
+        return len(self.whole.arrays)
+
+    def keys(self) -> Any:
+        return self.whole.arrays.keys()
 
     def items(self) -> Any:
-        return [(name, array[self._start : self._end]) for name, array in self._whole.arrays.items()]
+        return [(name, array[self.start : self.end]) for name, array in self.whole.arrays.items()]
 
     def values(self) -> Any:
-        return [array[self._start : self._end] for array in self._whole.arrays.values()]
+        return [array[self.start : self.end] for array in self.whole.arrays.values()]
 
     def rows(self, make: Callable[..., List[Any]], *how: Any) -> List[Any]:
         """The rows of this request, of those that ``make`` makes of the arrays of the run."""
-        made = self._whole.made
+        made = self.whole.made
         key: Tuple[Any, ...] = (make, *how)
         found = made.get(key)
         if found is None:
-            found = made[key] = make(self._whole.arrays, *how)
-        return found[self._start : self._end]
+            found = made[key] = make(self.whole.arrays, *how)
+        return found[self.start : self.end]

@@ -91,17 +91,17 @@ class Connection(asyncio.Protocol):
             return
         head_text = b""
         if not self._reader.begun:
-            end = data.find(b"\r\n\r\n") + 4
-            head_text = data[:end]
+            lines, blank, body = data.partition(b"\r\n\r\n")
+            head_text = lines + blank if blank else b""
             head = self._known_heads.get(head_text) or self._known_heads.like(head_text)
-            if head is not None and head.length == len(data) - end:  # such a head says nothing of the connection
+            if head is not None and head.length == len(body):  # such a head says nothing of the connection
                 self._fresh = self.writer.wants_continue = False
-                self._app.accept(self.writer, head, data[end:])
+                self._app.accept(self.writer, head, body)
                 if len(self.pending) > _MAX_PENDING:
                     self._pace()
                 return
-            if self._lends and head is not None and head.length > max(SMALL, len(data) - end):
-                self._read_in_place(head, head_text, memoryview(data)[end:])
+            if self._lends and head is not None and head.length > max(SMALL, len(body)):
+                self._read_in_place(head, head_text, memoryview(body))
                 return
         error = self._reader.feed(data, head_text)
         if error is not None:

@@ -104,7 +104,7 @@ def _find_usual(head: Head) -> None:
             head.begins = first.route.begins
             like = HttpRequest(head.method, match.path, match.query, head.headers, head.begins[0], match.params)
             bound = first if first.route.when is None or first.route.when(like) else rest
-    head.usual = bound if bound is not None and bound.predicts else None
+    head.usual = bound.of(head.headers) if bound is not None and bound.predicts else None
 
 
 class _Layout:

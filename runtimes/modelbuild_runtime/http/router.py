@@ -13,7 +13,7 @@ import msgspec
 
 from modelbuild_runtime.errors import MethodNotAllowed, NotFound, NotReady, ServerError
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
-from modelbuild_runtime.protocols import Prediction, Protocol, Route, Spoken, Task
+from modelbuild_runtime.protocols import Decoding, Prediction, Protocol, Route, Spoken, Task
 from modelbuild_runtime.request import Request, Response
 
 _REMEMBERED = 512
@@ -36,6 +36,12 @@ class Bound(msgspec.Struct, frozen=True, eq=False):
     encode: Callable[[HttpRequest, Request, Response], HttpResponse]
     counts: bool = False  # the values of a body by itself
     light: Optional[Callable[[HttpRequest], bool]] = None  # whether a large body is decoded as quickly as a small one
+    decoding: Optional[Decoding] = None
+
+    def of(self, headers: Mapping[bytes, bytes]) -> Bound:
+        """The same for requests with these header fields."""
+        decode = self.decoding(headers) if self.decoding is not None else None
+        return self if decode is None else msgspec.structs.replace(self, decode=decode)
 
 
 class Match(msgspec.Struct, frozen=True, eq=False):

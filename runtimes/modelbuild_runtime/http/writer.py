@@ -58,12 +58,13 @@ class Writer:
         """Write a response as soon as all before it are written."""
         pending = self.pending
         if exchange.plain and not self._app.draining and len(response.body) < LARGE and response.parts is None:
-            exchange.data = rendered = render(response, exchange.id)
+            rendered = render(response, exchange.id)
             if len(pending) == 1 and not self.wants_continue and not self.paused and not self._holding.bodies:
                 pending.clear()
                 self._transport.write(rendered)
                 self._connection.since = self._app.now
                 return
+            exchange.data = rendered
         elif response.parts is not None:
             lay_out_parts(exchange, response, response.parts, self, draining=self._app.draining)
         else:

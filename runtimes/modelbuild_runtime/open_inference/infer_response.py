@@ -74,7 +74,7 @@ class InferWriter:
         """
         columns = self.columns(response)
         head = self._head if identity is None else b'%b,"id":%b' % (self._head, _encode(identity))
-        if type(columns) is Share and response.count == 1 and self._contract.batched and want in (None, _RAW):
+        if isinstance(columns, Share) and response.count == 1 and self._contract.batched and want in (None, _RAW):
             found = columns.rows(self._raw_rows if want else self._rows)
             if found:
                 return _answer(head, *found[0])

@@ -99,7 +99,7 @@ class Application:
         if (
             usual is None
             or len(body) > SMALL
-            or (head.mark and head.mark in body)
+            or (head.mark and body.find(head.mark) >= 0)  # quicker than `in`
             or (head.begins and not body.startswith(head.begins))
         ):
             self._accept_any(asker, head, body)
@@ -187,7 +187,7 @@ class Application:
         """A prediction was made: put it into the protocol's shape, and send it."""
         if self._detailed:
             exchange.encoding = monotonic()
-        if type(response.columns) is not Share and is_large(response):
+        if not isinstance(response.columns, Share) and is_large(response):
             self._offload.encode(exchange, response)
             return
         try:

@@ -107,17 +107,22 @@ class Service(Interface):
     def examples(self, largest: int = ...) -> Sequence[Example]: ...  # for POST /predict, of at most so many values
 
 
+Decoding = Callable[[Mapping[bytes, bytes]], Optional[Callable[[HttpRequest], Request]]]
+
+
 class Prediction(NamedTuple):
     """A route that predicts. ``decode`` raises a ``ServerError`` for what it cannot read. Where the request wants its
     answer in parts (``stream``), ``encode`` may get a response with ``parts``, and gives one with ``parts``. Where it
     ``counts``, ``decode`` keeps the limit of values by itself, since it knows where in a body there is text. ``light``
-    says of a large body that decoding it takes no longer than of a small one.
+    says of a large body that decoding it takes no longer than of a small one. ``decoding`` is asked once about header
+    fields with which many requests come: a quicker ``decode`` for those, None where there is none.
     """
 
     decode: Callable[[HttpRequest], Request]
     encode: Callable[[HttpRequest, Request, Response], HttpResponse]
     counts: bool = False
     light: Optional[Callable[[HttpRequest], bool]] = None
+    decoding: Optional[Decoding] = None
 
 
 class Task(NamedTuple):

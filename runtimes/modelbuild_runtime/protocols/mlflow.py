@@ -119,8 +119,8 @@ class _Scoring:
 
     def encode(self, http: HttpRequest, request: Request, response: Response) -> HttpResponse:
         """{"predictions": ...}: a value a row, or a column a name where several outputs answer columns."""
-        columns = response.columns
-        if type(columns) is Share and response.count == 1 and request.wire == INSTANCES and self._contract.batched:
+        columns: Any = response.columns
+        if isinstance(columns, Share) and response.count == 1 and request.wire == INSTANCES and self._contract.batched:
             body = json_answer.text(columns, INSTANCES, named=False, tokens=True)
         else:
             body = json_answer.encode(self._answer(request.wire, response), tokens=True)

@@ -22,7 +22,8 @@ def protocol(service: Service) -> Protocol:
     def encode(_http: HttpRequest, request: Request, response: Response) -> HttpResponse:
         return writer.write(request.wire, response)
 
-    route = Route("POST", "/predict", Prediction(reader.read, encode), operation=_operation(service))
+    prediction = Prediction(reader.read, encode, decoding=reader.reading)
+    route = Route("POST", "/predict", prediction, operation=_operation(service))
     return Protocol("rest", "The natural REST API", (route,), problem)
 
 

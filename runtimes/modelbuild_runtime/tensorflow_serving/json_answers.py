@@ -29,7 +29,7 @@ def prediction(response: Response, form: str) -> bytes:
     if form == INPUTS:
         named = _columns(columns)
         return json_answer.encode({"outputs": named if len(named) > 1 else next(iter(named.values()))}, tokens=True)
-    rows = columns.rows(_rows) if type(columns) is Share else _rows(columns)
+    rows = columns.rows(_rows) if isinstance(columns, Share) else _rows(columns)
     return b'{"predictions":[%b]}' % b",".join(rows)
 
 

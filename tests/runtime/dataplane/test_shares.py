@@ -20,10 +20,15 @@ OUTPUTS = {
     "label": np.array([b"a", "b", "c", "d"], object),
     "score": np.array([[0.25, 1.5], [np.nan, 2.0], [3.0, np.inf], [0.1, 5.0]], np.float32),
 }
-MORE = {**OUTPUTS, "count": np.arange(4, dtype=np.int16).reshape(4, 1, 1), "none": np.zeros((4, 0), np.bool_)}
+MORE = {
+    **OUTPUTS,
+    "count": np.arange(4, dtype=np.int16).reshape(4, 1, 1),
+    "none": np.zeros((4, 0), np.bool_),
+    '%b, "%"': np.arange(4),
+}
 CONTRACT = Contract((), (TensorSpec("label", "BYTES", (-1,)), TensorSpec("score", "FP32", (-1, 2))))
 PARTS = [(0, 1), (1, 3), (3, 4)]
-NAMES = [("label", "score"), ("score",), ("count", "score")]
+NAMES = [("label", "score"), ("score",), ("count", "score"), ('%b, "%"', "label")]
 
 
 def pairs(names):
