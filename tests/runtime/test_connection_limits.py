@@ -11,6 +11,7 @@ from runtime.wires import Client, request
 OK = b"GET /health/ready HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST /predict HTTP/1.1\r\nHost: a\r\n"
 
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 SMUGGLING = {
     "length and chunks": POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "chunks and length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
@@ -39,6 +40,35 @@ SMUGGLING = {
     "negative chunk": POST + b"Transfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n",
     "chunk too long": POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
     "huge chunk": POST + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+    "two different lengths": POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+    "no length": POST + b"Content-Length: \r\n\r\nabc",
+    "null byte in a name": POST + b"Content\0-Length: 3\r\n\r\nabc",
+    "chunked before identity": POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "identity": POST + b"Transfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc",
+    "no coding": POST + b"Transfer-Encoding: \r\n\r\n0\r\n\r\n",
+    "nothing before chunked": POST + b"Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n",
+    "nothing after chunked": POST + b"Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n",
+    "vertical tab before chunked": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    "null byte after chunked": POST + b"Transfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n",
+    "space after a chunk size": CHUNKED + b"3 \r\nabc\r\n0\r\n\r\n",
+    "space before a chunk size": CHUNKED + b" 3\r\nabc\r\n0\r\n\r\n",
+    "signed chunk": CHUNKED + b"+3\r\nabc\r\n0\r\n\r\n",
+    "chunk size in Python": CHUNKED + b"0_3\r\nabc\r\n0\r\n\r\n",
+    "no chunk size": CHUNKED + b"\r\nabc\r\n0\r\n\r\n",
+    "extension with a line feed": CHUNKED + b"3;a\nabc\r\n0\r\n\r\n",
+    "extension with a carriage return": CHUNKED + b"3;a\rb\r\nabc\r\n0\r\n\r\n",
+    "extension with a null byte": CHUNKED + b"3;a\0\r\nabc\r\n0\r\n\r\n",
+    "extension with a quoted line": CHUNKED + b'3;a="b\r\nc"\r\nabc\r\n0\r\n\r\n',
+    "chunk ended by a line feed": CHUNKED + b"3\r\nabc\n0\r\n\r\n",
+    "body ended by a line feed": CHUNKED + b"3\r\nabc\r\n0\r\n\n",
+    "length behind the body": CHUNKED + b"0\r\nContent-Length: 9\r\n\r\n",
+    "coding behind the body": CHUNKED + b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "folded line behind the body": CHUNKED + b"0\r\nX: a\r\n b\r\n\r\n",
+    "upgrade with length and chunks": POST
+    + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "other expectation": POST + b"Expect: 200-ok\r\nContent-Length: 3\r\n\r\nabc",
+    "target without a slash": b"GET health/ready HTTP/1.1\r\nHost: a\r\n\r\n",
+    "authority as the target": b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
     "two hosts": b"GET /health/ready HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "no host": b"GET /health/ready HTTP/1.1\r\n\r\n",
     "empty name": OK + b": x\r\n\r\n",

@@ -11,6 +11,7 @@ from runtime.test_connection_limits import SMUGGLING
 
 LINES = st.sampled_from(
     [b"POST /predict HTTP/1.1", b"POST /predict HTTP/1.0", b"GET /health/ready HTTP/1.1", b"HEAD /a HTTP/1.1"]
+    + [b"POST http://b/predict HTTP/1.1", b"GET http://b@c:1/ HTTP/1.1", b"OPTIONS * HTTP/1.1", b"CONNECT a:80 HTTP/1.1"]
 )
 ENDS = st.sampled_from([b"\r\n"] * 12 + [b"\n", b"\r", b"\r\r\n", b"\r\n ", b"\r\n\t", b"\0\r\n", b" \r\n", b"\t\r\n"])
 COLONS = st.sampled_from([b": "] * 8 + [b":", b" :", b"\t: ", b":\t", b": \x0b", b":\x0c ", b"\xa0: ", b":\r\n "])
@@ -36,6 +37,7 @@ LENGTHS = [
     b"3_0",
 ]
 CODINGS = [b"chunked", b"Chunked", b"chunked ", b"chunked, chunked", b"identity", b"gzip, chunked", b"chunked;q=1"]
+CODINGS += [b"chunked, identity", b"identity, chunked"]
 NO_CODINGS = [b"xchunked", b'"chunked"', b"chunked\x0b", b"\x0bchunked", b"chunked,", b",chunked"]
 WORDS = [b"", b"close", b"keep-alive", b"upgrade", b"h2c", b"100-continue"]
 TEXTS = [b"a", b"a b", b"a\rb", b"a\nb", b"a\0b", b"a\x7fb", b"a\x01b", b"\xff"]
