@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,11 @@ import click
 
 import modelbuild
 from modelbuild.boundary import boundary
-from modelbuild.config import FILE_NAME, Options, make_options, option_fields, option_type, read_config
+from modelbuild.config import FILE_NAME, Options, make_options, option_fields, read_config
 from modelbuild.doctor import examine
 from modelbuild.draft import make_draft
 from modelbuild.errors import UsageError
+from modelbuild.flags import CONFIG, MODEL, common, with_options
 from modelbuild.host import Host, this_host
 from modelbuild.init import first_files, write_files
 from modelbuild.packaging import engine_or_none, push_image, verify_image
@@ -27,50 +28,6 @@ from modelbuild.runtime import builtin_runtimes
 from modelbuild.serve import serve as serve_model
 from modelbuild.source import read_source
 from modelbuild.terminal import Terminal, open_terminal
-
-Command = Callable[..., Any]
-
-
-def with_options(*skip: str) -> Callable[[Command], Command]:
-    """Every option of packaging as a flag, but those in ``skip``, which this command has no use for."""
-
-    def decorate(function: Command) -> Command:
-        for item in reversed([item for item in option_fields() if item.name not in skip]):
-            function = _flag(item.name, item.metadata, item.default)(function)
-        return function
-
-    return decorate
-
-
-def _flag(name: str, metadata: Any, default: Any) -> Callable[[Command], Command]:
-    kind, repeated = option_type(name)
-    flags = [f"--{name.replace('_', '-')}"] + ([metadata["short"]] if metadata["short"] else [])
-    help_text = metadata["help"] + (
-        f" [default: {default}]" if default and not isinstance(default, (bool, tuple)) else ""
-    )
-    settings: dict[str, Any] = {"help": help_text, "default": None, "envvar": f"MBUILD_{name.upper()}"}
-    if kind is bool:
-        settings["is_flag"] = True
-    else:
-        settings["type"] = click.Path(path_type=Path) if kind is Path else kind
-        settings["multiple"] = repeated
-        if metadata["metavar"]:
-            settings["metavar"] = metadata["metavar"]
-    return click.option(*flags, name, **settings)
-
-
-def common(function: Command) -> Command:
-    """The flags that every command has."""
-    function = click.option("-v", "--verbose", is_flag=True, help="Show the logs of the tools that do the work.")(
-        function
-    )
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(function)
-
-
-MODEL = click.argument("model", type=click.Path(path_type=Path), required=False)
-CONFIG = click.option(
-    "--config", type=click.Path(path_type=Path), help=f"Options from this file instead of {FILE_NAME}."
-)
 
 
 def _settle(model: Path | None, config: Path | None, flags: dict[str, Any]) -> tuple[Path, Options]:

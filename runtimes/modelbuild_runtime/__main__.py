@@ -13,10 +13,10 @@ import sys
 from typing import List, Tuple
 
 from modelbuild_runtime.errors import LoadError, SettingError
-from modelbuild_runtime.process.config_properties import configured
 from modelbuild_runtime.process.host.cpus import available, thread_environment
 from modelbuild_runtime.process.leaving import STOP, watch
 from modelbuild_runtime.settings import Settings, ignored_variables, read_settings, unknown_variables
+from modelbuild_runtime.torchserve.config_properties import configured
 
 USAGE = """usage: python -m modelbuild_runtime [serve | check | info]
 

@@ -34,8 +34,8 @@ from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.patience import UNREADABLE, patience
 from modelbuild_runtime.leap_frame import binary_frame, json_frame
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
-from modelbuild_runtime.process.java_properties import read_properties
 from modelbuild_runtime.process.models.archive import opened
+from modelbuild_runtime.torchserve.java_properties import read_properties
 from modelbuild_runtime.trace import context
 from runtime.grpc.wires import Client, Peer, check_survival, message, opening
 

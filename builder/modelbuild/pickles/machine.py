@@ -24,6 +24,7 @@ from modelbuild.pickles.symbols import (
     Trace,
     Use,
     is_array_wrapper,
+    text_method,
     wrapped,
 )
 
@@ -34,7 +35,6 @@ MAX_NAMES = 5000
 MAX_ODDITIES = 100
 PIECE = 1 << 20
 PLAIN_KEYS = (str, bytes, int, float, type(None))
-
 
 OUTSIDE = "an object from outside of the file"
 """How it is noted that a pickle leaves an object to whoever loads it. PyTorch's files have their tensors so."""
@@ -195,7 +195,7 @@ class Machine:
     def call(self, function: object, arguments: object) -> object:
         """The symbol of what a call would return."""
         if isinstance(function, Global):
-            attribute = _text_method(function, arguments)
+            attribute = text_method(function, arguments)
             if attribute:
                 return Global("builtins", attribute)
             if str(function) in _IMPORTERS and isinstance(arguments, tuple) and len(arguments) == 2:
@@ -296,11 +296,3 @@ class Machine:
             return Array(shape, dtype, self.take(count))
         self.skip(count)
         return Array(shape, dtype)
-
-
-def _text_method(function: Global, arguments: object) -> str:
-    """``getattr(str, "split")`` is how a method of text is pickled."""
-    match arguments:
-        case (Global(module="builtins", name="str"), str(name)) if str(function) == "builtins.getattr":
-            return f"str.{name}" if not name.startswith("_") else ""
-    return ""

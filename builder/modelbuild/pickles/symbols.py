@@ -86,6 +86,14 @@ def class_of(symbol: object) -> Global:
     return Global("", "")
 
 
+def text_method(function: Global, arguments: object) -> str:
+    """The method of text that a call stands for, if any: ``getattr(str, "split")`` is how one is pickled."""
+    match arguments:
+        case (Global(module="builtins", name="str"), str(name)) if str(function) == "builtins.getattr":
+            return f"str.{name}" if not name.startswith("_") else ""
+    return ""
+
+
 def is_array_wrapper(symbol: Made) -> bool:
     """Whether joblib would go on reading an array here."""
     cls = class_of(symbol)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
 from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.dataplane.batcher import Batcher
-from modelbuild_runtime.http.connection import Connection
-from modelbuild_runtime.http.routes import Routes
 from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.exposition import expose
 from modelbuild_runtime.metrics.metrics import Gauge
@@ -26,22 +22,19 @@ from modelbuild_runtime.process.leaving import STOP
 from modelbuild_runtime.process.loop import new_loop
 from modelbuild_runtime.process.models.managed import Models, Open, Running, store
 from modelbuild_runtime.process.models.model import Model
-from modelbuild_runtime.process.ports.crowd import Crowd, Entrance
-from modelbuild_runtime.process.ports.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
-from modelbuild_runtime.process.ports.listening import Listening
+from modelbuild_runtime.process.ports.listeners import Listener
+from modelbuild_runtime.process.ports.ports import Ports
 from modelbuild_runtime.process.queues import Queues
 from modelbuild_runtime.process.turned_away import TurnedAway
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.process.workers.doors import Doors
 from modelbuild_runtime.process.workers.numbers import Numbers
 from modelbuild_runtime.protocols import Statistics, Summary
-from modelbuild_runtime.security.certificates import HTTP, HTTP2, certificates
-from modelbuild_runtime.security.keys import Keys, api_keys
+from modelbuild_runtime.security.keys import api_keys
 from modelbuild_runtime.settings import Settings
 from modelbuild_runtime.trace.context import SWITCHES
 
 if TYPE_CHECKING:
-    from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
     from modelbuild_runtime.process.access_log.log import AccessLog
     from modelbuild_runtime.process.workers.board import Board
     from modelbuild_runtime.process.workers.keeping import Entrusting
@@ -70,7 +63,6 @@ class Server:
         self._settings = settings
         self._alone = board is None
         self._keys = api_keys(settings)
-        self._certificates = certificates(settings)
         self._app = Application(settings, closed_router(), self._keys)
         self._app.beside = Beside(self.loop, "bodies").do
         self._app.beside_long = Beside(self.loop, "large bodies").do
@@ -84,15 +76,7 @@ class Server:
         self._queues = Queues(self._app, settings, self.loop)
         self._numbers = Numbers(self._app, self._queues.batchers, board, slot)
         self._model: Optional[Model] = None
-        self._routes = {listener: self._closed(listener) for listener in listeners(settings)}
-        self._health = Routes(closed_router(), {})
-        self._crowd = Crowd(self._app, settings)
-        self._listening: List[Listening] = []
-        self._renewal: Optional[asyncio.Task[None]] = None
-        self._doors: Optional[Doors] = None
-        self._slot = slot
-        self._standing_in: Dict[int, List[Listening]] = {}
-        self._beginning: Optional[asyncio.Task[None]] = None
+        self._ports = Ports(self.loop, self._app, settings, self._keys)
         self._leave_by = 0.0
         self._watchdog: Optional[Watchdog] = None
         self._parent = os.getppid()
@@ -106,17 +90,13 @@ class Server:
         """Answer on a bound socket, and on ``more`` beside it, as soon as the loop runs; on ``health``, without TLS,
         only how the server is.
         """
-        found = self._at(sock, more)
-        if health is not None:
-            found.append(self._listening_on(health, lambda *_: Connection(self._app, self._health), ""))
-        self.loop.run_until_complete(self._begin(found))
+        self.loop.run_until_complete(self._ports.listen(sock, more, health))
         self._patrol()
 
     def attend(self, doors: Doors, slot: int) -> None:
         """Answer at the door of a slot, and at others' when nobody does."""
         self.listen(*doors.of(slot), doors.health)
-        doors.attend(slot)
-        self._doors = doors
+        self._ports.attend(doors, slot)
 
     def open(self, model: Model, opener: Optional[Open] = None) -> None:
         """Begin to predict. ``opener`` loads further models, where that is allowed."""
@@ -130,10 +110,7 @@ class Server:
             others = self._app.others
             model.service.models = Models(model.manifest, model.root, place, opener, self._start, others, self._forget)
         self._app.open(model.router, model.dataplane, queue, name)
-        for listener, routes in self._routes.items():
-            routes.open(router(model.service.protocols, listener.speaks))
-        for public in (self._health, self._crowd.routes):
-            public.open(router(model.service.protocols, HEALTH))
+        self._ports.open(model.service.protocols)
         self._batcher = self._queues.batchers[name]
 
     def run(self) -> None:
@@ -184,12 +161,6 @@ class Server:
 
     # Inside
 
-    def _closed(self, listener: Listener) -> Routes:
-        """Who manages models asks this server of them, and not the models; and has a key of another kind."""
-        if listener.speaks == MANAGEMENT:
-            return Routes(closed_router(), {}, Keys([listener.token], said="MBUILD_MANAGEMENT_TOKEN"))
-        return Routes(closed_router(), self._app.others, self._keys)
-
     def _log_access(self) -> Optional[AccessLog]:
         """Write a line for each request, unless only warnings are wanted."""
         from modelbuild_runtime.process.access_log.log import AccessLog
@@ -229,64 +200,16 @@ class Server:
 
     def _forget(self) -> None:
         """Other models or keys are there: what was remembered of heads may lead elsewhere."""
-        for routes in (self._app.routes, *self._routes.values()):
-            routes.forget()
-
-    def _connections(self, listener: Listener) -> Entrance[asyncio.Protocol]:
-        """What makes a listener's connections."""
-        routes = self._routes[listener]
-        if listener.speaks != GRPC:
-            return self._crowd.door(partial(Connection, self._app), routes)
-
-        return self._crowd.door(partial(_speak_grpc, self._app), routes)
-
-    def _at(self, sock: socket.socket, more: Sequence[Tuple[Listener, socket.socket]]) -> List[Listening]:
-        """What listens on the main socket and those beside it."""
-        main = self._crowd.door(partial(Connection, self._app), self._app.routes)
-        made: List[Tuple[socket.socket, Entrance[asyncio.Protocol], str]] = [(sock, main, HTTP)]
-        for listener, bound in more:
-            made.append((bound, self._connections(listener), HTTP2 if listener.speaks == GRPC else HTTP))
-        return [self._listening_on(*one) for one in made]
-
-    def _listening_on(self, sock: socket.socket, entrance: Entrance[asyncio.Protocol], speaks: str) -> Listening:
-        return Listening(self.loop, sock, entrance, speaks, self._settings, self._app.coming)
-
-    async def _begin(self, found: Sequence[Listening]) -> None:
-        self._listening += found
-        for listening in found:
-            await listening.begin(self._context(listening.speaks))
-
-    def _stand_in(self, doors: Doors) -> None:
-        """Listen where a worker is missing, until there is another."""
-        left = doors.left()
-        for slot in left - self._standing_in.keys():
-            self._standing_in[slot] = found = self._at(*doors.of(slot))
-            self._beginning = self.loop.create_task(self._begin(found))
-        for slot in self._standing_in.keys() - left:
-            for listening in self._standing_in.pop(slot):
-                listening.close()
-                self._listening.remove(listening)
-
-    def _context(self, speaks: str) -> Optional[ssl.SSLContext]:
-        return self._certificates.context(speaks) if self._certificates is not None and speaks else None
-
-    async def _begin_anew(self) -> None:
-        """With the certificate that there is now."""
-        for listening in self._listening:
-            if listening.speaks:
-                await listening.begin(self._context(listening.speaks))
+        self._app.routes.forget()
+        self._ports.forget()
 
     def _patrol(self) -> None:
         self._app.patrol()
-        self._crowd.patrol(self._app.now)
+        self._ports.patrol()
         if self._batcher is None or not self._batcher.stuck:  # who leaves no numbers for long is taken for hung
             self._numbers.post()
-        if self._doors is not None and not self._app.draining:
-            self._stand_in(self._doors)
         if self._keys is not None and self._keys.renewed():
             self._forget()
-        if self._certificates is not None and self._certificates.renewed():
-            self._renewal = self.loop.create_task(self._begin_anew())
         if not self._alone and os.getppid() != self._parent:
             logger.error("the supervisor is gone")
             self._end()
@@ -307,11 +230,7 @@ class Server:
         self.loop.call_later(min(_LAST_CALL, self._settings.grace), self._close)
 
     def _close(self) -> None:
-        for listening in self._listening:
-            listening.close()
-        if self._doors is not None:
-            self._doors.leave(self._slot)
-            self._doors.close()
+        self._ports.close()
         self._app.drain()
         self._leave_when_done()
 
@@ -320,10 +239,3 @@ class Server:
             self.loop.call_later(0.02, self._leave_when_done)
         else:
             self.loop.stop()
-
-
-def _speak_grpc(app: Application, routes: Routes) -> GrpcConnection:
-    """Most servers are never asked so: what it takes is imported with the first connection."""
-    from modelbuild_runtime.grpc import connection
-
-    return connection.Connection(app, routes)

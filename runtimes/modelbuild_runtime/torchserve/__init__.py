@@ -1,1 +1,1 @@
-"""What TorchServe's gRPC service needs beside its routes."""
+"""What TorchServe brings beside its routes: its gRPC service, its words, and the configuration of its images."""

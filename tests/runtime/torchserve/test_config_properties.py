@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from modelbuild_runtime.errors import SettingError
-from modelbuild_runtime.process.config_properties import configured
 from modelbuild_runtime.settings import read_settings
+from modelbuild_runtime.torchserve.config_properties import configured
 
 
 def said(folder: Path, text: str, **environment: str) -> Any:

@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 import msgspec
 
 from modelbuild_runtime.errors import SettingError
-from modelbuild_runtime.process.java_properties import read_properties
 from modelbuild_runtime.settings import PREFIX, Settings
+from modelbuild_runtime.torchserve.java_properties import read_properties
 
 NAME = "config.properties"
 FILES = ("TS_CONFIG_FILE", "MMS_CONFIG_FILE")

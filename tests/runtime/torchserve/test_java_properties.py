@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelbuild_runtime.process.java_properties import read_properties
+from modelbuild_runtime.torchserve.java_properties import read_properties
 
 
 @pytest.mark.parametrize(
