@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from functools import lru_cache
+from typing import Optional, Tuple
 
 from modelbuild_runtime.grpc import status
 from modelbuild_runtime.grpc.call import ENCODINGS
@@ -28,9 +29,12 @@ def head_block(request_id: str, response: Optional[HttpResponse]) -> bytes:
 
 def error_block(request_id: str, response: HttpResponse, *, begun: bool) -> bytes:
     """The trailers of a call that failed; all of its answer, where none has begun."""
-    block = b"".join(
-        [literal(name.encode(), value.encode()) for name, value in response.headers if name in _STATUS_FIELDS]
-    )
+    block = _ending(response.headers)
     if begun:
         return block + metadata(response.headers, _STATUS_FIELDS)
     return head_block(request_id, response) + block + (_ACCEPTED if response.status == 501 else b"")
+
+
+@lru_cache(maxsize=16)  # many are refused with the same words
+def _ending(headers: Tuple[Tuple[str, str], ...]) -> bytes:
+    return b"".join([literal(name.encode(), value.encode()) for name, value in headers if name in _STATUS_FIELDS])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Dict, FrozenSet, List, Tuple
 
 from hpack import Decoder, HPACKError, OversizedHeaderListError
@@ -118,6 +119,7 @@ def literal(name: bytes, value: bytes) -> bytes:
     return b"\x00" + _string(name) + _string(value)
 
 
+@lru_cache(maxsize=16)  # most answers say the same again
 def metadata(headers: Tuple[Tuple[str, str], ...], left_out: FrozenSet[str]) -> bytes:
     """Fields that a protocol has put into its response, without what is the transport's business."""
     block = b""

@@ -5,6 +5,7 @@ Source: https://grpc.github.io/grpc/core/md_doc_statuscodes.html and https://git
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Dict
 
@@ -76,6 +77,7 @@ def shaped(response: HttpResponse) -> HttpResponse:
     return failure(response.status, code_of(response.status), phrase)
 
 
+@lru_cache(maxsize=16)  # many are refused with the same words
 def quoted(message: str) -> str:
     """A message, cut and percent-encoded as the header grpc-message wants it."""
     encoded = message.encode("utf-8", "replace")

@@ -29,6 +29,13 @@ def problem(http: HttpRequest, error: ServerError) -> HttpResponse:
 
 def problem_body(status: int, detail: str, code: str, identity: str, field: str = "") -> bytes:
     """The document itself."""
+    start = _start(status, detail, code, field)
+    return start + b',"request_id":%b}' % msgspec.json.encode(identity) if identity else start + b"}"
+
+
+@lru_cache(maxsize=16)  # of many that are refused, most are told the same; what is told may be long
+def _start(status: int, detail: str, code: str, field: str) -> bytes:
+    """The document up to what only this request has."""
     body: Dict[str, Any] = {
         "type": "about:blank",
         "title": phrase(status),
@@ -38,6 +45,4 @@ def problem_body(status: int, detail: str, code: str, identity: str, field: str 
     }
     if field:
         body["field"] = field
-    if identity:
-        body["request_id"] = identity
-    return msgspec.json.encode(body)
+    return msgspec.json.encode(body)[:-1]

@@ -5,11 +5,10 @@ It begins closed: until ``open`` is called with a loaded model, it answers that 
 
 from __future__ import annotations
 
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Callable, Dict, Optional, Set, Tuple, Union
 
-from modelbuild_runtime.beside import Then, Work, at_once
+from modelbuild_runtime.beside import Work, at_once
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.dataplane.job import Queue
 from modelbuild_runtime.dataplane.shares import Share
@@ -29,7 +28,7 @@ from modelbuild_runtime.metrics.metrics import Metrics
 from modelbuild_runtime.process.closed import nothing_served
 from modelbuild_runtime.process.host.memory import room
 from modelbuild_runtime.process.large import is_large
-from modelbuild_runtime.process.offload import Offload, if_wanted
+from modelbuild_runtime.process.offload import Offload
 from modelbuild_runtime.process.refusal import refusal, unreadable, unspeakable
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.security.keys import Keys
@@ -65,7 +64,7 @@ class Application:
         self.now = monotonic()
         self.beside: Callable[[Work], None] = at_once
         self.beside_long: Callable[[Work], None] = at_once
-        self.later: Optional[Callable[[Then], None]] = None
+        self.later: Optional[Callable[[Exchange, HttpResponse], None]] = None
         self._ids = RequestIds()
         self._offload = Offload(self, Limits(settings.max_body, settings.max_elements))
         self._count = self.metrics.response
@@ -202,8 +201,9 @@ class Application:
     def refuse(self, exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = ()) -> None:
         """Send an error in the shape of the protocol that was asked."""
         response = refusal(exchange, error, allowed)
-        if self.later is not None and error.__class__ is Overloaded and response.status >= _ERROR:
-            self.later(partial(if_wanted, exchange, partial(self.respond, exchange, response)))
+        crowded = error.__class__ is Overloaded and response.status >= _ERROR and not exchange.cancelled
+        if crowded and self.later is not None:
+            self.later(exchange, response)
         else:
             self.respond(exchange, response)
 

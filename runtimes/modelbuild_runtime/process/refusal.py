@@ -7,6 +7,7 @@ from typing import Tuple
 
 from modelbuild_runtime.errors import (
     MethodNotAllowed,
+    Overloaded,
     PredictionFailed,
     ServerError,
     TooLarge,
@@ -32,9 +33,11 @@ def refusal(exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = (
     except Exception:
         logger.exception("the error cannot be encoded", extra={"request": exchange.id})
         response = problem(http, error)
-    names = {name.lower() for name, _ in response.headers}
+    names = {name.lower() for name, _ in response.headers} if response.headers else ()
     if error.retry_after and "retry-after" not in names:
         response.headers += (("retry-after", str(error.retry_after)),)
+    if error.__class__ is Overloaded:  # which comes in crowds
+        return response
     if isinstance(error, MethodNotAllowed) and "allow" not in names:
         response.headers += (("allow", ", ".join(allowed)),)
     if isinstance(error, UnsupportedCoding):

@@ -66,7 +66,7 @@ class Server:
         self._app = Application(settings, closed_router(), self._keys)
         self._app.beside = Beside(self.loop, "bodies").do
         self._app.beside_long = Beside(self.loop, "large bodies").do
-        self._app.later = TurnedAway(self.loop, lambda: self._app.draining).later
+        self._app.later = TurnedAway(self.loop, self._app.respond, lambda: self._app.draining).later
         if board is not None:
             from modelbuild_runtime.process.workers.witness import Witness
 

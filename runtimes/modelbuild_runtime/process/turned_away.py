@@ -10,50 +10,68 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from time import monotonic
-from typing import Callable, Deque, Tuple
+from typing import TYPE_CHECKING, Callable, Deque, Tuple
 
-Tell = Callable[[], None]
+if TYPE_CHECKING:
+    from modelbuild_runtime.http.exchange import Exchange
+    from modelbuild_runtime.http.message import HttpResponse
+
+Tell = Callable[["Exchange", "HttpResponse"], None]
 
 _A_SECOND = 500
 """Who is told at once, or in order: about 2 % of a processor."""
 _AT_ONCE = 50
 """As many without waiting, where none were turned away before."""
-_TURN = 0.02
+_TURN = 0.05
 """Seconds between two looks at who waits. They are told, and ask again, together: that is cheaper than one by one."""
-_LONGEST = 1.0
-"""Seconds after which everybody is told: no more than Retry-After asks them to wait for the next try."""
+_LONG = 1.0
+"""Seconds after which more are told: Retry-After asks them to wait for no longer before the next try."""
+_MOST_A_SECOND = 2000
+"""Who is told then: about 6 % of a processor, and every client where no more than so many ask."""
+_LONGEST = 10.0
+"""Seconds after which everybody is told, whatever it costs."""
 
 
 class TurnedAway:
-    """Those of one process. ``draining`` says whether the process is about to end, and nobody is to wait."""
+    """Those of one process. ``tell`` sends a client its answer. ``draining`` says whether the process is about to end,
+    and nobody is to wait.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, draining: Callable[[], bool]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Tell, draining: Callable[[], bool]) -> None:
         self._loop = loop
+        self._tell = tell
         self._draining = draining
-        self._waiting: Deque[Tuple[float, Tell]] = deque()
+        self._waiting: Deque[Tuple[float, Exchange, HttpResponse]] = deque()
         self._room = float(_AT_ONCE)
         self._since = monotonic()
 
-    def later(self, tell: Tell) -> None:
+    def later(self, exchange: Exchange, response: HttpResponse) -> None:
         """Tell a client now, if few were told, or soon."""
         now = monotonic()
         if not self._waiting:
             self._refill(now)
             if self._room >= 1:
                 self._room -= 1
-                tell()
+                self._tell(exchange, response)
                 return
             self._loop.call_later(_TURN, self._turn)
-        self._waiting.append((now + _LONGEST, tell))
+        self._waiting.append((now, exchange, response))
 
     def _turn(self) -> None:
         now = monotonic()
+        most = _MOST_A_SECOND * min(1.0, now - self._since)
         self._refill(now)
-        waiting = self._waiting
-        while waiting and (self._room >= 1 or waiting[0][0] <= now or self._draining()):
-            _, tell = waiting.popleft()
+        waiting, told = self._waiting, 0
+        while waiting:
+            waited = now - waiting[0][0]
+            if self._room < 1 and (waited < _LONG or told >= most) and waited < _LONGEST and not self._draining():
+                break
+            _, exchange, response = waiting.popleft()
+            if exchange.cancelled:  # the client has gone
+                continue
             self._room = max(0.0, self._room - 1)
-            tell()
+            told += 1
+            self._tell(exchange, response)
         if waiting:
             self._loop.call_later(_TURN, self._turn)
 

@@ -157,6 +157,26 @@ def test_overload_says_when_to_come_back():
     assert (status, headers["retry-after"]) == (429, "3")
 
 
+def test_who_is_turned_away_is_told_later_unless_it_was_given_up_already():
+    def fail(_http):
+        raise Overloaded("full", retry_after=3)
+
+    client = Client(Route("POST", "/x", Prediction(fail, encode)))
+    kept: list[Any] = []
+    client.app.later = lambda *told: kept.append(told)
+    client.send(request(target=b"/x"))
+    assert client.statuses == []
+    ((exchange, response),) = kept
+    client.app.respond(exchange, response)
+    assert client.statuses == [429]
+    client.send(request(target=b"/x"))
+    exchange, _ = kept.pop()
+    exchange.cancelled = True
+    client.app.refuse(exchange, Overloaded("full"))
+    assert client.statuses == [429, 429], "who calls still has to end: a call of gRPC gives up its messages first"
+    assert len(kept) == 1
+
+
 def test_a_protocol_whose_error_breaks_gets_a_problem_document(caplog):
     client = Client()
 

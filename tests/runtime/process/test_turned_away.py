@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -16,9 +17,17 @@ class Bench:
         self.loop = Loop()
         self.draining = False
         self.told: list[tuple[int, float]] = []
+        self.ask_again = False
 
-    def ask(self, number: int) -> None:
-        self.away.later(lambda: self.told.append((number, self.loop.now)))
+    def ask(self, number: int) -> SimpleNamespace:
+        exchange = SimpleNamespace(number=number, cancelled=False)
+        self.away.later(exchange, None)
+        return exchange
+
+    def tell(self, exchange: SimpleNamespace, _response: None) -> None:
+        self.told.append((exchange.number, self.loop.now))
+        if self.ask_again:
+            self.loop.call_soon(self.ask, exchange.number)
 
     def wait(self, seconds: float) -> None:
         end = self.loop.now + seconds
@@ -30,7 +39,7 @@ class Bench:
 def bench():
     made = Bench()
     with mock.patch.object(turned_away, "monotonic", lambda: made.loop.now):  # noqa: PT008  # it moves
-        made.away = TurnedAway(made.loop, lambda: made.draining)
+        made.away = TurnedAway(made.loop, made.tell, lambda: made.draining)
         yield made
 
 
@@ -53,24 +62,48 @@ def test_of_many_so_many_a_second_are_told_in_order(bench):
     assert bench.told[-1] == (400, bench.loop.now), "the crowd is gone"
 
 
-def test_nobody_waits_for_longer_than_until_the_next_try(bench):
+def test_where_no_more_ask_than_can_be_told_nobody_waits_for_longer_than_until_the_next_try(bench):
     asked = bench.loop.now
-    for number in range(5000):
+    for number in range(1900):
         bench.ask(number)
-    bench.wait(1.05)
-    assert [number for number, _ in bench.told] == list(range(5000))
-    assert max(at for _, at in bench.told) <= asked + 1.05
+    bench.wait(2)
+    assert [number for number, _ in bench.told] == list(range(1900))
+    assert max(at for _, at in bench.told) <= asked + 1.7, "1350 of them within 0.7 seconds after the first"
+
+
+def test_a_crowd_of_any_size_is_told_only_so_many_a_second(bench):
+    """Each asks again at once."""
+    bench.ask_again = True
+    for number in range(12_000):
+        bench.ask(number)
+    for _ in range(400):
+        bench.loop.turn()
+        bench.loop.advance(0.01)
+    assert 2000 <= sum(at >= bench.loop.now - 1 for _, at in bench.told) <= 2100
+    assert len({number for number, _ in bench.told}) == len(bench.told), "in order"
+
+
+def test_nobody_waits_for_ever(bench):
+    asked = bench.loop.now
+    for number in range(30_000):
+        bench.ask(number)
+    bench.wait(10.1)
+    assert [number for number, _ in bench.told] == list(range(30_000))
+    assert max(at for _, at in bench.told) <= asked + 10.1
+
+
+def test_who_has_gone_is_not_told_and_takes_nobody_s_turn(bench):
+    exchanges = [bench.ask(number) for number in range(400)]
+    for exchange in exchanges[50:350]:
+        exchange.cancelled = True
+    bench.wait(0.15)
+    assert [number for number, _ in bench.told] == [*range(50), *range(350, 400)]
 
 
 def test_clients_that_ask_again_at_once_are_answered_no_more_often(bench):
-    """Each is a client that asks again as soon as it is told."""
-
-    def ask_again() -> None:
-        bench.told.append((0, bench.loop.now))
-        bench.loop.call_soon(bench.away.later, ask_again)
-
-    for _ in range(150):
-        bench.away.later(ask_again)
+    bench.ask_again = True
+    for number in range(150):
+        bench.ask(number)
     for _ in range(200):
         bench.loop.turn()
         bench.loop.advance(0.01)
@@ -81,5 +114,5 @@ def test_nobody_is_kept_waiting_when_the_server_ends(bench):
     for number in range(1000):
         bench.ask(number)
     bench.draining = True
-    bench.wait(0.03)
+    bench.wait(0.06)
     assert len(bench.told) == 1000
