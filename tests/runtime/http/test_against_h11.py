@@ -10,8 +10,16 @@ from fuzz.differential import check_framing
 from runtime.test_connection_limits import SMUGGLING
 
 LINES = st.sampled_from(
-    [b"POST /predict HTTP/1.1", b"POST /predict HTTP/1.0", b"GET /health/ready HTTP/1.1", b"HEAD /a HTTP/1.1"]
-    + [b"POST http://b/predict HTTP/1.1", b"GET http://b@c:1/ HTTP/1.1", b"OPTIONS * HTTP/1.1", b"CONNECT a:80 HTTP/1.1"]
+    [
+        b"POST /predict HTTP/1.1",
+        b"POST /predict HTTP/1.0",
+        b"GET /health/ready HTTP/1.1",
+        b"HEAD /a HTTP/1.1",
+        b"POST http://b/predict HTTP/1.1",
+        b"GET http://b@c:1/ HTTP/1.1",
+        b"OPTIONS * HTTP/1.1",
+        b"CONNECT a:80 HTTP/1.1",
+    ]
 )
 ENDS = st.sampled_from([b"\r\n"] * 12 + [b"\n", b"\r", b"\r\r\n", b"\r\n ", b"\r\n\t", b"\0\r\n", b" \r\n", b"\t\r\n"])
 COLONS = st.sampled_from([b": "] * 8 + [b":", b" :", b"\t: ", b":\t", b": \x0b", b":\x0c ", b"\xa0: ", b":\r\n "])
