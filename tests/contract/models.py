@@ -128,6 +128,11 @@ def items() -> ColumnsPipeline:
     return ColumnsPipeline(Contract((TensorSpec("x", "FP64", (-1,)),)), predict)
 
 
+def whatever() -> ColumnsPipeline:
+    """Takes any inputs, and gives them back."""
+    return ColumnsPipeline(Contract(open=True), dict)
+
+
 def raw() -> ColumnsPipeline:
     """A handler that decodes and encodes by itself."""
     return RawPipeline(Contract(open=True), None)
@@ -150,7 +155,7 @@ def mar() -> TorchServePipeline:
 
 
 MODELS = {"iris": iris, "loan": loan, "picture": picture, "matrix": matrix, "items": items, "raw": raw, "mar": mar}
-MODELS["story"] = story
+MODELS |= {"story": story, "whatever": whatever}
 
 
 def _told(row: dict[str, Any], context: Context) -> Any:

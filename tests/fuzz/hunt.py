@@ -22,7 +22,7 @@ MOST_MEMORY = 2048
 LONGEST = 4096
 
 with atheris.instrument_imports(include=["modelbuild_runtime"]):
-    from fuzz import targets
+    from fuzz import seeds, targets
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     target, seconds = sys.argv[1], int((*sys.argv[2:], "60")[0])
     folder = KEPT / target
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in (*targets.seeds(target), *(path.read_bytes() for path in targets.found(target))):
+    for seed in (*seeds.seeds(target), *(path.read_bytes() for path in targets.found(target))):
         if len(seed) <= LONGEST:
             (folder / sha256(seed).hexdigest()[:20]).write_bytes(seed)
     options = [

@@ -4,40 +4,39 @@ that blames itself, with an exception, or by keeping what it should let go of.
 
 from __future__ import annotations
 
-import io
-import json
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
+from typing import Any
+from unittest.mock import patch
 
 from contract.calls import Caller
 from contract.models import MODELS
 from contract.wires import server
 from fuzz.differential import check_framing
-from modelbuild_runtime.bodies import form_body, json_body, npy_body
+from modelbuild_runtime.bodies import csv_body, form_body, json_body, large_json, npy_body
+from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import (
     InvalidInput,
     LoadError,
     NotAcceptable,
+    SettingError,
     TooLarge,
     Unsupported,
     UnsupportedMediaType,
 )
-from modelbuild_runtime.grpc import frames
-from modelbuild_runtime.grpc.messages import load
 from modelbuild_runtime.http import media_type
+from modelbuild_runtime.http.limits import Limits, beginning, inflate
 from modelbuild_runtime.http.patience import UNREADABLE, patience
 from modelbuild_runtime.leap_frame import binary_frame, json_frame
 from modelbuild_runtime.manifest import Manifest, Model, Runtime
 from modelbuild_runtime.process.models.archive import opened
+from modelbuild_runtime.torchserve.config_properties import configured
 from modelbuild_runtime.torchserve.java_properties import read_properties
 from modelbuild_runtime.trace import context
-from runtime.grpc.wires import Client, Peer, check_survival, message, opening
+from runtime.grpc.wires import Client, Peer, check_survival
 
 NAMES = sorted(MODELS)
 WIRE = Path(__file__).parents[1] / "contract" / "wire"
@@ -81,7 +80,7 @@ def of_calls(data: bytes) -> None:
     if len(data) < 2:
         return
     name = NAMES[data[0] % len(NAMES)]
-    paths = _methods(name)
+    paths = methods(name)
     answer = Caller(server(name)).call(paths[data[1] % len(paths)], data[2:])
     if answer.parts is not None and "Watch" not in paths[data[1] % len(paths)]:
         list(answer.parts)
@@ -126,6 +125,41 @@ def of_fields(data: bytes) -> None:
     read_properties(data.decode("utf-8", "replace"))
 
 
+def of_tables(data: bytes) -> None:
+    """CSV for any of the models, with a header or without, its cells parted in one way or the other."""
+    contract = MODELS[NAMES[data[0] % len(NAMES)]]().contract if data else Contract()
+    header = ("", "present", "absent")[data[1] % 3] if len(data) > 1 else ""
+    _read(lambda: csv_body.read(data[2:], contract, header, separator=",;"[len(data) % 2]))
+
+
+def of_slices(data: bytes) -> None:
+    """JSON that is read part by part: as at once."""
+    with patch.multiple(large_json, LARGE=data[0] % 32 if data else 1, _SLICE=data[1] % 16 + 1 if len(data) > 1 else 1):
+        found = _value(large_json.read, data[2:])
+    once = _value(json_body.read, data[2:])
+    assert found is None or once is None or repr(found) == repr(once), (found, once)
+    assert (found is None) >= (once is None) or b'"' in data, found
+
+
+def of_codings(data: bytes) -> None:
+    """A compressed body: never more than a body may be."""
+    limits = Limits(body=1 << 16, elements=1000)
+    coding = (b"gzip", b"deflate", b"gzip, deflate", b"deflate, gzip", b"x-gzip,identity")[data[0] % 5 if data else 0]
+    inflated: list[bytes] = []
+    _read(lambda: inflated.append(inflate(data[1:], coding, limits)))
+    assert sum(map(len, inflated)) <= limits.body
+    assert len(beginning(data[1:], coding, 100)) <= max(100, len(data))
+
+
+def of_properties(data: bytes) -> None:
+    """A config.properties."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, "config.properties")
+        path.write_bytes(data)
+        with suppress(SettingError):
+            configured({"TS_CONFIG_FILE": str(path), "MBUILD_MANIFEST": str(path)})
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "requests": of_requests,
     "http": of_http,
@@ -136,47 +170,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "frames": of_frames,
     "archives": of_archives,
     "fields": of_fields,
+    "tables": of_tables,
+    "slices": of_slices,
+    "codings": of_codings,
+    "properties": of_properties,
 }
-
-
-def seeds(target: str) -> Iterator[bytes]:
-    """What is right, or nearly: from here the fuzzer goes on."""
-    if target == "requests":
-        for path in sorted(WIRE.glob("*/*.request")):
-            for number in range(len(NAMES)):
-                yield bytes([number]) + path.read_bytes()
-    elif target == "http":
-        for path in sorted(WIRE.glob("*/*.request")):
-            head, _, body = path.read_bytes().partition(b"\n\n")
-            fields = head.replace(b"\n", b"\r\n") + b"\r\nHost: a\r\n"
-            yield b"\xff" + fields + b"Content-Length: %d\r\n\r\n" % len(body) + body
-            yield b"\x07" + fields + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-    elif target == "http2":
-        yield b"\x01\xff" + opening() + frames.frame(frames.DATA, 1, 1, message())
-        yield b"\x01\x08" + opening(path="/fake.Service/Chat") + frames.frame(frames.DATA, 1, 1, message() * 3)
-        yield b"\x00\xff" + frames.PREFACE + frames.settings() + opening(flags=0)
-    elif target == "calls":
-        yield from _messages()
-    elif target == "forms":
-        yield b'--b\r\nContent-Disposition: form-data; name="x"; filename="y"\r\n\r\nvalue\r\n--b--\r\n'
-        yield b"x=1&y=%20a+b"
-    elif target == "arrays":
-        for array in (np.zeros((2, 3), np.float32), np.array(["a", "bc"]), np.array([True])):
-            stream = io.BytesIO()
-            np.save(stream, array)
-            yield stream.getvalue()
-    elif target == "frames":
-        yield from _leap_frames()
-    elif target == "archives":
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
-            made.writestr("MAR-INF/MANIFEST.json", '{"model": {"handler": "s.py:h", "serializedFile": "w"}}')
-            made.writestr("s.py", "")
-        yield stream.getvalue()
-    elif target == "fields":
-        yield b'application/json; charset="utf-8", text/csv;q=0.5'
-        yield b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-        yield b"a = b\\\n c\n"
 
 
 def found(target: str) -> Iterator[Path]:
@@ -189,6 +187,14 @@ def _read(reader: Callable[[], object]) -> None:
         reader()
 
 
+def _value(reader: Callable[[bytes], Any], data: bytes) -> tuple[Any] | None:
+    """What is read, None where it is refused."""
+    try:
+        return (reader(data),)
+    except (ValueError, InvalidInput, TooLarge):
+        return None
+
+
 def _is_meant(name: str, answer: bytes) -> bool:
     """Two of the models fail where they are asked to."""
     return name in ("story", "mar") and any(
@@ -197,42 +203,10 @@ def _is_meant(name: str, answer: bytes) -> bool:
 
 
 @lru_cache
-def _methods(name: str) -> list[str]:
+def methods(name: str) -> list[str]:
+    """The paths of gRPC of a model."""
     routes = [route for protocol in server(name).protocols for route in protocol.routes if route.method == "GRPC"]
     return [route.path.removeprefix("/") for route in routes]
-
-
-def _messages() -> Iterator[bytes]:
-    """What some method understands, to all."""
-    inference = load("open_inference")
-    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 4], "contents": {"fp32_contents": [1, 2, 3, 4]}}
-    yield from _to_all("iris", inference.ModelInferRequest(model_name="iris", inputs=[tensor]).SerializeToString())
-    serving = load("tensorflow_serving")
-    question = serving.PredictRequest(model_spec={"name": "iris"})
-    question.inputs["x"].dtype = 1
-    question.inputs["x"].float_val.extend([1, 2, 3, 4])
-    yield from _to_all("iris", question.SerializeToString())
-    asked = load("torchserve").PredictionsRequest(model_name="mar", input={"data": b'{"a": 1}'})
-    yield from _to_all("mar", asked.SerializeToString())
-
-
-def _to_all(name: str, body: bytes) -> Iterator[bytes]:
-    for at in range(len(_methods(name))):
-        yield bytes([NAMES.index(name), at]) + body
-
-
-def _leap_frames() -> Iterator[bytes]:
-    for path in sorted(WIRE.glob("mleap/*.request")):
-        yield path.read_bytes().partition(b"\n\n")[2]
-    kinds = [
-        {"name": "a", "type": "double"},
-        {"name": "b", "type": {"type": "tensor", "base": "float", "dimensions": [2]}},
-        {"name": "c", "type": {"type": "list", "base": "string"}},
-    ]
-    values = {"schema": {"fields": kinds}, "rows": [[1.5, {"values": [1, 2], "dimensions": [2]}, ["x"]]]}
-    text = json.dumps(values).encode()
-    yield text
-    yield binary_frame.write(json_frame.read(values))
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz.targets import TARGETS, found, seeds
+from fuzz.seeds import seeds
+from fuzz.targets import TARGETS, found
 
 FINDINGS = [(target, path) for target in TARGETS for path in found(target)]
 

@@ -66,6 +66,7 @@ def test_bodies_of_very_many_values_are_refused_before_they_are_decoded():
     admit(many, b"application/json", Limits(elements=70_000))
     admit(b'"' + b"x" * 200_000 + b'"', b"application/json", LIMITS)
     admit(b"," * 200_000, b"application/octet-stream", LIMITS)
+    admit(b"," * 200_000, b"application/x-npy", LIMITS)
 
 
 def test_lines_may_end_in_either_way():

@@ -52,8 +52,10 @@ class AnswerWriter:
             return parts.answer(response, wire.media.name if wire else "")
         kind = wire.media.name
         if kind == media_type.JSON:
-            value = json_answer.answer(response, wire.form, batched=self._contract.batched, named=self._named)
-            return HttpResponse(200, json_answer.encode(value, tokens=self._tokens))
+            body = json_answer.whole_text(
+                response, wire.form, batched=self._by_rows, named=self._named, tokens=self._tokens
+            )
+            return HttpResponse(200, body)
         if kind == media_type.JSON_LINES:
             named = self._named and wire.form != INSTANCES
             rows = json_answer.rows_of(response, batched=self._contract.batched, named=named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any, Dict, List, Sequence
 
 import msgspec
@@ -32,6 +33,8 @@ def plain(value: Any) -> Any:
 
 _encoder = msgspec.json.Encoder(enc_hook=plain)
 _encode, _encode_lines = _encoder.encode, _encoder.encode_lines
+MANY = 1 << 14
+"""Values that one call encodes: no other thread runs meanwhile."""
 
 
 def encode(value: Any) -> bytes:
@@ -41,6 +44,8 @@ def encode(value: Any) -> bytes:
         PredictionFailed: the handler answered with something that JSON cannot say.
     """
     try:
+        if value.__class__ is list and len(value) > MANY:
+            return _in_slices(value)
         return _encode(value)
     except _UNSAID as error:
         raise _unsaid(error) from error
@@ -52,6 +57,12 @@ def encode_lines(values: List[Any]) -> bytes:
         return _encode_lines(values)
     except _UNSAID as error:
         raise _unsaid(error) from error
+
+
+def _in_slices(values: List[Any]) -> bytes:
+    """Many values in several calls, between which other threads run."""
+    slices = [_encode(values[at : at + MANY])[1:-1] for at in range(0, len(values), MANY)]
+    return b"[%b]" % b",".join(slices)
 
 
 def to_builtins(value: Any) -> Any:
@@ -78,6 +89,8 @@ def _unsaid(error: Exception) -> PredictionFailed:
 
 
 def _array(values: List[Any], spec: Any) -> np.ndarray:
+    if _holds_text(values):
+        return _texts(values)
     try:
         array = np.array(values)
     except (ValueError, OverflowError):  # ragged, or integers beyond 64 bits
@@ -88,6 +101,13 @@ def _array(values: List[Any], spec: Any) -> np.ndarray:
         return _texts(values)
     dtype = NUMPY.get(spec.datatype) if spec is not None else None
     return array if dtype is None or not np.can_cast(array.dtype, dtype, "same_kind") else array.astype(dtype)
+
+
+def _holds_text(values: List[Any]) -> bool:
+    """Whether there is text among the values: NumPy would make all of it as wide as the longest."""
+    while values and values[0].__class__ is list:
+        values = list(chain.from_iterable([value for value in values if value.__class__ is list]))
+    return any(value.__class__ is str for value in values)
 
 
 def _texts(values: List[Any]) -> np.ndarray:

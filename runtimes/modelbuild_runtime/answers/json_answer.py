@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Dict, List, Mapping, Union
+from typing import Any, Dict, Iterator, List, Mapping, Union
 
 import numpy as np
 
 from modelbuild_runtime.answers import items
-from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD
+from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, RECORD, ROWS
 from modelbuild_runtime.dataplane.shares import Share
 from modelbuild_runtime.request import Response
 
@@ -23,6 +23,20 @@ def answer(response: Response, form: str, *, batched: bool = True, named: bool =
     if form == RECORD:
         return rows[0]
     return {"predictions": rows} if form == INSTANCES else rows
+
+
+def whole_text(response: Response, form: str, *, batched: bool, named: bool, tokens: bool) -> bytes:
+    """The same as JSON. Many rows are written a slice at a time: other threads run between them, and never are all rows
+    there as plain values, too.
+    """
+    if form in (ROWS, INSTANCES) and batched and response.columns and response.count > items.MANY:
+        named = named and form != INSTANCES
+        slices = [encode(_rows(columns, named=named), tokens=tokens)[1:-1] for columns in _slices(response)]
+        return (b'{"predictions":[%b]}' if form == INSTANCES else b"[%b]") % b",".join(slices)
+    value = answer(response, form, batched=batched, named=named)
+    if form == INSTANCES:
+        return b'{"predictions":%b}' % encode(value["predictions"], tokens=tokens)
+    return encode(value, tokens=tokens)
 
 
 def text(share: Share, form: str, *, named: bool, tokens: bool) -> bytes:
@@ -46,6 +60,12 @@ def rows_of(response: Response, *, batched: bool = True, named: bool = True) -> 
         return _rows(columns, named=named)
     sole = len(columns) == 1 and not named
     return [values(next(iter(columns.values()))) if sole else {name: values(array) for name, array in columns.items()}]
+
+
+def _slices(response: Response) -> Iterator[Dict[str, np.ndarray]]:
+    columns = response.columns or {}
+    for at in range(0, response.count, items.MANY):
+        yield {name: array[at : at + items.MANY] for name, array in columns.items()}
 
 
 def _texts_of_rows(columns: Mapping[str, np.ndarray], named: bool, tokens: bool) -> List[bytes]:

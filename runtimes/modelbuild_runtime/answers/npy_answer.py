@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Mapping
+from typing import Any, List, Mapping
 
 import numpy as np
 
 from modelbuild_runtime.errors import NotAcceptable
+
+_MOST = 256 << 20
+"""Bytes of an array of texts, each of which takes the room of the longest."""
 
 
 def encode(columns: Mapping[str, np.ndarray]) -> bytes:
     """The file, which ``numpy.load`` reads without unpickling.
 
     Raises:
-        NotAcceptable: the outputs differ in their number of rows.
+        NotAcceptable: the outputs differ in their number of rows, or hold short texts beside very long ones.
     """
     arrays = {name: _plain(array) for name, array in columns.items()}
     stream = BytesIO()
@@ -40,5 +43,12 @@ def _plain(array: np.ndarray) -> np.ndarray:
     flat = array.ravel().tolist()
     if any(isinstance(value, bytes) for value in flat):
         flat = [value if isinstance(value, bytes) else str(value).encode() for value in flat]
-        return np.array(flat, np.bytes_).reshape(array.shape)
-    return np.array(flat, np.str_).reshape(array.shape)
+        return _wide(flat, np.dtype("S1")).reshape(array.shape)
+    return _wide(list(map(str, flat)), np.dtype("U1")).reshape(array.shape)
+
+
+def _wide(texts: List[Any], letter: np.dtype) -> np.ndarray:
+    """All as wide as the longest."""
+    if len(texts) * max(map(len, texts), default=0) * letter.itemsize > _MOST:
+        raise NotAcceptable("a .npy file of these texts would be far larger than they are: accept JSON")
+    return np.array(texts, letter.kind)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, List, Union
 
 import msgspec
 import numpy as np
 
+from modelbuild_runtime.bodies import large_json
 from modelbuild_runtime.errors import InvalidInput, TooLarge
 
 Body = Union[bytes, bytearray]
@@ -46,7 +48,7 @@ def read(body: Body) -> Any:
     if body.count(b"[") + body.count(b"{") > MAX_NESTING and _depth(body) > MAX_NESTING:
         raise _too_deep()
     try:
-        return _decode(body)
+        return _decode(body) if len(body) < large_json.LARGE else _read_large(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _with_tokens(body, error)
     except RecursionError as error:
@@ -72,6 +74,12 @@ def explained(error: msgspec.ValidationError) -> InvalidInput:
     place = found.group(1) if found else ""
     what = _TYPE.sub(lambda match: _WORDS.get(match.group(1), f"'{match.group(1)}'"), _PLACE.sub("", text))
     return InvalidInput(f"{place}: {what[:1].lower()}{what[1:]}" if place else what, field=place)
+
+
+def _read_large(body: Body) -> Any:
+    with suppress(ValueError):
+        return large_json.read(bytes(body))
+    return _decode(body)  # whose words name the place
 
 
 def _with_tokens(body: Body, error: Exception) -> Any:

@@ -10,9 +10,11 @@ from typing import Tuple, Union
 import numpy as np
 
 from modelbuild_runtime.bodies.tensor_data import check_shape
-from modelbuild_runtime.errors import InvalidInput
+from modelbuild_runtime.errors import InvalidInput, TooLarge
+from modelbuild_runtime.http.limits import Limits
 
 MAX_HEADER = 10_000
+MOST_TEXTS = Limits().elements
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -21,6 +23,7 @@ def read(body: Union[bytes, bytearray]) -> np.ndarray:
 
     Raises:
         InvalidInput: it is not such a file, it is cut short, or it would have to be unpickled.
+        TooLarge: it holds so many texts that they would be far larger in memory.
     """
     shape, fortran, dtype, start = _header(body)
     if dtype.hasobject:
@@ -35,6 +38,8 @@ def read(body: Union[bytes, bytearray]) -> np.ndarray:
         )
     if dtype.itemsize == 0:
         raise InvalidInput("the array holds empty text only")
+    if dtype.kind in "SU" and count > MOST_TEXTS:
+        raise TooLarge(f"the array holds more than {MOST_TEXTS} texts; send fewer rows")
     flat = np.frombuffer(body, dtype, count, start)
     if dtype.kind == "b" and bool((flat.view(np.uint8) > 1).any()):
         raise InvalidInput("the array is of booleans, and holds bytes other than 0 and 1")

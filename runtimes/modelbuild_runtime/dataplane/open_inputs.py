@@ -4,7 +4,8 @@ or as their values show.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Union
+from itertools import chain
+from typing import Any, Dict, List, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from modelbuild_runtime.errors import InvalidInput
 from modelbuild_runtime.tensor import Tensor
 
 Input = Union[Tensor, np.ndarray]
+
+_MAX_RANK = 32  # of older NumPy
 
 
 def open_tensors(tensors: Dict[str, Tensor], *, batched: bool) -> Prepared:
@@ -71,26 +74,32 @@ def infer(name: str, values: List[Any]) -> np.ndarray:
     """An array of values whose datatype nobody declared. Numbers are FP64 even where all are whole: the datatype must
     not hang on the values, since clients write 1.0 as 1. A null among numbers is NaN.
     """
+    shape, flat, kinds = _flat(name, values)
+    if kinds == {bool}:
+        return np.array(flat).reshape(shape)
+    if not (kinds <= {int, float, bool} or kinds <= {int, float, type(None)}):
+        return objects(values)  # an array of text would be as wide as the longest everywhere
+    numbers = [np.nan if value is None else value for value in flat] if type(None) in kinds else flat
     try:
-        array = np.array(values)
-    except ValueError:
-        raise InvalidInput(f"input {name!r}: the rows differ in shape", field=name) from None
-    if array.dtype.kind == "b":
-        return array
-    if array.dtype.kind in "iuf" or (array.dtype.kind == "O" and _are_numbers(array)):
-        try:
-            return array.astype(np.float64)
-        except OverflowError:
-            raise InvalidInput(f"input {name!r}: a number is too large", field=name) from None
-    return objects(values)
+        return np.fromiter(numbers, np.float64, len(numbers)).reshape(shape)
+    except OverflowError:
+        raise InvalidInput(f"input {name!r}: a number is too large", field=name) from None
+
+
+def _flat(name: str, values: List[Any]) -> Tuple[Tuple[int, ...], List[Any], Set[type]]:
+    """The shape of nested lists, their elements in one list, and the types of those."""
+    shape: Tuple[int, ...] = (len(values),)
+    while list in (kinds := set(map(type, values))):
+        sizes = set(map(len, values)) if len(kinds) == 1 else ()
+        if len(sizes) != 1 or len(shape) >= _MAX_RANK:
+            raise InvalidInput(f"input {name!r}: the rows differ in shape", field=name)
+        shape += tuple(sizes)
+        values = list(chain.from_iterable(values))
+    return shape, values, kinds
 
 
 def _empty(name: str, shape: Sequence[int]) -> InvalidInput:
     return InvalidInput(f"input {name!r}: shape {list(shape)} has no values", field=name)
-
-
-def _are_numbers(array: np.ndarray) -> bool:
-    return {type(value) for value in array.flat} <= {int, float, type(None)}
 
 
 def _join(name: str, parts: Sequence[Any]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Dict, List, Mapping, Sequence, Union
 
 import msgspec
@@ -89,12 +90,12 @@ def _entries(value: Any, name: str, count: int, source: str) -> np.ndarray:
 
 
 def _from_list(values: List[Any]) -> np.ndarray:
-    try:
-        return np.array(values)
-    except ValueError:  # rows of different lengths
-        array = np.empty(len(values), object)
-        array[:] = values
-        return array
+    if set(map(type, values)) != {str}:  # text would be as wide as the longest everywhere
+        with suppress(ValueError):  # rows of different lengths
+            return np.array(values)
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
 
 
 def _name(names: Sequence[str]) -> str:

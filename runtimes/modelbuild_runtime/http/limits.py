@@ -14,6 +14,7 @@ SMALL = 1 << 16
 """Bodies up to this size cannot hold enough values to matter."""
 
 _MOST_CODINGS = 2
+_BINARY = (b"application/octet", b"application/x-npy")
 _JSON = re.compile(rb"(\xef\xbb\xbf)?[ \t\r\n]*[\[{]")
 _LONG = 400
 """Digits of a number that no kind of number has."""
@@ -45,7 +46,7 @@ def admit(body: Body, content_type: bytes, limits: Limits) -> None:
     """
     if len(body) <= SMALL or len(body) // 2 <= limits.elements:
         return
-    if content_type.startswith(b"application/octet") and not _JSON.match(body):
+    if content_type.startswith(_BINARY) and not _JSON.match(body):
         return
     lines = max(body.count(b"\n"), body.count(b"\r"))  # which CSV may end with either
     objects = body.count(b"{")

@@ -26,4 +26,7 @@ def read(body: Union[bytes, bytearray], form: str, most: int) -> Frame:
 
 def write(frame: Frame, form: str) -> bytes:
     """The frame's bytes; JSON has null for what is not finite."""
-    return json_answer.encode(json_frame.write(frame)) if form == JSON else binary_frame.write(frame)
+    if form == BINARY:
+        return binary_frame.write(frame)
+    written = json_frame.write(frame)
+    return b'{"schema":%b,"rows":%b}' % (json_answer.encode(written["schema"]), json_answer.encode(written["rows"]))

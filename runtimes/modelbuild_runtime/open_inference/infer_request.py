@@ -7,7 +7,7 @@ from typing import Annotated, Any, Dict, List, Mapping, Optional, Tuple
 
 import msgspec
 
-from modelbuild_runtime.bodies import flat_buffer, json_body
+from modelbuild_runtime.bodies import flat_buffer, json_body, large_json
 from modelbuild_runtime.bodies.json_body import Body
 from modelbuild_runtime.bodies.tensor_data import MAX_RANK, check_count, check_shape, flatten
 from modelbuild_runtime.contract import Contract
@@ -73,11 +73,13 @@ def read(body: Body) -> InferRequest:
         if large is not None:
             return large
     try:
-        return _decode(body)
+        if len(body) < large_json.LARGE:
+            return _decode(body)
     except msgspec.ValidationError as error:
         raise json_body.explained(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        value = json_body.read(body)
+        pass  # the ordinary way takes it, or says what is wrong
+    value = json_body.read(body)
     try:
         return msgspec.convert(value, InferRequest)
     except msgspec.ValidationError as error:

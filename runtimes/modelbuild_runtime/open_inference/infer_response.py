@@ -148,7 +148,7 @@ class InferWriter:
             head = self._start(name, array.dtype)
         flat = array.ravel().tolist()
         kind = array.dtype.kind
-        data = _encode(_texts(name, flat) if kind in "OSU" else flat)
+        data = items.encode(_texts(name, flat) if kind in "OSU" else flat)
         if kind == "f" and not strict and (b"null" in data if len(data) < _LONG else not np.isfinite(array).all()):
             data = _with_tokens(flat)
         return b'%b"shape":%b,"data":%b}' % (head, _encode(array.shape), data)

@@ -15,6 +15,7 @@ from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.limits import SMALL, Limits
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.router import Bound
+from modelbuild_runtime.process.host.memory import uncollected
 from modelbuild_runtime.process.large import HUGE, LARGE, kept
 from modelbuild_runtime.process.reading import read
 from modelbuild_runtime.request import Response
@@ -84,7 +85,8 @@ class Offload:
 
     def _encode(self, exchange: Exchange, response: Response) -> Then:
         try:
-            answer = exchange.bound.encode(exchange.http, exchange.request, response)  # type: ignore[union-attr]
+            with uncollected:
+                answer = exchange.bound.encode(exchange.http, exchange.request, response)  # type: ignore[union-attr]
         except BaseException as error:  # noqa: BLE001  # this may be the thread, which has to live on
             return partial(if_wanted, exchange, partial(self._app.fail_to_encode, exchange, error))
         if exchange.cache:

@@ -11,6 +11,7 @@ import pandas as pd
 import pydantic
 import pytest
 
+from modelbuild_runtime.answers import items
 from modelbuild_runtime.answers.items import encode, to_columns
 from modelbuild_runtime.errors import PredictionFailed
 from modelbuild_runtime.signature import TensorSpec
@@ -105,3 +106,18 @@ def test_the_contract_says_datatype_and_name():
 )
 def test_what_is_no_tensor_becomes_text(items, texts):
     assert plain(to_columns(items, ())) == {"output": ("object", texts)}
+
+
+def test_text_takes_no_more_room_than_it_has():
+    texts = ["x" * 1_000_000, *["y"] * 1_000_000]  # as an array of NumPy's own text 4 TB
+    assert to_columns(texts, ())["output"].tolist() == texts
+    assert to_columns([[text] for text in texts], ())["output"][1] == '["y"]'
+
+
+def test_many_values_are_encoded_in_slices(monkeypatch):
+    lengths = []
+    one = items._encode
+    monkeypatch.setattr(items, "_encode", lambda value: lengths.append(len(value)) or one(value))
+    rows = [[n, "a", None] for n in range(3 * items.MANY + 5)]
+    assert items.encode(rows) == one(rows)
+    assert lengths == [items.MANY] * 3 + [5]

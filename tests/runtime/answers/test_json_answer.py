@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
+from modelbuild_runtime.answers import items, json_answer
 from modelbuild_runtime.answers.json_answer import answer, encode, encode_lines, rows_of, values
+from modelbuild_runtime.bodies.question import INPUTS, INSTANCES, ROWS
 from modelbuild_runtime.request import Response
 
 ONE = Response(2, columns={"y": np.array([1.5, 2], np.float32)})
@@ -72,3 +75,17 @@ def test_what_is_not_finite():
 def test_32_bit_numbers_keep_their_exact_value():
     array = np.random.default_rng(1).normal(size=100).astype(np.float32)
     assert (np.array(json.loads(encode(values(array))), np.float32) == array).all()
+
+
+@pytest.mark.parametrize("form", [ROWS, INSTANCES, INPUTS])
+@pytest.mark.parametrize("columns", [("a",), ("a", "b")])
+def test_many_rows_are_written_in_slices(form, columns, monkeypatch):
+    lengths = []
+    one = json_answer.encode
+    monkeypatch.setattr(json_answer, "encode", lambda value, tokens: lengths.append(len(value)) or one(value))
+    count = 2 * items.MANY + 3
+    response = Response(count, {name: np.arange(2.0 * count).reshape(count, 2) for name in columns})
+    for named in (True, False):
+        found = json_answer.whole_text(response, form, batched=True, named=named, tokens=False)
+        assert found == msgspec.json.encode(json_answer.answer(response, form, named=named))
+    assert lengths == [1, 1] if form == INPUTS else [items.MANY, items.MANY, 3] * 2

@@ -35,3 +35,10 @@ def test_several_outputs_are_fields():
 def test_outputs_of_different_length_do_not_fit():
     with pytest.raises(NotAcceptable):
         encode({"a": np.zeros(2), "b": np.zeros(3)})
+
+
+@pytest.mark.parametrize("long, short", [("x", "y"), (b"x", b"y")])
+def test_short_texts_beside_a_very_long_one_are_not_acceptable(long, short):
+    texts = np.array([long * 1_000_000, *[short] * 1_000_000], object)
+    with pytest.raises(NotAcceptable, match="far larger"):
+        encode({"y": texts})

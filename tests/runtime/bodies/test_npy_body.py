@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from modelbuild_runtime.bodies.npy_body import read
-from modelbuild_runtime.errors import InvalidInput, ServerError
+from modelbuild_runtime.errors import InvalidInput, ServerError, TooLarge
 
 
 def npy(array, **options) -> bytes:
@@ -103,3 +103,9 @@ def test_what_is_no_character_is_refused(point, order):
     with pytest.raises(InvalidInput, match="no character"):
         read(body[:-8] + bad + body[-4:])
     assert read(body).tolist() == ["ab", "x"]
+
+
+def test_texts_are_counted():
+    with pytest.raises(TooLarge, match="more than 4000000 texts"):
+        read(npy(np.zeros(4_000_001, "S1")))
+    assert len(read(npy(np.zeros(4_000_001, np.int8)))) == 4_000_001

@@ -87,3 +87,13 @@ def test_the_datatype_hangs_on_the_kind_of_value_and_not_on_the_value(values, ki
 
 def test_a_list_of_objects_stays_one():
     assert infer("a", [{"x": 1}, {"x": 2}]).tolist() == [{"x": 1}, {"x": 2}]
+
+
+def test_text_takes_no_more_room_than_it_has():
+    texts = ["x" * 1_000_000, *["y"] * 1_000_000]  # as an array of NumPy's own text 4 TB
+    assert infer("a", texts).tolist() == texts
+    assert infer("a", [texts[:3], texts[1:4]]).tolist() == [texts[:3], texts[1:4]]
+
+
+def test_whole_numbers_of_any_size_are_numbers():
+    assert infer("a", [[1, 2**70], [None, 2.5]])[0].tolist() == [1.0, 2.0**70]

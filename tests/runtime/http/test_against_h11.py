@@ -11,8 +11,13 @@ from runtime.test_connection_limits import SMUGGLING
 
 LINES = st.sampled_from(
     [
-        *(b"POST /predict HTTP/1.1", b"POST /predict HTTP/1.0", b"GET /health/ready HTTP/1.1", b"HEAD /a HTTP/1.1"),
-        *(b"POST http://b/predict HTTP/1.1", b"GET http://b@c:1/ HTTP/1.1", b"OPTIONS * HTTP/1.1"),
+        b"POST /predict HTTP/1.1",
+        b"POST /predict HTTP/1.0",
+        b"GET /health/ready HTTP/1.1",
+        b"HEAD /a HTTP/1.1",
+        b"POST http://b/predict HTTP/1.1",
+        b"GET http://b@c:1/ HTTP/1.1",
+        b"OPTIONS * HTTP/1.1",
         b"CONNECT a:80 HTTP/1.1",
     ]
 )

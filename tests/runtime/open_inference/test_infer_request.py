@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelbuild_runtime.bodies import flat_buffer
+from modelbuild_runtime.bodies import flat_buffer, large_json
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput, ServerError
 from modelbuild_runtime.open_inference.infer_request import Input, read, split, tensors, user_parameters, whole
@@ -254,3 +254,16 @@ def test_a_large_body_means_what_a_small_one_means(old, new, end, monkeypatch):
     fast = meaning()
     monkeypatch.setattr(flat_buffer, "HERE", False)
     assert fast == meaning()
+
+
+def test_a_body_of_many_texts_is_read_in_parts(monkeypatch):
+    texts = [str(number) for number in range(1000)]
+    body = json.dumps({"inputs": [{"name": "x", "datatype": "BYTES", "shape": [1000], "data": texts}]}).encode()
+    once, sizes, decode = read(body), [], large_json._decode
+    monkeypatch.setattr(large_json, "LARGE", 1000)
+    monkeypatch.setattr(large_json, "_SLICE", 100)
+    monkeypatch.setattr(large_json, "_decode", lambda text: sizes.append(len(text)) or decode(text))
+    assert read(body) == once
+    assert max(sizes) < 1000
+    with pytest.raises(InvalidInput, match="expected an integer"):
+        read(body.replace(b"[1000]", b"[1.5]"))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from modelbuild_runtime.answers import items
 from modelbuild_runtime.contract import Contract
 from modelbuild_runtime.errors import InvalidInput, PredictionFailed
 from modelbuild_runtime.open_inference.infer_request import Output
@@ -155,3 +156,13 @@ def test_nothing_is_wanted_where_nothing_is_said():
 def test_parameters_without_meaning(asked, parameters):
     with pytest.raises(InvalidInput):
         wanted(asked, parameters)
+
+
+@pytest.mark.parametrize("values", [np.arange(1000.0), np.array(["a"] * 1000, object)])
+def test_many_values_are_written_in_slices(values, monkeypatch):
+    once = write({"y": values}).body
+    lengths, encode = [], items._encode
+    monkeypatch.setattr(items, "MANY", 300)
+    monkeypatch.setattr(items, "_encode", lambda value: lengths.append(len(value)) or encode(value))
+    assert write({"y": values}).body == once
+    assert lengths == [300, 300, 300, 100]

@@ -359,3 +359,15 @@ def test_protocols_may_not_change_what_is_shared():
 def test_an_escaped_slash_separates_nothing(path):
     assert answer(Client().send(get(path)))[0] == 404
     assert answer(Client().send(get(b"/health/read%79")))[0] == 200
+
+
+def test_nor_through_what_is_made_for_a_large_answer():
+    found: list[bool] = []
+
+    def looked(http, request, response):
+        found.append(gc.isenabled())
+        return encode(http, request, response)
+
+    client = Client(Route("POST", "/looked", Prediction(decode, looked)))
+    client.send(request(b"[%b]" % b",".join([b"[1,2,3]"] * 20_000)).replace(b"/predict", b"/looked"))
+    assert (client.statuses, found, gc.isenabled()) == ([200], [False], True)

@@ -53,8 +53,9 @@ def settle(environment: Mapping[str, str], root: Path = Path("/")) -> None:
 
 
 class Uncollected:
-    """While millions of values are made of a body, none is garbage, and Python's collector would walk through them time
-    and again: half of the time that reading takes, in which no other thread runs. Several threads may be inside.
+    """While millions of values are made of a body, or for an answer, none is garbage, and Python's collector would walk
+    through them time and again: half of the time that it takes, in which no other thread runs. Several threads may be
+    inside.
     """
 
     def __init__(self) -> None:
