@@ -129,7 +129,7 @@ class Application:
                 self.witness.enter(exchange)
             self._ask(exchange, usual, head.patience)
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
-            self.fail(exchange, error, match.allowed)
+            self._fail_at_once(exchange, error, head)
 
     def _accept_any(self, asker: Asker, head: Head, body: Union[bytes, bytearray]) -> None:
         """Any request, whatever it asks for."""
@@ -161,7 +161,13 @@ class Application:
         except Exception as error:  # noqa: BLE001  # whatever it is, there is an answer
             if exchange.bound is None and match.routes:
                 exchange.protocol = match.routes[-1].protocol  # who takes the rest
-            self.fail(exchange, error, match.allowed)
+            self._fail_at_once(exchange, error, head)
+
+    def _fail_at_once(self, exchange: Exchange, error: Exception, head: Head) -> None:
+        """The request goes no further; who asks may not wait for long to learn it."""
+        if head.patience > 0:
+            exchange.deadline = exchange.received + head.patience
+        self.fail(exchange, error, head.match.allowed)
 
     def _ask(self, exchange: Exchange, bound: Bound, patience: float) -> None:
         """Decode and check what asks for a prediction, and have it made."""

@@ -8,9 +8,10 @@ many are told in a second, and the others a little later: an answer that comes l
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from heapq import heappop, heappush
+from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Callable, Deque, Tuple
+from typing import TYPE_CHECKING, Callable, List, Tuple
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.exchange import Exchange
@@ -25,11 +26,12 @@ _AT_ONCE = 50
 _TURN = 0.05
 """Seconds between two looks at who waits. They are told, and ask again, together: that is cheaper than one by one."""
 _LONG = 1.0
-"""Seconds after which more are told: Retry-After asks them to wait for no longer before the next try."""
+"""Seconds after which more are told: Retry-After asks them to wait for no longer before the next try. Who does not wait
+for so long is told in half of the time."""
 _MOST_A_SECOND = 2000
 """Who is told then: about 6 % of a processor, and every client where no more than so many ask."""
 _LONGEST = 10.0
-"""Seconds after which everybody is told, whatever it costs."""
+"""Seconds after that until everybody is told, whatever it costs."""
 
 
 class TurnedAway:
@@ -41,7 +43,8 @@ class TurnedAway:
         self._loop = loop
         self._tell = tell
         self._draining = draining
-        self._waiting: Deque[Tuple[float, Exchange, HttpResponse]] = deque()
+        self._waiting: List[Tuple[float, int, Exchange, HttpResponse]] = []  # by when each is due
+        self._number = count()
         self._room = float(_AT_ONCE)
         self._since = monotonic()
 
@@ -55,7 +58,10 @@ class TurnedAway:
                 self._tell(exchange, response)
                 return
             self._loop.call_later(_TURN, self._turn)
-        self._waiting.append((now, exchange, response))
+        due = now + _LONG
+        if 0 < exchange.deadline < due:
+            due = (now + exchange.deadline) / 2
+        heappush(self._waiting, (due, next(self._number), exchange, response))
 
     def _turn(self) -> None:
         now = monotonic()
@@ -63,10 +69,10 @@ class TurnedAway:
         self._refill(now)
         waiting, told = self._waiting, 0
         while waiting:
-            waited = now - waiting[0][0]
-            if self._room < 1 and (waited < _LONG or told >= most) and waited < _LONGEST and not self._draining():
+            late = now - waiting[0][0]
+            if self._room < 1 and (late < 0 or told >= most) and late < _LONGEST and not self._draining():
                 break
-            _, exchange, response = waiting.popleft()
+            _, _, exchange, response = heappop(waiting)
             if exchange.cancelled:  # the client has gone
                 continue
             self._room = max(0.0, self._room - 1)

@@ -169,8 +169,10 @@ def test_who_is_turned_away_is_told_later_unless_it_was_given_up_already():
     ((exchange, response),) = kept
     client.app.respond(exchange, response)
     assert client.statuses == [429]
-    client.send(request(target=b"/x"))
+    assert exchange.deadline == 0
+    client.send(request(target=b"/x").replace(b"Host", b"x-request-timeout: 0.5\r\nHost"))
     exchange, _ = kept.pop()
+    assert exchange.deadline == exchange.received + 0.5
     exchange.cancelled = True
     client.app.refuse(exchange, Overloaded("full"))
     assert client.statuses == [429, 429], "who calls still has to end: a call of gRPC gives up its messages first"

@@ -19,8 +19,8 @@ class Bench:
         self.told: list[tuple[int, float]] = []
         self.ask_again = False
 
-    def ask(self, number: int) -> SimpleNamespace:
-        exchange = SimpleNamespace(number=number, cancelled=False)
+    def ask(self, number: int, deadline: float = 0.0) -> SimpleNamespace:
+        exchange = SimpleNamespace(number=number, cancelled=False, deadline=deadline)
         self.away.later(exchange, None)
         return exchange
 
@@ -87,9 +87,21 @@ def test_nobody_waits_for_ever(bench):
     asked = bench.loop.now
     for number in range(30_000):
         bench.ask(number)
-    bench.wait(10.1)
+    bench.wait(11.1)
     assert [number for number, _ in bench.told] == list(range(30_000))
-    assert max(at for _, at in bench.told) <= asked + 10.1
+    assert max(at for _, at in bench.told) <= asked + 11.1
+
+
+def test_who_does_not_wait_for_so_long_is_told_while_it_waits(bench):
+    for number in range(900):
+        bench.ask(number)
+    asked = bench.loop.now
+    bench.ask(900, asked + 0.3)
+    bench.ask(901, asked + 30)
+    bench.wait(2)
+    told = dict(bench.told)
+    assert told[900] <= asked + 0.2
+    assert asked + 1 <= told[901] <= asked + 1.3
 
 
 def test_who_has_gone_is_not_told_and_takes_nobody_s_turn(bench):
