@@ -45,6 +45,15 @@ def test_the_answer_s_media_type_is_chosen_before_anything_is_predicted():
         read(WHOLE, b"[[1,2],[3,4]]", accept="text/csv")
 
 
+@pytest.mark.parametrize("kind", ["", "application/json", "text/csv", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("accept", ["", "application/json", "text/csv", "image/png"])
+def test_only_what_is_json_by_its_header_and_can_be_answered_is_read_without_a_look_at_the_header(kind, accept):
+    reader = BodyReader(TENSOR, offers(TENSOR), raw=False)
+    reading = reader.reading({b"content-type": kind.encode(), b"accept": accept.encode()})
+    assert (reading is not None) == (kind in ("", "application/json") and accept != "image/png")
+    assert BodyReader(TENSOR, offers(TENSOR), raw=True).reading({}) is None
+
+
 @pytest.mark.parametrize(
     ("kind", "value"), [("image/png", b"\xff"), ("text/plain", "ü"), ("application/octet-stream", b"\xff")]
 )

@@ -325,6 +325,24 @@ def test_a_known_head_leads_to_one_route_where_the_body_begins_as_most_do(conten
     assert asked == [b"[[1, 2", b"[[1,2,3]] "]
 
 
+def test_how_the_requests_of_a_known_head_are_decoded_is_asked_once():
+    """Another head is asked about by itself, and may have nothing quicker."""
+    asked = []
+
+    def decoding(headers):
+        asked.append(headers.get(b"x-kind"))
+        return None if b"x-kind" in headers else quicker
+
+    def quicker(http):
+        return decode(msgspec.structs.replace(http, body=b"[[7,0,0]]"))
+
+    client = Client(Route("POST", "/two", Prediction(decode, encode, decoding=decoding)))
+    for more in (b"X-A: b", b"X-Kind: other", b"X-A: b", b"X-Kind: other"):
+        client.send(request(b"[[1,2,3]]", more, target=b"/two"))
+    assert [body for _, _, body in client.responses] == [b'{"y":[7.0]}', b'{"y":[6.0]}'] * 2
+    assert asked == [None, b"other"]
+
+
 def test_heads_that_differ_for_each_request_are_not_remembered():
     client = Client()
     client.send(request(b"[[1,2,3]]", b"X-Request-Id: a"), request(b"[[1,2,3]]", b"X-Request-Id: b"))
