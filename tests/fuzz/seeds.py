@@ -39,11 +39,13 @@ def seeds(target: str) -> Iterator[bytes]:
     elif target == "forms":
         yield b'--b\r\nContent-Disposition: form-data; name="x"; filename="y"\r\n\r\nvalue\r\n--b--\r\n'
         yield b"x=1&y=%20a+b"
-    elif target == "arrays":
+    elif target in ("arrays", "toolkit"):
         for array in (np.zeros((2, 3), np.float32), np.array(["a", "bc"]), np.array([True])):
             stream = io.BytesIO()
             np.save(stream, array)
             yield stream.getvalue()
+        yield b'[[1, 2.5], ["a", null]]'
+        yield b"1,2\n3,nan\n"
     elif target == "frames":
         yield from _leap_frames()
     elif target == "archives":

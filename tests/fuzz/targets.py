@@ -5,6 +5,7 @@ that blames itself, with an exception, or by keeping what it should let go of.
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -27,6 +28,7 @@ from modelbuild_runtime.errors import (
     Unsupported,
     UnsupportedMediaType,
 )
+from modelbuild_runtime.handler import sagemaker_bodies
 from modelbuild_runtime.http import media_type
 from modelbuild_runtime.http.limits import Limits, beginning, inflate
 from modelbuild_runtime.http.patience import UNREADABLE, patience
@@ -160,6 +162,13 @@ def of_properties(data: bytes) -> None:
             configured({"TS_CONFIG_FILE": str(path), "MBUILD_MANIFEST": str(path)})
 
 
+def of_toolkit(data: bytes) -> None:
+    """The bodies that SageMaker's toolkit reads."""
+    for kind in (sagemaker_bodies.JSON, sagemaker_bodies.LINES, sagemaker_bodies.CSV, sagemaker_bodies.NPY):
+        with warnings.catch_warnings(action="ignore"):
+            _read(lambda kind=kind: sagemaker_bodies.read(data, kind))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "requests": of_requests,
     "http": of_http,
@@ -171,6 +180,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "archives": of_archives,
     "fields": of_fields,
     "tables": of_tables,
+    "toolkit": of_toolkit,
     "slices": of_slices,
     "codings": of_codings,
     "properties": of_properties,

@@ -25,7 +25,7 @@ def read(body: Union[bytes, bytearray]) -> np.ndarray:
         InvalidInput: it is not such a file, it is cut short, or it would have to be unpickled.
         TooLarge: it holds so many texts that they would be far larger in memory.
     """
-    shape, fortran, dtype, start = _header(body)
+    shape, fortran, dtype, start = header(body)
     if dtype.hasobject:
         raise InvalidInput("the array holds Python objects, which would have to be unpickled: send plain data")
     if dtype.kind not in "biufSU":
@@ -56,7 +56,12 @@ def _check_text(flat: np.ndarray) -> None:
         raise InvalidInput("the array's text holds what is no character of Unicode")
 
 
-def _header(body: Union[bytes, bytearray]) -> Tuple[Tuple[int, ...], bool, np.dtype, int]:
+def header(body: Union[bytes, bytearray]) -> Tuple[Tuple[int, ...], bool, np.dtype, int]:
+    """Shape, whether in Fortran's order, datatype, and where the data begins.
+
+    Raises:
+        InvalidInput: the body does not begin as such a file does.
+    """
     if int.from_bytes(body[8 : 10 if body[6:7] == b"\x01" else 12], "little") > MAX_HEADER:
         raise InvalidInput(f"the header of the .npy format takes more than {MAX_HEADER} bytes")
     stream = BytesIO(body)

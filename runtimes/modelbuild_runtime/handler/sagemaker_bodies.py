@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import chain
+from math import prod
 from typing import Any, Sequence, Tuple, Union
 
 import numpy as np
 
-from modelbuild_runtime.errors import InvalidInput, NotAcceptable, UnsupportedMediaType
+from modelbuild_runtime.bodies import npy_body
+from modelbuild_runtime.errors import InvalidInput, NotAcceptable, TooLarge, UnsupportedMediaType
 
 JSON, CSV, NPY, LINES = "application/json", "text/csv", "application/x-npy", "application/jsonlines"
 TEXT = {JSON, CSV, LINES}
 WRITTEN = (JSON, CSV, NPY, LINES)
+
+_LETTER, _MOST = 4, 256 << 20
+"""Bytes of a letter, and of an array of text."""
 
 Body = Union[bytes, bytearray, str]
 
@@ -28,19 +34,19 @@ def read(body: Body, content_type: str) -> np.ndarray:
     Raises:
         UnsupportedMediaType: any other content type.
         InvalidInput: the body is not what its type says.
+        TooLarge: its texts would take far more memory than their bytes.
     """
     kind = media(content_type) or JSON
     try:
         if kind == JSON:
-            return np.array(json.loads(body))
+            return _array(json.loads(body), body)
         if kind == LINES:
-            return np.array([json.loads(line) for line in _text(body).splitlines() if line.strip()])
+            return _array([json.loads(line) for line in _text(body).splitlines() if line.strip()], body)
         if kind == CSV:
             return np.genfromtxt(io.StringIO(_text(body)), delimiter=",")
         if kind == NPY:
-            array: np.ndarray = np.load(io.BytesIO(_bytes(body)), allow_pickle=False)
-            return array
-    except ValueError as error:
+            return _loaded(_bytes(body))
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the body cannot be read as {kind}: {error}") from error
     raise UnsupportedMediaType(f"content type {content_type!r} is not read here; send {', '.join(WRITTEN)}")
 
@@ -76,6 +82,27 @@ def choose(accept: str) -> str:
         if kind in WRITTEN:
             return kind
     raise NotAcceptable(f"{accept!r} is not written here; accept {', '.join(WRITTEN)}")
+
+
+def _array(value: Any, body: Body) -> np.ndarray:
+    """NumPy makes all texts as wide as the longest."""
+    if ('"' if isinstance(body, str) else b'"') in body:  # type: ignore[operator]
+        cells = [value]
+        while any(cell.__class__ is list for cell in cells):
+            cells = list(chain.from_iterable([cell if cell.__class__ is list else (cell,) for cell in cells]))
+        longest = max([len(cell) for cell in cells if cell.__class__ is str], default=0)
+        if longest * len(cells) * _LETTER > _MOST:
+            raise TooLarge("an array of these texts would be far larger than they are; send fewer, or shorter ones")
+    return np.array(value)
+
+
+def _loaded(body: bytes) -> np.ndarray:
+    """NumPy takes the memory for an array before it looks whether the body is as long."""
+    shape, _, dtype, start = npy_body.header(body)
+    if not dtype.hasobject and len(body) - start != prod(shape) * dtype.itemsize:
+        raise ValueError(f"an array of shape {list(shape)} and type {dtype} is not in {len(body) - start} bytes")
+    array: np.ndarray = np.load(io.BytesIO(body), allow_pickle=False)
+    return array
 
 
 def _text(body: Body) -> str:

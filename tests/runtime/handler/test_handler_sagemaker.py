@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelbuild_runtime.errors import InvalidInput, LoadError, NotAcceptable, ServerError, UnsupportedMediaType
+from modelbuild_runtime.errors import (
+    InvalidInput,
+    LoadError,
+    NotAcceptable,
+    ServerError,
+    TooLarge,
+    UnsupportedMediaType,
+)
 from modelbuild_runtime.handler import sagemaker_bodies as bodies
 from modelbuild_runtime.request import RawAnswer, RawItem
 from runtime.graphs import pipeline
@@ -157,6 +164,13 @@ def test_bodies_that_the_toolkit_reads(body: bytes, content_type: str) -> None:
     [
         (b"{", "application/json", InvalidInput),
         (npy(np.array([{}], object)), "application/x-npy", InvalidInput),
+        (npy(np.zeros(100))[:-1], "application/x-npy", InvalidInput),
+        (npy(np.zeros(100)).replace(b"(100,)", b"(9" + b"0" * 12 + b",)"), "application/x-npy", InvalidInput),
+        (b"PK\x03\x04", "application/x-npy", InvalidInput),
+        (b"[" * 100_000, "application/json", InvalidInput),
+        (b"[" * 100_000, "application/jsonlines", InvalidInput),
+        (json.dumps(["x" * 1_000_000, *["y"] * 10_000]), "application/json", TooLarge),
+        (b'["%b"]\n' % (b"x" * 1_000_000) + b'["y"]\n' * 10_000, "application/jsonlines", TooLarge),
         (b"x", "image/png", UnsupportedMediaType),
     ],
 )
@@ -244,3 +258,15 @@ def predict_fn(data, model): raise Refusal()
     with pytest.raises(ServerError, match="not this one") as caught:
         ask(pipe, b"[1]")
     assert caught.value.status == 422
+
+
+def test_texts_are_read_as_the_toolkit_reads_them() -> None:
+    for body in ('["a", ["b"], 1]', '[["a", 1], ["bcd", 2]]', '{"a": ["b"]}', '"a"'):
+        try:
+            wanted = np.array(json.loads(body))
+        except ValueError:
+            with pytest.raises(InvalidInput):
+                bodies.read(body, "application/json")
+        else:
+            found = bodies.read(body, "application/json")
+            assert (found.dtype, found.tolist()) == (wanted.dtype, wanted.tolist())
