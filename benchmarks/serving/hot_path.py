@@ -28,9 +28,9 @@ from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.manifest import Handler, Manifest, Model, Runtime
 from modelbuild_runtime.pipeline import load_pipeline
-from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.host.memory import settle
+from modelbuild_runtime.process.requests.app import Application
 from modelbuild_runtime.process.service import ModelService
 from modelbuild_runtime.settings import Settings
 

@@ -13,10 +13,10 @@ from modelbuild_runtime.handler.torchserve import TorchServePipeline
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.manifest import Example
 from modelbuild_runtime.openapi.document import document
-from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.discovery import discover
 from modelbuild_runtime.process.models.replay import Immediate
 from modelbuild_runtime.process.ports.listeners import router
+from modelbuild_runtime.process.requests.app import Application
 from modelbuild_runtime.protocols import Models, Protocol, Spoken, Statistics, Summary
 from modelbuild_runtime.security.keys import api_keys
 from modelbuild_runtime.settings import Settings

@@ -11,7 +11,7 @@ import pytest
 from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.errors import NotAcceptable
 from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.process.large import is_large, kept
+from modelbuild_runtime.process.requests.large import is_large, kept
 from modelbuild_runtime.protocols import Prediction, Route
 from modelbuild_runtime.request import Response
 from runtime.fakes import FakePipeline, decode

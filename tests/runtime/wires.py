@@ -12,8 +12,8 @@ from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.process.access_log.log import AccessLog
 from modelbuild_runtime.process.access_log.styles import JSON
-from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.models.replay import Immediate
+from modelbuild_runtime.process.requests.app import Application
 from modelbuild_runtime.settings import Settings
 from runtime.fakes import FakePipeline, fake_protocol
 

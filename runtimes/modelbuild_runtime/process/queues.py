@@ -12,8 +12,8 @@ from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.dataplane.cache import Cache
 from modelbuild_runtime.dataplane.job import Queue
 from modelbuild_runtime.metrics.marks import Marks
-from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.models.model import Model
+from modelbuild_runtime.process.requests.app import Application
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,6 @@ from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.exposition import expose
 from modelbuild_runtime.metrics.metrics import Gauge
-from modelbuild_runtime.process.app import Application
-from modelbuild_runtime.process.closed import closed_router
 from modelbuild_runtime.process.leaving import STOP
 from modelbuild_runtime.process.loop import new_loop
 from modelbuild_runtime.process.models.managed import Models, Open, Running, store
@@ -25,7 +23,9 @@ from modelbuild_runtime.process.models.model import Model
 from modelbuild_runtime.process.ports.listeners import Listener
 from modelbuild_runtime.process.ports.ports import Ports
 from modelbuild_runtime.process.queues import Queues
-from modelbuild_runtime.process.turned_away import TurnedAway
+from modelbuild_runtime.process.requests.app import Application
+from modelbuild_runtime.process.requests.closed import closed_router
+from modelbuild_runtime.process.requests.turned_away import TurnedAway
 from modelbuild_runtime.process.watchdog import Watchdog
 from modelbuild_runtime.process.workers.doors import Doors
 from modelbuild_runtime.process.workers.numbers import Numbers

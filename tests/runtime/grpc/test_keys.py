@@ -7,8 +7,8 @@ import pytest
 from modelbuild_runtime.dataplane.dataplane import Dataplane
 from modelbuild_runtime.grpc.status import UNAUTHENTICATED
 from modelbuild_runtime.http.router import Router
-from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.models.replay import Immediate
+from modelbuild_runtime.process.requests.app import Application
 from modelbuild_runtime.security.keys import MISSING, WRONG, api_keys
 from modelbuild_runtime.settings import Settings
 from runtime.fakes import FakePipeline

@@ -19,8 +19,8 @@ from modelbuild_runtime.grpc.connection import Connection
 from modelbuild_runtime.grpc.status import grpc_error
 from modelbuild_runtime.http.message import HttpRequest, HttpResponse
 from modelbuild_runtime.http.router import Router
-from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.models.replay import Immediate
+from modelbuild_runtime.process.requests.app import Application
 from modelbuild_runtime.protocols import Prediction, Protocol, Route
 from modelbuild_runtime.request import Request, Response, Rows
 from modelbuild_runtime.settings import Settings

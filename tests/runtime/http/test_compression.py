@@ -78,7 +78,7 @@ def test_large_answers_are_packed_beside_the_loop():
 
 def test_an_error_is_packed_for_whom_the_queue_has_given_up(monkeypatch):
     """Who is late is no longer waited for by the queue, and waits for the answer that says so."""
-    monkeypatch.setattr("modelbuild_runtime.process.offload.SLOW", 300)
+    monkeypatch.setattr("modelbuild_runtime.process.requests.offload.SLOW", 300)
     client = Client(hold=True)
     waiting = []
     client.send(request(b"[[1,2,3]]", b"Accept-Encoding: gzip"), request())

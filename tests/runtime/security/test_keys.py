@@ -12,8 +12,8 @@ from modelbuild_runtime.errors import SettingError, Unauthorized
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.router import Router
-from modelbuild_runtime.process.app import Application
 from modelbuild_runtime.process.models.replay import Immediate
+from modelbuild_runtime.process.requests.app import Application
 from modelbuild_runtime.protocols import Route
 from modelbuild_runtime.security.keys import MISSING, WRONG, api_keys
 from modelbuild_runtime.settings import Settings

@@ -16,7 +16,7 @@ from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.manifest import Example
-from modelbuild_runtime.process.app import Application
+from modelbuild_runtime.process.requests.app import Application
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings
 

@@ -14,9 +14,9 @@ from typing import Callable, Deque, Optional, Protocol, Tuple, TypeVar
 
 from modelbuild_runtime.http.application import Application, Connected
 from modelbuild_runtime.http.routes import Routes
-from modelbuild_runtime.process.closed import closed_router
 from modelbuild_runtime.process.host import memory
 from modelbuild_runtime.process.ports.listeners import listeners
+from modelbuild_runtime.process.requests.closed import closed_router
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.routes import Routes
-from modelbuild_runtime.process.closed import closed_router
 from modelbuild_runtime.process.ports.crowd import Crowd, Entrance
 from modelbuild_runtime.process.ports.listeners import GRPC, HEALTH, MANAGEMENT, Listener, listeners, router
 from modelbuild_runtime.process.ports.listening import Listening
+from modelbuild_runtime.process.requests.closed import closed_router
 from modelbuild_runtime.protocols import Spoken
 from modelbuild_runtime.security.certificates import HTTP, HTTP2, certificates
 from modelbuild_runtime.security.keys import Keys
@@ -21,7 +21,7 @@ from modelbuild_runtime.settings import Settings
 
 if TYPE_CHECKING:
     from modelbuild_runtime.grpc.connection import Connection as GrpcConnection
-    from modelbuild_runtime.process.app import Application
+    from modelbuild_runtime.process.requests.app import Application
     from modelbuild_runtime.process.workers.doors import Doors
 
 

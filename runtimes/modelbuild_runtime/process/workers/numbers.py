@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Mapping, Optional
 
 from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.metrics.metrics import Gauge, Metrics
-from modelbuild_runtime.process.app import Application
+from modelbuild_runtime.process.requests.app import Application
 
 if TYPE_CHECKING:
     from modelbuild_runtime.process.workers.board import Board

@@ -12,7 +12,7 @@ from modelbuild_runtime.http.limits import Limits, admit, inflate
 from modelbuild_runtime.http.patience import deadline
 from modelbuild_runtime.http.router import Bound
 from modelbuild_runtime.process.host.memory import uncollected
-from modelbuild_runtime.process.large import LARGE
+from modelbuild_runtime.process.requests.large import LARGE
 
 
 def read(exchange: Exchange, bound: Bound, head: Head, limits: Limits, timeout: float) -> None:

@@ -7,8 +7,8 @@ from unittest import mock
 
 import pytest
 
-from modelbuild_runtime.process import turned_away
-from modelbuild_runtime.process.turned_away import TurnedAway
+from modelbuild_runtime.process.requests import turned_away
+from modelbuild_runtime.process.requests.turned_away import TurnedAway
 from runtime.clocks import Loop
 
 

@@ -25,11 +25,11 @@ from modelbuild_runtime.http.router import Bound, Router, choose
 from modelbuild_runtime.http.routes import Routes
 from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.metrics import Metrics
-from modelbuild_runtime.process.closed import nothing_served
 from modelbuild_runtime.process.host.memory import room
-from modelbuild_runtime.process.large import is_large
-from modelbuild_runtime.process.offload import Offload
-from modelbuild_runtime.process.refusal import refusal, unreadable, unspeakable
+from modelbuild_runtime.process.requests.closed import nothing_served
+from modelbuild_runtime.process.requests.large import is_large
+from modelbuild_runtime.process.requests.offload import Offload
+from modelbuild_runtime.process.requests.refusal import refusal, unreadable, unspeakable
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.security.keys import Keys
 from modelbuild_runtime.settings import Settings

@@ -14,8 +14,8 @@ from modelbuild_runtime.beside import at_once
 from modelbuild_runtime.errors import InvalidInput, NotAcceptable, Overloaded
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.process.app import Application
-from modelbuild_runtime.process.closed import closed_router
+from modelbuild_runtime.process.requests.app import Application
+from modelbuild_runtime.process.requests.closed import closed_router
 from modelbuild_runtime.protocols import Prediction, Route
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings

@@ -16,8 +16,8 @@ from modelbuild_runtime.http.limits import SMALL, Limits
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.router import Bound
 from modelbuild_runtime.process.host.memory import uncollected
-from modelbuild_runtime.process.large import HUGE, LARGE, kept
-from modelbuild_runtime.process.reading import read
+from modelbuild_runtime.process.requests.large import HUGE, LARGE, kept
+from modelbuild_runtime.process.requests.reading import read
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.settings import Settings
 

@@ -1,0 +1,1 @@
+"""From a request that was read to its one answer, or refusal."""
