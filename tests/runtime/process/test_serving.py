@@ -64,9 +64,10 @@ def test_sigterm_lets_running_requests_finish_and_exits_0(tmp_path):
 def test_sigterm_ends_within_the_grace_period_whatever_runs(tmp_path):
     with serving(tmp_path, FAKE_BROKEN="exit", MBUILD_GRACE=0.3, FAKE_SECONDS=0.002) as served:
         served.until_ready()
-        InBackground(served, [[14, 0, 0]])
+        running = InBackground(served, [[14, 0, 0]])
         served.until(lambda: b"mbuild_in_flight 2.0" in served.get("/metrics")[1])
         served.terminate()
+        assert running.wait() == (503, b'{"fake":"the server ends before this was answered","field":""}')
         status, log = served.end()
     assert status == 0
     assert "1 requests did not finish within MBUILD_GRACE" in log
