@@ -41,7 +41,7 @@ def protocol(service: Service) -> Protocol:
         Route("GET", "/contract", _contract(service), operation=_CONTRACT),
         Route("GET", "/health", ready, operation=_checked("Ready to predict"), public=True),
         Route("GET", "/health/ready", ready, operation=_checked("Ready to predict"), public=True),
-        Route("GET", "/health/startup", ready, operation=_checked("Started"), public=True),
+        Route("GET", "/health/startup", _started(), operation=_checked("Started"), public=True),
         Route("GET", "/health/live", _live(service), operation=_checked("Alive, if not ready"), public=True),
         Route("GET", "/metrics", _metrics(service), operation=_METRICS),
         Route("GET", "/metrics/summary", _summary(service), operation=_SUMMARY),
@@ -116,6 +116,15 @@ def _ready(service: Service) -> Answer:
     def answer(http: HttpRequest) -> HttpResponse:
         if not service.ready():
             return problem(http, NotReady("the model is not ready: loading, warming up or draining"))
+        return HttpResponse(200, b'{"status":"ok"}')
+
+    return answer
+
+
+def _started() -> Answer:
+    """While the model is loaded and tried nobody has this route."""
+
+    def answer(_http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, b'{"status":"ok"}')
 
     return answer

@@ -16,6 +16,7 @@ from modelbuild_runtime.process.access_log.styles import Style
 
 _MOST = 100
 """Lines that are made at once: less than a pipe holds."""
+_ERROR = 400
 _LONGEST = 0.1
 """Seconds that a line may wait for more."""
 
@@ -32,8 +33,10 @@ class AccessLog:
 
     def tell(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
         """A request was answered, and took so long. Bodies are measured as they are read and made, before and after any
-        compression; an answer in parts has no size yet.
+        compression; an answer in parts has no size yet. Probes that find all well are no news.
         """
+        if exchange.bound is not None and exchange.bound.route.public is True and response.status < _ERROR:
+            return
         http, answered = exchange.http, self._answered
         answered.append(
             (

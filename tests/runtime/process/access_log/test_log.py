@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.router import Router
 from modelbuild_runtime.metrics.marks import Ran
 from modelbuild_runtime.process.access_log.lines import Lines
 from modelbuild_runtime.process.access_log.styles import JSON, TEXT
+from modelbuild_runtime.protocols import Route
 from modelbuild_runtime.trace.context import Trace, traced_id
 from runtime.fakes import fake_protocol
 from runtime.processes import serving
@@ -165,3 +167,21 @@ def test_who_does_not_read_the_log_holds_up_nobody_and_gets_all_of_it_in_the_end
         status, log = served.end()
     assert status == 0
     assert sum(json.loads(line)["message"] == "GET /pid 200" for line in log.splitlines()) == 400
+
+
+def test_probes_that_find_all_well_are_not_told_of():
+    def well(_http: Any) -> HttpResponse:
+        return HttpResponse(200, b"")
+
+    def ill(_http: Any) -> HttpResponse:
+        return HttpResponse(503, b"")
+
+    routes = (
+        Route("GET", "/well", well, public=True),
+        Route("GET", "/ill", ill, public=True),
+        Route("GET", "/all", well),
+    )
+    client = Client(*routes, access_log=True)
+    client.send(*(request(b"", method=b"GET", target=path) for path in (b"/well", b"/ill", b"/all")))
+    assert client.statuses == [200, 503, 200]
+    assert [line["path"] for line in client.lines] == ["/ill", "/all"]
