@@ -221,7 +221,7 @@ class Batcher:
     def _finish(
         self, jobs: Sequence[Job], rows: int, began: float, seconds: float, outcomes: Sequence[Outcome]
     ) -> None:
-        self._pace.observe(rows, seconds)
+        self._pace.ran(rows, seconds)
         self._observer.run(jobs, rows, began, seconds)
         for job, outcome in zip(jobs, outcomes):
             if job.cancelled:

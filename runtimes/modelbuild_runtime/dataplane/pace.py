@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from time import monotonic
+from typing import Callable, List, Optional
 
 from modelbuild_runtime.dataplane.forecast import Forecast
 
 SLOW = 0.001
 """Seconds from which a run belongs beside the loop; handing over costs a fiftieth of it."""
 
+_LONG = 0.1
+"""Seconds of a run that shows how uneven a model is: its handler waits for something now and then, or met a long text.
+Shorter ones may be pauses of a process that has used up its CPU quota."""
+_MEMORY = 60.0
+"""Seconds for which such a run keeps those after it beside the loop."""
 _WEIGHT = 0.25
 _SIZES = 40
 
@@ -16,8 +22,10 @@ _SIZES = 40
 class Pace:
     """A moving average for each power of two of rows. ``forecast`` learns from the same runs, where one is wanted."""
 
-    def __init__(self, forecast: Optional[Forecast] = None) -> None:
+    def __init__(self, forecast: Optional[Forecast] = None, clock: Callable[[], float] = monotonic) -> None:
         self.forecast = forecast
+        self._clock = clock
+        self._uneven_until = 0.0
         self._seconds: List[float] = [0.0] * _SIZES
         self._slow: List[bool] = [False] * _SIZES
 
@@ -30,10 +38,18 @@ class Pace:
         if self.forecast is not None:
             self.forecast.observe(rows, seconds)
 
+    def ran(self, rows: int, seconds: float) -> None:
+        """Learn from a run of requests. After a long one, however quick those before it were, the next may be, too."""
+        self.observe(rows, seconds)
+        if seconds > _LONG:
+            self._uneven_until = self._clock() + _MEMORY
+
     def is_slow(self, rows: int) -> bool:
         """Whether such a run would hold up the loop."""
         size = rows.bit_length()
-        return self._slow[size] if self._seconds[size] else self.estimate(rows) > SLOW
+        if self._slow[size] if self._seconds[size] else self.estimate(rows) > SLOW:
+            return True
+        return self._uneven_until > 0.0 and self._clock() < self._uneven_until
 
     def estimate(self, rows: int) -> float:
         """Seconds for a run of so many rows; of a size not seen yet, in proportion to the next smaller one."""

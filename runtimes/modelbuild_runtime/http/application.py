@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Callable, Dict, Optional, Protocol, Set, Sized, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Collection, Dict, Optional, Protocol, Set, Tuple, Union
 
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.settings import Settings
@@ -44,7 +44,7 @@ class Connected(Protocol):
     """A connection, which may end when the server does, or before, by the patience of its own."""
 
     @property
-    def pending(self) -> Sized: ...
+    def pending(self) -> Collection[Exchange]: ...
     def patrol(self, now: float) -> None: ...
     def drain(self) -> None: ...
     def abort(self) -> None: ...

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from time import monotonic
 from typing import TYPE_CHECKING, Optional, Union
 
 from modelbuild_runtime.errors import RequestTimeout, ServerError
@@ -25,6 +26,8 @@ _MAX_PENDING = 64
 _LINGER = 2.0
 """Seconds to read and drop what a refused client still sends, because closing at once would destroy the answer on its
 way; and seconds that a client which has stopped sending may wait for its answers, before it is taken for gone."""
+_BEHIND = 0.05
+"""Seconds after a request in which the end of what a client sends may be a way to send it: later, it has given up."""
 _LEAST_RATE = 1024.0
 """Bytes a second that a client must send, once the read timeout is over."""
 
@@ -110,11 +113,13 @@ class Connection(asyncio.Protocol):
             self._hand_over()
 
     def eof_received(self) -> bool:
-        """The client sends no more: it may still read, or be gone. Answers that come soon are written, but not over
-        TLS, where the end of what is sent is the end.
+        """The client sends no more: it is gone, unless that comes right behind its request. Then it may still read, and
+        answers that come soon are written, but not over TLS, where the end of what is sent is the end.
         """
         self._finished = True
         if not self.pending or not self._transport.can_write_eof():
+            return False
+        if monotonic() - self.pending[-1].received > _BEHIND:
             return False
         self.pending[-1].keep_alive = self.pending[-1].plain = False
         self._half_closed = True

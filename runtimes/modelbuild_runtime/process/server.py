@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
 from modelbuild_runtime.beside import Beside
 from modelbuild_runtime.dataplane.batcher import Batcher
+from modelbuild_runtime.errors import NotReady
 from modelbuild_runtime.http.served import Served
 from modelbuild_runtime.metrics.exposition import expose
 from modelbuild_runtime.metrics.metrics import Gauge
@@ -43,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 _LAST_LINES = 0.5
 """Seconds in which a slow reader of the access log may read its end, where no more of the grace period is left."""
+_LAST_TURN = 0.02
+"""Seconds in which what was written at the very end leaves."""
 _LAST_CALL = 0.5
 """Seconds after SIGTERM in which what clients have sent before they knew is still answered, and told to be the last."""
 
@@ -120,8 +123,6 @@ class Server:
             signal.signal(number, self._end)  # Python's own way: the loop's waits for a loop that turns
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         self.loop.run_forever()
-        if self._app.in_flight:
-            logger.warning("%d requests did not finish within MBUILD_GRACE", self._app.in_flight)
         self._numbers.post()
         if self._app.tracer is not None:
             self._app.tracer.close()
@@ -237,5 +238,8 @@ class Server:
     def _leave_when_done(self) -> None:
         if self._app.connections and monotonic() < self._leave_by:
             self.loop.call_later(0.02, self._leave_when_done)
-        else:
-            self.loop.stop()
+            return
+        if self._app.in_flight:
+            logger.warning("%d requests did not finish within MBUILD_GRACE", self._app.in_flight)
+            self._app.give_up(NotReady("the server ends before this was answered", retry_after=1))
+        self.loop.call_later(_LAST_TURN, self.loop.stop)

@@ -34,3 +34,15 @@ def test_one_hiccup_is_forgotten():
     for _ in range(30):
         pace.observe(1, 0.00001)
     assert not pace.is_slow(1)
+
+
+def test_after_a_long_run_all_are_beside_the_loop_for_a_minute():
+    now = [1000.0]
+    pace = Pace(clock=lambda: now[0])
+    pace.ran(1, 0.2)
+    for _ in range(100):
+        pace.ran(1, 0.00001)
+    assert pace.is_slow(1)
+    assert pace.is_slow(4)
+    now[0] += 61
+    assert not pace.is_slow(1)

@@ -192,6 +192,13 @@ def test_a_client_that_stopped_sending_is_taken_for_gone_later():
     assert client.transport.aborted
 
 
+def test_a_client_that_stops_sending_while_it_waits_is_gone():
+    client = Client(hold=True).send(request(), request())
+    for exchange in client.connection.pending:
+        exchange.received -= 0.1
+    assert client.connection.eof_received() is False  # which closes the connection
+
+
 def test_an_idle_client_that_stops_sending_is_closed():
     client = Client().send(request())
     assert client.connection.eof_received() is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import subprocess
 import sys
@@ -64,9 +65,11 @@ def test_sigterm_lets_running_requests_finish_and_exits_0(tmp_path):
 def test_sigterm_ends_within_the_grace_period_whatever_runs(tmp_path):
     with serving(tmp_path, FAKE_BROKEN="exit", MBUILD_GRACE=0.3, FAKE_SECONDS=0.002) as served:
         served.until_ready()
-        InBackground(served, [[14, 0, 0]])
+        running = InBackground(served, [[14, 0, 0]])
         served.until(lambda: b"mbuild_in_flight 2.0" in served.get("/metrics")[1])
         served.terminate()
+        answer, body = running.wait()
+        assert (answer, json.loads(body)["fake"]) == (503, "the server ends before this was answered")
         status, log = served.end()
     assert status == 0
     assert "1 requests did not finish within MBUILD_GRACE" in log

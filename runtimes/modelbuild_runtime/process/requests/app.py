@@ -227,6 +227,14 @@ class Application:
         for connection in tuple(self.connections):
             connection.drain()
 
+    def give_up(self, error: ServerError) -> None:
+        """There is no more time: tell whoever waits, and has no part of an answer yet."""
+        waiting = [exchange for connection in self.connections for exchange in connection.pending]
+        for exchange in waiting:
+            if exchange.data is None and exchange.pump is None and not exchange.cancelled:
+                exchange.cancelled = True  # the queue's own answer would come too late
+                self.refuse(exchange, error)
+
     @property
     def opened(self) -> bool:
         """The routes are those of all protocols."""
