@@ -228,10 +228,10 @@ class Application:
             connection.drain()
 
     def give_up(self, error: ServerError) -> None:
-        """There is no more time: tell whoever waits."""
+        """There is no more time: tell whoever waits, and has no part of an answer yet."""
         waiting = [exchange for connection in self.connections for exchange in connection.pending]
         for exchange in waiting:
-            if exchange.data is None and not exchange.cancelled:
+            if exchange.data is None and exchange.pump is None and not exchange.cancelled:
                 exchange.cancelled = True  # the queue's own answer would come too late
                 self.refuse(exchange, error)
 
