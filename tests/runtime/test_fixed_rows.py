@@ -175,7 +175,7 @@ def test_a_slow_model_of_one_row_is_not_joined_but_takes_many(monkeypatch):
     specs = (TensorSpec("x", "FP32", (1, 2)),), (TensorSpec("y", "FP32", (1, 2)),)
     engine = SimpleNamespace(predict=lambda inputs: {"y": inputs["x"] * 2}, batched=False)
     pipe = ModelPipeline(engine, Signature(*specs))
-    monkeypatch.setattr("modelbuild_runtime.process.models.warmup.SLOW", -1.0)
+    monkeypatch.setattr("modelbuild_runtime.process.models.warmup._WORTH_TRYING", -1.0)
     warm_up(pipe)
     assert not pipe.batchable
     dataplane = Dataplane(pipe)

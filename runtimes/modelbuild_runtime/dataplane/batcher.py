@@ -1,8 +1,8 @@
 """Joins the requests that wait into one run of the model, and keeps their deadlines.
 
 Tick batching: everything that the event loop read in one turn is run together at the end of that turn. Nothing is ever
-delayed to fill a batch. The nearest deadline goes first. Runs that take longer than about a millisecond are made by one
-thread beside the loop, so that the loop goes on reading, and answering health checks; what arrives meanwhile is the
+delayed to fill a batch. The nearest deadline goes first. Runs that take longer than about two milliseconds are made by
+one thread beside the loop, so that the loop goes on reading, and answering health checks; what arrives meanwhile is the
 next batch. The model is never called by two threads at once.
 """
 

@@ -7,8 +7,10 @@ from typing import Callable, List, Optional
 
 from modelbuild_runtime.dataplane.forecast import Forecast
 
-SLOW = 0.001
-"""Seconds from which a run belongs beside the loop; handing over costs a fiftieth of it."""
+SLOW = 0.002
+"""Seconds from which a run belongs beside the loop. Handing over costs a hundredth of it, and more where the handler is
+Python: it and the loop take the interpreter from each other.
+"""
 
 _LONG = 0.1
 """Seconds of a run that shows how uneven a model is: its handler waits for something now and then, or met a long text.

@@ -9,7 +9,7 @@ def test_nothing_is_known_and_nothing_is_slow_at_first():
 
 def test_a_slow_row_makes_all_slow_and_a_fast_row_large_batches_only():
     slow, fast = Pace(), Pace()
-    slow.observe(1, 0.002)
+    slow.observe(1, 0.003)
     fast.observe(1, 0.0001)
     assert slow.is_slow(1)
     assert not fast.is_slow(1)

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from modelbuild_runtime.contract import Contract
-from modelbuild_runtime.dataplane.pace import SLOW, Pace
+from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.dataplane.pipeline import Pipeline
 from modelbuild_runtime.process.models.differences import differs
 from modelbuild_runtime.samples import sample_columns, sample_rows
@@ -26,8 +26,9 @@ REPEATS = 3
 ROWS = 3
 _MEASURING = 1.0
 """Seconds for which larger and larger batches are tried at most."""
+_WORTH_TRYING = 0.001
 _SOON = 0.05
-"""Seconds of a run up to which it is tried whether joining makes it quicker."""
+"""Seconds of a run from and up to which it is tried whether joining makes it quicker."""
 _GAIN = 0.95
 """Part of the time of single runs that a joined one may take, to be worth it."""
 _FREE_SIZES = (8, 1, 32, 224)
@@ -60,7 +61,7 @@ def warm_up(pipeline: Pipeline) -> WarmUp:
             error = error or failure
             continue
         _try_rows(pipeline, free, answer)
-        if pipeline.batchable and seconds > SLOW and _is_apart(pipeline, free, seconds):
+        if pipeline.batchable and seconds > _WORTH_TRYING and _is_apart(pipeline, free, seconds):
             pipeline.batchable = False  # joined, all would wait for the last, and none would be done earlier
         return WarmUp(seconds, free=free)
     return WarmUp(error=error)
