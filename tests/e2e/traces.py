@@ -53,7 +53,7 @@ class Traces:
 
     def builds(self) -> frozenset[str]:
         """Ids of the large parts of the builders' cache."""
-        return frozenset(part["ID"] for part in self.client.df()["BuildCache"] if part["Size"] > 1_000_000)
+        return frozenset(part["ID"] for part in self.client.df()["BuildCache"] or () if part["Size"] > 1_000_000)
 
     def forget_builds(self, before: frozenset[str]) -> None:
         """A build without a cache leaves all of its layers in the cache: remove what these tests made of it."""

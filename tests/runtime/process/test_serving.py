@@ -29,6 +29,7 @@ def test_it_is_alive_before_it_is_ready_and_the_probe_agrees(tmp_path):
         served.until(lambda: served.status("/health/live"))
         assert served.status("/health/live") == 200
         assert served.status("/health/ready") == 503
+        assert served.status("/health/startup") == 503
         assert served.get("/predict", [[1, 2, 3]])[0] == 503
         assert probe(served.port) == 1
         served.until_ready()
@@ -93,6 +94,7 @@ def test_a_prediction_that_never_ends_makes_the_only_process_not_ready_and_then_
         served.until_ready()
         assert served.get("/predict", [[14, 0, 0]])[0] == 504
         assert served.status("/health/ready") == 503
+        assert served.status("/health/startup") == 200
         served.until(lambda: served.status("/health/live") == 503)
         served.let_go()
         served.until(lambda: served.status("/health/ready") == 200)
