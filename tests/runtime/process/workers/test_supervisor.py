@@ -150,7 +150,7 @@ def test_a_worker_that_is_held_up_for_ever_is_replaced_and_who_waits_for_it_is_a
 
 
 def test_a_prediction_that_never_ends_costs_one_of_several_workers_its_process(tmp_path):
-    with serving(tmp_path, MBUILD_WORKERS=2, MBUILD_TIMEOUT=0.5, FAKE_SECONDS=0.002, **ONE_THREAD) as served:
+    with serving(tmp_path, MBUILD_WORKERS=2, MBUILD_TIMEOUT=0.5, FAKE_SECONDS=0.004, **ONE_THREAD) as served:
         before = pids(served, 2)
         assert served.get("/predict", [[14, 0, 0]])[0] == 504
         served.until(lambda: "died after" in served.log.read_text())
@@ -262,7 +262,7 @@ def test_who_waits_for_a_worker_that_takes_long_to_be_replaced_is_answered_by_an
 
 
 def test_sigterm_drains_all_workers(tmp_path):
-    with serving(tmp_path, MBUILD_WORKERS=2, FAKE_SECONDS=0.002, **ONE_THREAD) as served:
+    with serving(tmp_path, MBUILD_WORKERS=2, FAKE_SECONDS=0.004, **ONE_THREAD) as served:
         pids(served, 2)
         running = [InBackground(served, [[14, i, 0]]) for i in range(4)]
         served.until(lambda: re.search(rb"mbuild_in_flight [23456]", served.get("/metrics")[1]))
