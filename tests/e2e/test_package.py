@@ -109,17 +109,31 @@ def test_labels_describe_the_image(packaged: dict[str, Any], client: Any, base: 
 def test_what_a_rebuild_touches(mbuild: Mbuild, project: Project, image: Callable[..., str]) -> None:
     """An edit of the handler changes the handler's layer, a new model the model's, and all others are what they were."""
     command = ("package", project.model, "-H", project.handler, "-t", image(), "--name", "same", "--json")
+
+    def edited(edit: int) -> dict[str, Any]:
+        project.handler.write_text(FEATURES + f"# edit {edit}\n")
+        return mbuild(*command).json
+
+    def retrained(edit: int) -> dict[str, Any]:
+        project.model.write_bytes(linear_onnx((2.0, 3.00001 + edit)))
+        return mbuild(*command).json
+
     first = mbuild(*command).json
-    project.handler.write_text(FEATURES.replace("outputs: dict", "outputs: dict[str, object]"))
-    edited = mbuild(*command).json
-    project.model.write_bytes(linear_onnx((2.0, 3.00001)))
-    retrained = mbuild(*command).json
-    assert changed(first, edited) == {"handler"}
-    assert changed(edited, retrained) == {"model"}
-    assert {"base", "dependencies", "server", "model"} <= from_cache(edited)
-    assert {"base", "dependencies", "server"} <= from_cache(retrained)
-    assert "handler" not in from_cache(edited)
-    assert "model" not in from_cache(retrained)
+    assert changed(first, handler := rebuilt(edited, {"base", "dependencies", "server", "model"})) == {"handler"}
+    assert changed(handler, model := rebuilt(retrained, {"base", "dependencies", "server"})) == {"model"}
+    assert "handler" not in from_cache(handler)
+    assert "model" not in from_cache(model)
+
+
+def rebuilt(build: Callable[[int], dict[str, Any]], kept: set[str]) -> dict[str, Any]:
+    """What ``build`` made of the first edit after which ``kept`` came from the cache.
+
+    An engine may throw its cache away between two builds, when it has grown over its limit; not three times.
+    """
+    for edit in range(3):
+        if kept <= from_cache(made := build(edit)):
+            return made
+    raise AssertionError(f"three rebuilds in a row did not take {sorted(kept)} from the cache")
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
