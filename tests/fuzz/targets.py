@@ -123,7 +123,7 @@ def of_fields(data: bytes) -> None:
     media_type.choose.__wrapped__(data, ("application/json", "text/csv"))
     seconds = patience({b"x-request-timeout": data})
     assert seconds > 0 or seconds == UNREADABLE
-    context.known(data.decode("latin-1"), {context.TRACEPARENT: data, b"tracestate": data})
+    context.trace_of({context.TRACEPARENT: data, b"tracestate": data})
     read_properties(data.decode("utf-8", "replace"))
 
 

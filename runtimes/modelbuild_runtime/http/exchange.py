@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from modelbuild_runtime.http.router import Bound
     from modelbuild_runtime.http.served import Served
     from modelbuild_runtime.protocols import Protocol
+    from modelbuild_runtime.trace.context import Trace
 
 
 class Exchange(msgspec.Struct, eq=False):
-    """``protocol`` is the one whose shape errors take, None for our own. ``served`` is the model it asks. ``id`` is the
-    request's, and may know its trace. ``data`` are the bytes of the response, once there is one; ``rest`` is a large
+    """``protocol`` is the one whose shape errors take, None for our own. ``served`` is the model it asks. ``trace`` is
+    there where a span is made of it. ``data`` are the bytes of the response, once there is one; ``rest`` is a large
     body that goes after them, ``pump`` sends one that comes in parts. ``cancelled``: nobody waits for it any more.
     ``cache`` says where the answer came from, where there is a cache. The rest is the batcher's: see ``Job``.
     """
@@ -51,6 +52,7 @@ class Exchange(msgspec.Struct, eq=False):
     place: int = -1  # the witness's
     fingerprint: int = 0
     encoding: float = 0.0  # when that began, where requests are described one by one
+    trace: Optional[Trace] = None
 
     def again(self) -> Request:
         """The request decoded anew: what was decoded before may have been changed by the handler."""

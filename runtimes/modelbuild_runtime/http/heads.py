@@ -6,7 +6,6 @@ what the request is called.
 from __future__ import annotations
 
 import re
-from copy import copy
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 import msgspec
@@ -118,18 +117,19 @@ class _Layout:
 
     def rest(self, text: bytes) -> bytes:
         """All else that a head says."""
+        values = self.values
+        if len(values) == 1:
+            start, end, _ = values[0]
+            return text[:start] + text[end:]
         at, rest = 0, b""
-        for start, end, _ in self.values:
+        for start, end, _ in values:
             rest += text[at:start]
             at = end
         return rest + text[at:]
 
-    def head(self, text: bytes) -> Optional[Head]:
-        """The head of these bytes, if there is one that says all else."""
-        known = self.heads.get(self.rest(text))
-        if known is None:
-            return None
-        head = copy(known)
+    def renamed(self, known: Head, text: bytes) -> Optional[Head]:
+        """The head of these bytes, which say the same as a known one but for the names."""
+        head: Head = known.__copy__()  # type: ignore[attr-defined]  # what copy() calls, by a detour
         head.headers = headers = known.headers.copy()
         for start, end, name in self.values:
             headers[name] = value = text[start:end]
@@ -154,9 +154,9 @@ class KnownHeads:
         request is called.
         """
         for layout in self._layouts.get(len(text), ()):
-            head = layout.head(text)
-            if head is not None:
-                return head
+            known = layout.heads.get(layout.rest(text))
+            if known is not None:
+                return layout.renamed(known, text)
         return None
 
     def add(self, text: bytes, head: Head) -> None:

@@ -6,7 +6,7 @@ Source: https://www.w3.org/TR/trace-context/ (level 1)
 from __future__ import annotations
 
 import re
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional
 
 _PARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = 1
@@ -25,33 +25,6 @@ class Trace(NamedTuple):
     span_id: str = ""
     sampled: bool = False
     state: str = ""
-
-
-class TracedId(str):
-    """A request's id that knows the trace: whatever is logged about the request can say it. Not for what is encoded:
-    msgspec takes no text but ``str`` itself.
-    """
-
-    __slots__ = ("_headers", "_trace")
-
-    _headers: Dict[bytes, bytes]
-    _trace: Optional[Trace]
-
-    @property
-    def trace(self) -> Optional[Trace]:
-        """What was told of it, or what the caller says. That is read when somebody asks: mostly nobody does."""
-        try:
-            return self._trace
-        except AttributeError:
-            self._trace = trace_of(self._headers)
-            return self._trace
-
-
-def traced_id(identity: str, trace: Trace) -> TracedId:
-    """The id of a request that belongs to a trace."""
-    made = TracedId(identity)
-    made._trace = trace  # noqa: SLF001  # made here
-    return made
 
 
 def trace_of(headers: Dict[bytes, bytes]) -> Optional[Trace]:
@@ -76,10 +49,3 @@ def traced_headers(headers: Dict[bytes, bytes], trace: Trace) -> Dict[bytes, byt
     if not trace.state:
         changed.pop(TRACESTATE, None)
     return changed
-
-
-def known(identity: str, headers: Dict[bytes, bytes]) -> Tuple[str, Dict[bytes, bytes]]:
-    """A request's id and header fields where no spans are made here: the log knows the caller's trace."""
-    made = TracedId(identity)
-    made._headers = headers  # noqa: SLF001  # made here
-    return made, headers

@@ -5,7 +5,9 @@ Source: https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampling and .../con
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+import math
+from itertools import chain, repeat
+from typing import Callable, Iterator, NamedTuple, Optional
 
 from modelbuild_runtime.trace.context import Trace
 
@@ -14,6 +16,7 @@ SAMPLERS = (
     *("parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"),
 )
 _LOW = (1 << 64) - 1
+_MOST = 1 << 62
 
 
 class Sampler(NamedTuple):
@@ -26,6 +29,23 @@ class Sampler(NamedTuple):
     def bound(self) -> int:
         """Of what the lower half of a trace's id is less than where it is sampled."""
         return int(self.ratio * (_LOW + 1))
+
+    def begins(self, random: Callable[[], float]) -> Callable[[], bool]:
+        """Tells of one request after the other whether a trace that is sampled begins with it. How many there are up to
+        the next one is drawn at once, so that nearly all of them take no step in Python.
+        """
+        if not 0 < self.ratio < 1:
+            return repeat(self.ratio > 0).__next__
+        scale = 1 / math.log1p(-self.ratio)
+
+        def until_next() -> Iterator[bool]:
+            return chain(repeat(False, int(min(math.log(1 - random()) * scale, _MOST))), (True,))
+
+        return chain.from_iterable(iter(until_next, None)).__next__
+
+    def low(self, bits: int) -> int:
+        """The lower half of the id of a trace that is sampled, from 64 random bits."""
+        return bits * self.bound >> 64
 
     def samples(self, trace_id: int, parent: Optional[Trace]) -> bool:
         """Decided by the trace's id, so that all that see it decide alike."""

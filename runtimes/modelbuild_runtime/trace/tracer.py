@@ -6,11 +6,11 @@ import logging
 import os
 import socket
 from random import Random
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Callable, Dict, Mapping, Optional, Tuple
 
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
-from modelbuild_runtime.trace.context import TRACEPARENT, Trace, TracedId, trace_of, traced_headers, traced_id
+from modelbuild_runtime.trace.context import TRACEPARENT, Trace, trace_of, traced_headers
 from modelbuild_runtime.trace.exporter import Exporter
 from modelbuild_runtime.trace.sampling import Sampler
 from modelbuild_runtime.trace.settings import read
@@ -30,33 +30,30 @@ class Tracer:
     def __init__(self, sampler: Sampler, exporter: Exporter) -> None:
         self._sampler = sampler
         self._exporter = exporter
-        self._bound = sampler.bound
-        self._bits = Random(os.urandom(16)).getrandbits  # noqa: S311  # ids, not secrets
+        random = Random(os.urandom(16))  # noqa: S311  # ids, not secrets
+        self._bits = random.getrandbits
+        self.begins: Callable[[], bool] = sampler.begins(random.random)
+        """Whether to make a span of the next request whose caller says no trace."""
 
-    def begin(self, identity: str, headers: Dict[bytes, bytes]) -> Tuple[str, Dict[bytes, bytes]]:
-        """A request's id, which knows the trace from now on, and its header fields as the handler is to see them."""
-        parent = trace_of(headers) if TRACEPARENT in headers else None
+    def begin(self, headers: Dict[bytes, bytes]) -> Tuple[Optional[Trace], Dict[bytes, bytes]]:
+        """Begin a span of a request whose caller says its trace, or which ``begins`` one. Returns None where the caller
+        wants none, and the header fields as the handler is to see them.
+        """
+        parent = trace_of(headers)
         if parent is None:
-            low = self._bits(64)
-            if low >= self._bound:
-                return identity, headers
+            if TRACEPARENT in headers and not self.begins():
+                return None, headers  # it says nothing that can be right
+            low = self._sampler.low(self._bits(64))
             ids = f"{self._bits(128) << 64 | low or 1:048x}"
             trace = Trace(ids[16:], "", ids[:16], True)
         elif self._sampler.samples(int(parent.trace_id, 16), parent):
-            trace = Trace(parent.trace_id, parent.parent_id, self._span_id(), True, parent.state)
+            trace = Trace(parent.trace_id, parent.parent_id, f"{self._bits(64) or 1:016x}", True, parent.state)
         else:
-            return traced_id(identity, parent), headers
-        return traced_id(identity, trace), traced_headers(headers, trace)
+            return None, headers
+        return trace, traced_headers(headers, trace)
 
-    def _span_id(self) -> str:
-        return f"{self._bits(64) or 1:016x}"
-
-    def end(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
-        """Its answer leaves."""
-        identity = exchange.id
-        trace = identity.trace if isinstance(identity, TracedId) else None
-        if trace is None or not trace.span_id:
-            return
+    def end(self, exchange: Exchange, trace: Trace, response: HttpResponse, seconds: float) -> None:
+        """The answer to a request with a span leaves."""
         http, bound = exchange.http, exchange.bound
         if bound is not None and not bound.predicts and not trace.parent_id and response.status < _ERROR:
             return  # probes and scrapes: more often than anything else, and nobody's trace
@@ -75,7 +72,7 @@ class Tracer:
             Finished(
                 kind,
                 trace,
-                str(identity),
+                exchange.id,
                 len(http.body),
                 len(response.body),
                 exchange.count,

@@ -9,12 +9,12 @@ from modelbuild_runtime.log import Clock
 from modelbuild_runtime.metrics.marks import Ran
 from modelbuild_runtime.process.access_log.styles import Style
 from modelbuild_runtime.protocols import Protocol
-from modelbuild_runtime.trace.context import TracedId
+from modelbuild_runtime.trace.context import TRACEPARENT, Trace, trace_of
 
 Kind = Tuple[Union[Bound, Protocol, None], str, str, str, int]
 """Its route, or its protocol where there is none, the model's name, the method, the path, and the answer's status."""
-Answered = Tuple[Kind, str, str, int, int, int, float, float, float, float, Optional[Ran]]
-"""A request that was answered: its kind, its id, where the cache had the answer from, the sizes of body and answer, the
+Answered = Tuple[Kind, str, Union[Trace, bytes, None], str, int, int, int, float, float, float, float, Optional[Ran]]
+"""A request that was answered: its kind, its id, its trace or what the caller says of that, where the cache had the answer from, the sizes of body and answer, the
 rows; the seconds that it took, the moments at which it was received, queued and encoded; and its run.
 """
 
@@ -41,7 +41,7 @@ class Lines:
         begin = head = run = joined = b""
         pieces: List[Any] = []
         for one in answered:
-            kind, identity, cache, body, answer, rows, seconds, received, queued, encoding, ran = one
+            kind, identity, traced, cache, body, answer, rows, seconds, received, queued, encoding, ran = one
             ended = received + seconds
             if not since <= ended < until:
                 since = (ended + past) // _MILLISECOND * _MILLISECOND - past
@@ -49,9 +49,7 @@ class Lines:
                 begin = style.moment % self._clock.told(ended + past).encode()
             if kind != last_kind:
                 last_kind, head = kind, self._head(kind)
-            trace = b""
-            if isinstance(identity, TracedId):
-                trace, identity = self._trace(identity), str(identity)
+            trace = b"" if traced is None else self._trace(traced)
             if ran is None or cache:
                 yield self._written(pieces)
                 yield begin + head + self._rest(one) + trace + style.name % quoted(identity) + style.end
@@ -98,7 +96,7 @@ class Lines:
     def _rest(self, one: Answered) -> bytes:
         """What follows the head, of any request."""
         style = self._style
-        _, _, cache, body, answer, rows, seconds, received, queued, encoding, ran = one
+        _, _, _, cache, body, answer, rows, seconds, received, queued, encoding, ran = one
         line = style.sizes % (body, answer, seconds)
         if queued:
             ended = received + seconds
@@ -113,8 +111,9 @@ class Lines:
             line += style.joined % (ran.requests, ran.rows)
         return line
 
-    def _trace(self, identity: TracedId) -> bytes:
-        style, trace = self._style, identity.trace
+    def _trace(self, traced: Union[Trace, bytes]) -> bytes:
+        style = self._style
+        trace = traced if isinstance(traced, Trace) else trace_of({TRACEPARENT: traced})
         if trace is None:
             return b""
         span = style.span % trace.span_id.encode() if trace.span_id else b""

@@ -13,6 +13,7 @@ from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.process.access_log.lines import Answered, Lines
 from modelbuild_runtime.process.access_log.outlet import Outlet
 from modelbuild_runtime.process.access_log.styles import Style
+from modelbuild_runtime.trace.context import TRACEPARENT
 
 _MOST = 100
 """Lines that are made at once: less than a pipe holds."""
@@ -42,6 +43,7 @@ class AccessLog:
             (
                 (exchange.bound or exchange.protocol, exchange.served.name, http.method, http.path, response.status),
                 exchange.id,
+                exchange.trace or http.headers.get(TRACEPARENT),
                 exchange.cache,
                 len(http.body),
                 len(response.body),

@@ -33,7 +33,6 @@ from modelbuild_runtime.process.requests.refusal import refusal, unreadable, uns
 from modelbuild_runtime.request import Response
 from modelbuild_runtime.security.keys import Keys
 from modelbuild_runtime.settings import Settings
-from modelbuild_runtime.trace.context import TracedId, known
 
 if TYPE_CHECKING:
     from modelbuild_runtime.process.access_log.log import AccessLog
@@ -85,7 +84,7 @@ class Application:
     def trace(self, tracer: Tracer) -> None:
         """Make spans, of what is asked from now on."""
         self.tracer = tracer
-        self.metrics.detailed = self._detailed = True
+        self.metrics.detailed = True
 
     def log_access(self, log: AccessLog) -> None:
         """Write a line for each request, from now on."""
@@ -107,8 +106,6 @@ class Application:
         match, served = head.match, head.served or self._served
         identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
         http = HttpRequest(head.method, match.path, match.query, head.headers, body, match.params, identity, received)
-        if head.traced or self.tracer is not None:
-            identity, http.headers = (known if self.tracer is None else self.tracer.begin)(identity, http.headers)
         exchange = Exchange(
             self,
             asker,
@@ -122,6 +119,8 @@ class Application:
             served,
             usual,
         )
+        if self.tracer is not None and (head.traced or self.tracer.begins()):
+            exchange.trace, http.headers = self.tracer.begin(http.headers)
         asker.pending.append(exchange)
         try:
             served.admit()
@@ -137,12 +136,12 @@ class Application:
         match = head.match
         identity = self._new_id() if head.request_id is None else self._ids.of(head.request_id)
         http = HttpRequest(head.method, match.path, match.query, head.headers, body, match.params, identity, received)
-        if head.traced or self.tracer is not None:
-            identity, http.headers = (known if self.tracer is None else self.tracer.begin)(identity, http.headers)
         served = head.served or self._served
         exchange = Exchange(
             self, asker, http, identity, received, head.keep_alive, head.version, head.plain, match.owner, served
         )
+        if self.tracer is not None and (head.traced or self.tracer.begins()):
+            exchange.trace, http.headers = self.tracer.begin(http.headers)
         asker.pending.append(exchange)
         try:
             exchange.bound = bound = match.only or choose(match, http, opened=self._opened)
@@ -190,7 +189,7 @@ class Application:
 
     def encode(self, exchange: Exchange, response: Response) -> None:
         """A prediction was made: put it into the protocol's shape, and send it."""
-        if self._detailed:
+        if self._detailed or exchange.trace is not None:
             exchange.encoding = monotonic()
         if not isinstance(response.columns, Share) and is_large(response):
             self._offload.encode(exchange, response)
@@ -270,8 +269,8 @@ class Application:
             self.witness.leave(exchange)  # type: ignore[union-attr]  # who gave it the place
         if self._log_access is not None:
             self._log_access(exchange, response, seconds)
-        if self.tracer is not None and exchange.id.__class__ is TracedId:
-            self.tracer.end(exchange, response, seconds)
+        if exchange.trace is not None:
+            self.tracer.end(exchange, exchange.trace, response, seconds)  # type: ignore[union-attr]  # who made it
         accepted = exchange.http.headers.get(b"accept-encoding") if len(response.body) >= LEAST else None
         coding = coding_for(accepted, response) if accepted is not None else None
         if coding is None or exchange.http.method == "GRPC":
