@@ -14,8 +14,9 @@ from modelbuild_runtime.trace.context import TRACEPARENT, Trace, trace_of
 Kind = Tuple[Union[Bound, Protocol, None], str, str, str, int]
 """Its route, or its protocol where there is none, the model's name, the method, the path, and the answer's status."""
 Answered = Tuple[Kind, str, Union[Trace, bytes, None], str, int, int, int, float, float, float, float, Optional[Ran]]
-"""A request that was answered: its kind, its id, its trace or what the caller says of that, where the cache had the answer from, the sizes of body and answer, the
-rows; the seconds that it took, the moments at which it was received, queued and encoded; and its run.
+"""A request that was answered: its kind, its id, its trace or what the caller says of that, where the cache had the
+answer from, the sizes of body and answer, the rows; the seconds that it took, the moments at which it was received,
+queued and encoded; and its run.
 """
 
 _MOST_HEADS = 256

@@ -28,8 +28,8 @@ _TURN = 0.05
 _LONG = 1.0
 """Seconds after which more are told: Retry-After asks them to wait for no longer before the next try. Who does not wait
 for so long is told in half of the time."""
-_MOST_A_SECOND = 2000
-"""Who is told then: about 6 % of a processor, and every client where no more than so many ask."""
+_MOST_A_SECOND = 1000
+"""Who is told then: about 3 % of a processor, and every client where no more than so many ask."""
 _LONGEST = 10.0
 """Seconds after that until everybody is told, whatever it costs."""
 

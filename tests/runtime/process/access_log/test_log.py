@@ -38,7 +38,9 @@ SECONDS = st.floats(0, 1e5)
 RANS = st.none() | st.builds(Ran, SECONDS, SECONDS, SECONDS, SECONDS, st.integers(1, 99), st.integers(1, 99))
 CACHES = st.sampled_from(["", "hit", "miss", "shared"])
 TIMES = (SECONDS, SECONDS, SECONDS, SECONDS)
-ANSWERED = st.lists(st.tuples(KINDS, PRINTABLE, TRACES, CACHES, SIZES, SIZES, SIZES, *TIMES, RANS), min_size=1, max_size=6)
+ANSWERED = st.lists(
+    st.tuples(KINDS, PRINTABLE, TRACES, CACHES, SIZES, SIZES, SIZES, *TIMES, RANS), min_size=1, max_size=6
+)
 
 
 def expected(one: tuple[Any, ...]) -> dict[str, Any]:
@@ -98,7 +100,9 @@ def test_any_request_is_one_line_of_text(answered):
 
 @pytest.mark.parametrize("ended", [0.0, 0.0009999, 0.001, 0.5, 0.9999999, 1.0])
 def test_the_time_is_that_of_the_answer_and_not_of_the_writing(ended):
-    many = [((None, "", "GET", "/", 200), "a", None, "", 0, 0, 0, 0.0, at, 0.0, 0.0, None) for at in (ended, ended + 0.0015)]
+    many = [
+        ((None, "", "GET", "/", 200), "a", None, "", 0, 0, 0, 0.0, at, 0.0, 0.0, None) for at in (ended, ended + 0.0015)
+    ]
     first, second = (json.loads(line)["time"] for line in b"".join(Lines(JSON).of(many, 1e9)).splitlines())
     assert first == f"2001-09-09T01:46:{40 + int(ended):02d}.{int(ended * 1000 + 1e-6) % 1000:03d}Z"
     assert second > first
