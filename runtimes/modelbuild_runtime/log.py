@@ -1,5 +1,5 @@
-"""The log: text or JSON lines on stderr. A request's id stands in each line that is about a request, and so does the
-trace that it belongs to; ``fields`` of a line are fields of its object, or name=value behind the text.
+"""The log: text or JSON lines on stderr. A line that is about a request says its id, and the trace that it belongs to,
+if any; ``fields`` of a line are fields of its object, or name=value behind the text.
 """
 
 from __future__ import annotations
@@ -7,9 +7,12 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any, Dict, Iterator, Mapping, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Protocol, TextIO
 
 import msgspec
+
+if TYPE_CHECKING:
+    from modelbuild_runtime.trace.context import Trace
 
 logger = logging.getLogger("modelbuild_runtime")
 
@@ -67,11 +70,25 @@ class JsonFormatter(logging.Formatter):
         }
         request = getattr(record, "request", "")
         if request:
-            line["request_id"] = str(request)
+            line["request_id"] = request
         line.update(_fields(record))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()
+
+
+class Asked(Protocol):
+    """A request, as it knows itself."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def trace(self) -> Optional[Trace]: ...
+
+
+def about(request: Asked) -> Dict[str, Any]:
+    """The ``extra`` of a line that is about a request."""
+    return {"request": request.id, "trace": request.trace}
 
 
 def configure(level: str, style: str, stream: TextIO = sys.stderr) -> None:
@@ -98,7 +115,7 @@ def printable(message: str, fields: Mapping[str, Any]) -> str:
 def _fields(record: logging.LogRecord) -> Dict[str, Any]:
     """What a line says by name: its own fields, and the trace that its request belongs to."""
     fields: Dict[str, Any] = dict(getattr(record, "fields", ()))
-    trace = getattr(getattr(record, "request", None), "trace", None)
+    trace = getattr(record, "trace", None)
     if trace is not None:
         fields["trace_id"] = trace.trace_id
         if trace.span_id:

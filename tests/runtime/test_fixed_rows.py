@@ -57,7 +57,7 @@ def transposed(path: Any) -> Any:
 
 def job(payload: Any) -> Any:
     return SimpleNamespace(
-        id="a", request=Request(payload), again=lambda: Request(payload), cancelled=False, deadline=0.0
+        id="a", trace=None, request=Request(payload), again=lambda: Request(payload), cancelled=False, deadline=0.0
     )
 
 

@@ -30,7 +30,7 @@ def dataplane(folder: Path, **options: Any) -> Dataplane:
 
 
 def answers(plane: Dataplane, payload: Any) -> list[float]:
-    job = SimpleNamespace(id="1", request=Request(payload))
+    job = SimpleNamespace(id="1", trace=None, request=Request(payload))
     plane.prepare(job)
     (outcome,) = plane.run([job])
     if isinstance(outcome, Exception):

@@ -114,7 +114,7 @@ class Writer:
 
 
 def asked(pipe: WritingPipeline, rows: list[Any], **settings: Any) -> Any:
-    job = SimpleNamespace(id="t", request=Request(Rows(rows), **settings), inputs=None, count=0, key=None)
+    job = SimpleNamespace(id="t", trace=None, request=Request(Rows(rows), **settings), inputs=None, count=0, key=None)
     plane = Dataplane(pipe)
     plane.prepare(job)
     return plane.run([job])[0]

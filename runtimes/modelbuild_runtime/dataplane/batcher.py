@@ -22,6 +22,7 @@ from modelbuild_runtime.dataplane.objective import Backlog, Objective, by_deadli
 from modelbuild_runtime.dataplane.pace import Pace
 from modelbuild_runtime.dataplane.watch import PATROL, Watch
 from modelbuild_runtime.errors import DeadlineExceeded, Overloaded, ServerError
+from modelbuild_runtime.log import about
 from modelbuild_runtime.request import Response
 
 logger = logging.getLogger(__name__)
@@ -232,7 +233,7 @@ class Batcher:
                 else:
                     job.fail(outcome)
             except Exception:
-                logger.exception("an answer could not be sent", extra={"request": job.id})
+                logger.exception("an answer could not be sent", extra=about(job))
         self._observer.answered(len(jobs), monotonic() - began - seconds)
 
     def _hand_over(self, jobs: Sequence[Job], rows: int) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from modelbuild_runtime.dataplane.job import Job, Queue
 from modelbuild_runtime.dataplane.question import question
 from modelbuild_runtime.errors import DeadlineExceeded, ServerError
+from modelbuild_runtime.log import about
 from modelbuild_runtime.request import Request, Response
 
 logger = logging.getLogger(__name__)
@@ -169,6 +170,11 @@ class _Flight:
         self._given_up = False
 
     @property
+    def trace(self) -> Any:
+        """Of the one who asked first, for the log."""
+        return self.jobs[0].trace
+
+    @property
     def ran(self) -> Any:
         return self.jobs[0].ran
 
@@ -207,7 +213,7 @@ def _answer(job: Cacheable, response: Response) -> None:
     try:
         job.answer(response)
     except Exception:
-        logger.exception("an answer could not be sent", extra={"request": job.id})
+        logger.exception("an answer could not be sent", extra=about(job))
 
 
 def _kept(response: Response) -> Response:

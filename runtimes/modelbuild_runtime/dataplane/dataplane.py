@@ -29,6 +29,7 @@ from modelbuild_runtime.errors import (
     Unsupported,
     UnsupportedMediaType,
 )
+from modelbuild_runtime.log import about
 from modelbuild_runtime.request import Columns, Packed, Parts, Raw, RawAnswer, RawItem, Request, Response, Rows
 
 logger = logging.getLogger(__name__)
@@ -257,7 +258,7 @@ def _asked(request: Request, columns: Mapping[str, np.ndarray]) -> Dict[str, np.
 
 
 def _failure(job: Job, error: BaseException) -> PredictionFailed:
-    logger.error("prediction failed: %s", type(error).__name__, exc_info=error, extra={"request": job.id})
+    logger.error("prediction failed: %s", type(error).__name__, exc_info=error, extra=about(job))
     failure = PredictionFailed(f"the model or its handler failed; the server's log says why, under request id {job.id}")
     failure.__cause__ = error
     return failure

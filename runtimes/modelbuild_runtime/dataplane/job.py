@@ -29,6 +29,8 @@ class Job(Protocol):
     cancelled: bool
     ran: Any  # the observer's
 
+    @property
+    def trace(self) -> Any: ...  # that it belongs to, for the log
     def again(self) -> Request: ...  # decoded anew, for a second run
     def answer(self, response: Response) -> None: ...
     def fail(self, error: ServerError) -> None: ...

@@ -28,7 +28,7 @@ class Parts:
         if isinstance(parts, Changes):
             self._changes = parts
         else:
-            exchange.pump = self._pump = Pump(exchange.id, parts, exchange.served.resume, self)
+            exchange.pump = self._pump = Pump(exchange.id, exchange.trace, parts, exchange.served.resume, self)
 
     @property
     def endless(self) -> bool:

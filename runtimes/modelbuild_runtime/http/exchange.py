@@ -9,6 +9,7 @@ import msgspec
 from modelbuild_runtime.errors import ServerError
 from modelbuild_runtime.http.message import HttpRequest
 from modelbuild_runtime.request import Request, Response
+from modelbuild_runtime.trace.context import Trace, trace_of
 
 if TYPE_CHECKING:
     from modelbuild_runtime.http.application import Application, Asker
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
     from modelbuild_runtime.http.router import Bound
     from modelbuild_runtime.http.served import Served
     from modelbuild_runtime.protocols import Protocol
-    from modelbuild_runtime.trace.context import Trace
 
 
 class Exchange(msgspec.Struct, eq=False):
-    """``protocol`` is the one whose shape errors take, None for our own. ``served`` is the model it asks. ``trace`` is
-    there where a span is made of it. ``data`` are the bytes of the response, once there is one; ``rest`` is a large
+    """``protocol`` is the one whose shape errors take, None for our own. ``served`` is the model it asks. ``span`` is
+    there where one is made of it. ``data`` are the bytes of the response, once there is one; ``rest`` is a large
     body that goes after them, ``pump`` sends one that comes in parts. ``cancelled``: nobody waits for it any more.
     ``cache`` says where the answer came from, where there is a cache. The rest is the batcher's: see ``Job``.
     """
@@ -52,7 +52,12 @@ class Exchange(msgspec.Struct, eq=False):
     place: int = -1  # the witness's
     fingerprint: int = 0
     encoding: float = 0.0  # when that began, where requests are described one by one
-    trace: Optional[Trace] = None
+    span: Optional[Trace] = None
+
+    @property
+    def trace(self) -> Optional[Trace]:
+        """The trace that it belongs to, which its caller may say where no span is made."""
+        return self.span or trace_of(self.http.headers)
 
     def again(self) -> Request:
         """The request decoded anew: what was decoded before may have been changed by the handler."""

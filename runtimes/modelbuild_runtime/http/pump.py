@@ -11,7 +11,9 @@ import msgspec
 from modelbuild_runtime.dataplane.job import ALONE, Job
 from modelbuild_runtime.dataplane.parts import Step
 from modelbuild_runtime.errors import ServerError
+from modelbuild_runtime.log import about
 from modelbuild_runtime.request import Request, Response, Rows
+from modelbuild_runtime.trace.context import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class PartJob(msgspec.Struct, eq=False):
     queued: float = 0.0
     cancelled: bool = False
     ran: Any = None
+    trace: Optional[Trace] = None
 
     def again(self) -> Request:
         return self.request
@@ -60,8 +63,16 @@ class PartJob(msgspec.Struct, eq=False):
 class Pump:
     """Drives one answer. ``resume`` takes a job into the queue whatever waits there: the answer has begun."""
 
-    def __init__(self, identity: str, parts: Iterator[bytes], resume: Callable[[Job], None], sink: Sink) -> None:
-        self._id = identity
+    def __init__(
+        self,
+        identity: str,
+        trace: Optional[Trace],
+        parts: Iterator[bytes],
+        resume: Callable[[Job], None],
+        sink: Sink,
+    ) -> None:
+        self.id = identity
+        self.trace = trace
         self._step = Step(parts)
         self._resume = resume
         self._sink: Optional[Sink] = sink
@@ -105,11 +116,11 @@ class Pump:
         self._making = False
         sink, self._sink = self._sink, None
         if sink is not None:
-            logger.warning("an answer in parts was not finished: %s", error.message, extra={"request": self._id})
+            logger.warning("an answer in parts was not finished: %s", error.message, extra=about(self))
             self._step.stop()
             self._ask()
             sink.abort_parts(error)
 
     def _ask(self) -> None:
         self._making = True
-        self._resume(PartJob(self, self._id, monotonic(), self._step, _NOTHING))
+        self._resume(PartJob(self, self.id, monotonic(), self._step, _NOTHING, trace=self.trace))

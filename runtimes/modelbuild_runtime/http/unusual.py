@@ -34,4 +34,4 @@ def lay_out_parts(
         exchange.keep_alive = False
     framing = b"" if exchange.version == "1.0" else CHUNKED
     exchange.data = render(response, exchange.id, framing + (b"" if exchange.keep_alive else CLOSE))
-    exchange.pump = Pump(exchange.id, parts, exchange.served.resume, sink)
+    exchange.pump = Pump(exchange.id, exchange.trace, parts, exchange.served.resume, sink)

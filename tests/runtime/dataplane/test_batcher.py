@@ -36,6 +36,7 @@ class Observed:
 class Job:
     def __init__(self, value: Any, count: int = 1, key: Any = None, deadline: float = 0.0) -> None:
         self.id = str(value)
+        self.trace = None
         self.value = value
         self.request = Request(Rows([]), deadline=deadline)
         self.inputs = value

@@ -16,6 +16,7 @@ from modelbuild_runtime.request import Request, Response, Rows
 class Job:
     def __init__(self, *items: Any, **request: Any) -> None:
         self.id = "an-id"
+        self.trace = None
         self.request = Request(Rows(list(items)), **request)
         self.inputs = items
         self.count = len(items)

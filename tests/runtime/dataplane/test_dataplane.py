@@ -25,7 +25,7 @@ OPEN = Contract(open=True)
 def job(dataplane: Dataplane, payload: Any, **options: Any) -> Any:
     request = Request(payload, **options)
     sent = copy.deepcopy(request.payload)
-    made = SimpleNamespace(id=f"id-{id(payload)}", request=request, again=lambda: Request(sent, **options))
+    made = SimpleNamespace(id=f"id-{id(payload)}", trace=None, request=request, again=lambda: Request(sent, **options))
     made.cancelled, made.deadline = False, 0.0
     dataplane.prepare(made)
     return made

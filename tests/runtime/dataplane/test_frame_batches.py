@@ -90,7 +90,7 @@ def _job(rows: list[Any], answer: asyncio.Future[Any]) -> Any:
         return Request(Rows([dict(row) for row in rows]))
 
     return SimpleNamespace(
-        id="a", request=again(), again=again, cancelled=False, deadline=0.0, queued=0.0, received=0.0,
+        id="a", trace=None, request=again(), again=again, cancelled=False, deadline=0.0, queued=0.0, received=0.0,
         inputs=None, count=0, key=None, cache="", answer=answer.set_result, fail=answer.set_result,
     )  # fmt: skip
 

@@ -31,6 +31,7 @@ class Job:
 
     def __init__(self, loop: Loop, rows: list[Any], parameters: Any, patience: float, insists: Any) -> None:
         self.id = "an-id"
+        self.trace = None
         self.rows = rows
         self.loop = loop
         self.insists = insists

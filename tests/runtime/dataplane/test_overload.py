@@ -26,6 +26,7 @@ CLOSED_SECONDS = 1.0
 class Job:
     count = 1
     id = "an-id"
+    trace = None
     inputs: Any = None
 
     def __init__(self, simulation: Simulation, key: Any) -> None:

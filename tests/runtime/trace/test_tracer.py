@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from typing import Any
 
 import pytest
 
+from modelbuild_runtime import log
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.protocols import Route
 from modelbuild_runtime.trace.settings import read
@@ -161,6 +163,24 @@ def test_without_a_collector_what_the_caller_says_is_passed_on():
     client.send(request(b"", TRACEPARENT, target=b"/keep"))
     assert seen == [f"00-{TRACE}-{PARENT}-01".encode()]
     assert client.lines[0]["trace_id"] == TRACE
+
+
+def failing(http):
+    raise RuntimeError(http.path)
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_each_line_about_a_request_says_its_trace(receiver, capsys, style):
+    log.configure("info", style, sys.stderr)
+    traced, client = Traced(receiver.url, Route("GET", "/bug", failing)), Client(Route("GET", "/bug", failing))
+    for asked in (traced, client):
+        asked.send(b"GET /bug HTTP/1.1\r\nHost: a\r\nX-Request-Id: a-bug\r\n" + TRACEPARENT + b"\r\n\r\n")
+    traced.close()
+    with_span, without = (line for line in capsys.readouterr().err.splitlines() if "request failed" in line)
+    assert all(TRACE in line and "a-bug" in line for line in (with_span, without))
+    (span,) = receiver.spans
+    assert span.id in with_span
+    assert "span_id" not in without
 
 
 def test_exports_are_tried_again_and_refusals_are_not(caplog):

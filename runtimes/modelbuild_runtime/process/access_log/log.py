@@ -43,7 +43,7 @@ class AccessLog:
             (
                 (exchange.bound or exchange.protocol, exchange.served.name, http.method, http.path, response.status),
                 exchange.id,
-                exchange.trace or http.headers.get(TRACEPARENT),
+                exchange.span or http.headers.get(TRACEPARENT),
                 exchange.cache,
                 len(http.body),
                 len(response.body),

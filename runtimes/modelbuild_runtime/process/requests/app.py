@@ -120,7 +120,7 @@ class Application:
             usual,
         )
         if self.tracer is not None and (head.traced or self.tracer.begins()):
-            exchange.trace, http.headers = self.tracer.begin(http.headers)
+            exchange.span, http.headers = self.tracer.begin(http.headers)
         asker.pending.append(exchange)
         try:
             served.admit()
@@ -141,7 +141,7 @@ class Application:
             self, asker, http, identity, received, head.keep_alive, head.version, head.plain, match.owner, served
         )
         if self.tracer is not None and (head.traced or self.tracer.begins()):
-            exchange.trace, http.headers = self.tracer.begin(http.headers)
+            exchange.span, http.headers = self.tracer.begin(http.headers)
         asker.pending.append(exchange)
         try:
             exchange.bound = bound = match.only or choose(match, http, opened=self._opened)
@@ -189,7 +189,7 @@ class Application:
 
     def encode(self, exchange: Exchange, response: Response) -> None:
         """A prediction was made: put it into the protocol's shape, and send it."""
-        if self._detailed or exchange.trace is not None:
+        if self._detailed or exchange.span is not None:
             exchange.encoding = monotonic()
         if not isinstance(response.columns, Share) and is_large(response):
             self._offload.encode(exchange, response)
@@ -269,8 +269,8 @@ class Application:
             self.witness.leave(exchange)  # type: ignore[union-attr]  # who gave it the place
         if self._log_access is not None:
             self._log_access(exchange, response, seconds)
-        if exchange.trace is not None:
-            self.tracer.end(exchange, exchange.trace, response, seconds)  # type: ignore[union-attr]  # who made it
+        if exchange.span is not None:
+            self.tracer.end(exchange, exchange.span, response, seconds)  # type: ignore[union-attr]  # who made it
         accepted = exchange.http.headers.get(b"accept-encoding") if len(response.body) >= LEAST else None
         coding = coding_for(accepted, response) if accepted is not None else None
         if coding is None or exchange.http.method == "GRPC":

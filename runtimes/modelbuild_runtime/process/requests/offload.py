@@ -15,6 +15,7 @@ from modelbuild_runtime.http.heads import Head
 from modelbuild_runtime.http.limits import SMALL, Limits
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.router import Bound
+from modelbuild_runtime.log import about
 from modelbuild_runtime.process.host.memory import uncollected
 from modelbuild_runtime.process.requests.large import HUGE, LARGE, kept
 from modelbuild_runtime.process.requests.reading import read
@@ -97,7 +98,7 @@ class Offload:
         try:
             response = compressed(response, coding)
         except BaseException:  # this may be the thread, which has to live on
-            logger.exception("an answer cannot be compressed", extra={"request": exchange.id})
+            logger.exception("an answer cannot be compressed", extra=about(exchange))
         return partial(exchange.connection.deliver, exchange, response)  # also to whom the queue has given up
 
 

@@ -19,6 +19,7 @@ from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.limits import CODINGS
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.http.problem import problem
+from modelbuild_runtime.log import about
 from modelbuild_runtime.security.keys import CHALLENGE
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def refusal(exchange: Exchange, error: ServerError, allowed: Tuple[str, ...] = (
     try:
         response = shape(http, error)
     except Exception:
-        logger.exception("the error cannot be encoded", extra={"request": exchange.id})
+        logger.exception("the error cannot be encoded", extra=about(exchange))
         response = problem(http, error)
     names = {name.lower() for name, _ in response.headers} if response.headers else ()
     if error.retry_after and "retry-after" not in names:
@@ -54,7 +55,7 @@ def unreadable(exchange: Exchange, error: BaseException) -> ServerError:
     if isinstance(error, RecursionError):
         return TooLarge("the body is nested too deeply")
     http = exchange.http
-    logger.error("request failed: %s %s", http.method, http.path, exc_info=error, extra={"request": exchange.id})
+    logger.error("request failed: %s %s", http.method, http.path, exc_info=error, extra=about(exchange))
     return ServerError(f"the server failed; its log says why, under request id {http.id}")
 
 
@@ -62,6 +63,6 @@ def unspeakable(exchange: Exchange, error: BaseException) -> ServerError:
     """Why the answer cannot be put into the protocol's shape; what nobody foresaw is logged."""
     if isinstance(error, ServerError):
         return error
-    logger.error("the answer cannot be encoded", exc_info=error, extra={"request": exchange.id})
+    logger.error("the answer cannot be encoded", exc_info=error, extra=about(exchange))
     message = "the model's answer cannot be encoded; the server's log says why, under request id"
     return PredictionFailed(f"{message} {exchange.http.id}")
