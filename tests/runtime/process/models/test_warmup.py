@@ -52,6 +52,18 @@ def test_rows_that_take_as_long_together_as_one_after_the_other_are_not_joined(
     assert pipe.batchable is joined
 
 
+def test_a_processor_that_others_use_for_a_moment_does_not_keep_rows_apart() -> None:
+    class Disturbed(Sleeping):
+        def run(self, inputs: Any, parameters: Any = None) -> Any:
+            if len(inputs["x"]) == ROWS and sum(rows == ROWS for rows in self.runs) < 5:
+                time.sleep(0.02)
+            return super().run(inputs, parameters)
+
+    pipe = Disturbed(0.006, 0.0)
+    warm_up(pipe)
+    assert pipe.batchable
+
+
 def test_whether_it_is_worth_to_join_what_takes_long_is_not_tried() -> None:
     pipe = Sleeping(0.0, 0.06)
     warm_up(pipe)
