@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 
 from modelbuild.artifact import read_artifact
 from modelbuild.config import Options
+from modelbuild.converter import run_converter
 from modelbuild.declaration import Runtime
 from modelbuild.dependencies.fetch import fetch
 from modelbuild.dependencies.interpreter import find_interpreter
@@ -36,7 +36,6 @@ from modelbuild.runtime import SERVER_PACKAGE, builtin_runtimes, read
 from modelbuild.signature import Signature
 from modelbuild.source import Source, index_of
 
-TIMEOUT = 1800
 _FORMAT = 1
 _MODEL = "model.onnx"
 _REPORT = "report.json"
@@ -207,19 +206,7 @@ def _environment(folder: Path, target: Runtime, runtime: Runtime, host: Host) ->
 def _run(interpreter: Path, arguments: list[Any], environment: Mapping[str, str], source: Source) -> None:
     # Without site: what is installed for mbuild is not for the model.
     command = [str(interpreter), "-S", "-s", "-m", f"{SERVER_PACKAGE}.optimising", *map(str, arguments)]
-    try:
-        process = subprocess.run(
-            command,
-            env=dict(environment),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UnsupportedModelError(f"Optimising {source.artifact.name} took more than {TIMEOUT} s.") from error
+    process = run_converter(command, f"Optimising {source.artifact.name}", environment)
     if process.returncode:
         lines = [line for line in process.stderr.strip().splitlines() if line.strip()]
         told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]

@@ -8,21 +8,20 @@ requirements that its ``runtime.toml`` names and nothing of mbuild's.
 from __future__ import annotations
 
 import hashlib
-import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 
 from modelbuild.artifact import Artifact, read_artifact
+from modelbuild.converter import run_converter
 from modelbuild.declaration import Runtime
 from modelbuild.dependencies.index import Index
 from modelbuild.dependencies.places import placed
 from modelbuild.dependencies.resolver import PLACED, failure, run_uv
-from modelbuild.errors import NoSpaceError, UnsupportedModelError, UsageError
+from modelbuild.errors import UnsupportedModelError, UsageError
 from modelbuild.planning.plan import Tree
 from modelbuild.planning.tree_cache import TreeCache
 from modelbuild.runtime import Reading
 
-TIMEOUT = 1800
 _FORMAT = 1
 # The script sees the packages made for it and the standard library: no site-packages, no user's modules, no PYTHON*.
 _RUN = """
@@ -95,22 +94,9 @@ def _install(runtime: Runtime, site: Path, index: Index) -> tuple[str, ...]:
 
 def _run(script: Path, packages: Path | None, artifact: Artifact, target: Path, reading: Reading) -> None:
     command = [sys.executable, "-I", "-S", "-c", _RUN, str(packages or target.parent), str(script)]
-    try:
-        process = subprocess.run(
-            [*command, str(artifact.source), str(target)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UnsupportedModelError(f"The conversion of {artifact.name} took more than {TIMEOUT} s.") from error
+    process = run_converter([*command, artifact.source, target], f"The conversion of {artifact.name}")
     if process.returncode == 0 and target.exists():
         return
-    if "No space left on device" in process.stderr:
-        raise NoSpaceError("The disk is full.", details=process.stderr)
     if process.returncode == 0:
         raise UsageError(f"{script} ended well and wrote nothing to its target.")
     reason = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
