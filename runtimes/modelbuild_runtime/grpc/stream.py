@@ -144,7 +144,7 @@ class Stream(msgspec.Struct, eq=False):
         """Nobody waits any more."""
         self.over = self.closing = True
         for exchange in self.pending:
-            exchange.cancelled = True
+            exchange.abandon()
         self._stop_parts()
         self.pending.clear()
         self._answers.clear()
@@ -175,7 +175,8 @@ class Stream(msgspec.Struct, eq=False):
     def _expire(self) -> None:
         self._timer = None
         if not self.closing:
-            self._session.app.metrics.shed("deadline")
+            asked = self.pending[0].asked if self.pending else ""
+            self._session.app.metrics.shed("deadline", asked)
             self.refuse(DeadlineExceeded("the deadline passed before the answer was there"))
 
     # What is answered

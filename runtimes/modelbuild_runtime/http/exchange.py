@@ -55,9 +55,20 @@ class Exchange(msgspec.Struct, eq=False):
     span: Optional[Trace] = None
 
     @property
+    def asked(self) -> str:
+        """The model of which it asks a prediction, empty where it asks for something else."""
+        return self.served.name if self.bound is not None and self.bound.predicts else ""
+
+    @property
     def trace(self) -> Optional[Trace]:
         """The trace that it belongs to, which its caller may say where no span is made."""
         return self.span or trace_of(self.http.headers)
+
+    def abandon(self) -> None:
+        """Its client has gone, and nobody waits for it any more."""
+        if self.data is None and self.pump is None and not self.cancelled:
+            self.app.metrics.shed("gone", self.asked)
+        self.cancelled = True
 
     def again(self) -> Request:
         """The request decoded anew: what was decoded before may have been changed by the handler."""

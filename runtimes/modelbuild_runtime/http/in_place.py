@@ -26,13 +26,14 @@ class InPlace(asyncio.BufferedProtocol):
     same head, which is ``text``, until another comes; none where ``text`` is empty.
     """
 
-    __slots__ = ("_begin", "_body", "_buffer", "_connection", "_end", "_head", "_reading", "_text", "_view")
+    __slots__ = ("_begin", "_body", "_buffer", "_connection", "_end", "_head", "_reading", "_text", "_view", "_whole")
 
     def __init__(self, connection: Connection, head: Head, text: bytes) -> None:
         self._connection = connection
         self._head = head
         self._text = text
         self._reading = False  # the head was seen: what comes is its body
+        self._whole = False  # all of that is there
         self._buffer: bytearray
         self._view: Optional[memoryview] = None
         self._begin = 0  # of the bytes of a request in the buffer
@@ -70,7 +71,8 @@ class InPlace(asyncio.BufferedProtocol):
             if not connection.begin_body(self._head):
                 return
         connection.read_more(size)
-        if self._end - self._body >= self._head.length:
+        if not self._whole and self._end - self._body >= self._head.length:
+            self._whole = True  # more may be read before the next turn of the loop: the beginning of what follows
             asyncio.get_running_loop().call_soon(self._finish)  # then whoever reads has let go of the buffer
 
     def eof_received(self) -> bool:
@@ -114,7 +116,7 @@ class InPlace(asyncio.BufferedProtocol):
         end = start + self._head.length
         rest = bytes(buffer[end : self._end])
         self._view = None
-        self._reading = False
+        self._reading = self._whole = False
         del self._buffer
         del buffer[end:]
         del buffer[:start]  # which moves nothing

@@ -46,7 +46,7 @@ def admit(body: Body, content_type: bytes, limits: Limits) -> None:
     """
     if len(body) <= SMALL or len(body) // 2 <= limits.elements:
         return
-    if content_type.startswith(_BINARY) and not _JSON.match(body):
+    if content_type.startswith(_BINARY) and not is_json(body):
         return
     lines = max(body.count(b"\n"), body.count(b"\r"))  # which CSV may end with either
     objects = body.count(b"{")
@@ -56,6 +56,11 @@ def admit(body: Body, content_type: bytes, limits: Limits) -> None:
     _admit_names(body, objects)
     if len(body) > elements * _LONG:
         _admit_digits(body)
+
+
+def is_json(body: Body) -> bool:
+    """Whether a body begins as an object or a list does."""
+    return _JSON.match(body) is not None
 
 
 def _admit_names(body: Body, objects: int) -> None:

@@ -95,7 +95,7 @@ class Writer:
     def forget(self) -> None:
         """Nobody waits for answers any more."""
         for exchange in self.pending:
-            exchange.cancelled = True
+            exchange.abandon()
             if exchange.pump is not None:
                 exchange.pump.stop()
         self.pending.clear()

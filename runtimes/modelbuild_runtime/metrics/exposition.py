@@ -59,6 +59,7 @@ class _Collector:
         yield _counter("worker_deaths", "Workers that ended when they should not have.", ("cause",), deaths)
         spans = [((outcome,), count) for outcome, count in sorted(self._metrics.spans.items())]
         yield _counter("traced_requests", "Requests whose spans were sent, or were not.", ("outcome",), spans)
+        yield _counter("requests_lost", "Requests that died with a worker.", (), [((), self._metrics.lost)])
         dropped = [((), self._metrics.lines_dropped)]
         yield _counter("access_lines_dropped", "Lines of the access log that nobody read in time.", (), dropped)
         made = [

@@ -42,8 +42,8 @@ class Outcomes(NamedTuple):
 
 class Metrics:
     """Counters of one process, or of several added up. Only the event loop's thread writes them. ``gauges`` are by
-    name and model, ``deaths`` are of workers by cause, ``spans`` of requests by what became of them,
-    ``lines_dropped`` of the access log. ``detailed``: see ``ModelMetrics``.
+    name and model, ``deaths`` are of workers by cause, and ``lost`` the requests that they had taken; ``spans`` of
+    requests by what became of them, ``lines_dropped`` of the access log. ``detailed``: see ``ModelMetrics``.
     """
 
     def __init__(self, *, detailed: bool = False) -> None:
@@ -51,6 +51,7 @@ class Metrics:
         self.gauges: Dict[Key, Gauge] = {}
         self.deaths: Dict[str, int] = {}
         self.spans: Dict[str, int] = {}
+        self.lost = 0
         self.lines_dropped = 0
         self.detailed = detailed
         self._answers: Dict[Tuple[str, str, int], Histogram] = {}
@@ -138,6 +139,7 @@ class Metrics:
                 "answers": [(*key, found.counts, found.total) for key, found in self._answers.items()],
                 "models": {name: model.dump() for name, model in self.models.items()},
                 "deaths": self.deaths,
+                "lost": self.lost,
                 "spans": self.spans,
                 "lines_dropped": self.lines_dropped,
                 "gauges": [(*key, gauge) for key, gauge in self.gauges.items()],
@@ -154,6 +156,7 @@ class Metrics:
         for mine, theirs in ((self.deaths, other["deaths"]), (self.spans, other["spans"])):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
+        self.lost += other["lost"]
         self.lines_dropped += other["lines_dropped"]
         for name, model, (value, largest) in other["gauges"] if gauges else ():
             before = self.gauges.get((name, model), Gauge(0.0)).value

@@ -26,7 +26,7 @@ class ModelMetrics:
     def __init__(self, name: str, *, detailed: bool = False) -> None:
         self.name = name
         self.marks = Marks()
-        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0, "slo": 0}
+        self.shed_requests: Dict[str, int] = {"queue": 0, "deadline": 0, "slo": 0, "gone": 0}
         self.cache: Dict[str, List[float]] = {outcome: [0, 0.0] for outcome in ("hit", "shared", "miss")}
         self.last = 0.0
         self._detailed = detailed

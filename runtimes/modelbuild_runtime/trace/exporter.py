@@ -70,13 +70,19 @@ class Exporter:
         while not self._closing:
             self._wake.wait(max(0.0, due - monotonic()))
             self._wake.clear()
-            due = monotonic() + self._settings.delay
-            self._send_all()
-        self._send_all()
+            if monotonic() < due:
+                self._send_batches(0)
+            else:
+                due = monotonic() + self._settings.delay
+                self._send_batches(len(self._waiting))
+        self._send_batches(len(self._waiting))
 
-    def _send_all(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._settings.max_batch))]
+    def _send_batches(self, due: int) -> None:
+        """Send so many at least, and beyond them whole batches only: of a server that is asked all the time."""
+        most = self._settings.max_batch
+        while due > 0 or len(self._waiting) >= most:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
+            due -= len(batch)
             try:
                 self._send(batch)
             except Exception:  # a bug of ours must not end the thread, nor anything else

@@ -238,7 +238,8 @@ def test_a_deadline_ends_the_call_and_the_wait_for_it(method):
         assert (answer.status, answer.words) == (4, "the deadline passed before the answer was there")
         assert client.app.in_flight == 0
         assert [job.cancelled for job in client.queue.jobs] == [True] * (method != "Watch")
-        assert client.app.metrics.of("").shed_requests["deadline"] == 1
+        asked = "" if method == "Watch" else "m"
+        assert client.app.metrics.of(asked).shed_requests["deadline"] == 1
 
     asyncio.run(ask())
 
@@ -256,6 +257,7 @@ def test_a_call_that_is_cancelled_disturbs_no_other():
     client.exchange()
     assert client.answer(second).messages == [b"[6.0]"]
     assert client.app.in_flight == 0
+    assert client.app.metrics.of("m").shed_requests["gone"] == 1
 
 
 def test_a_client_that_goes_away_gives_up_its_calls():

@@ -7,6 +7,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -212,6 +213,37 @@ def test_arrays_may_lie_over_what_follows_the_text_of_a_body(run, text):
     run(ask())
     for body in served.bodies:
         assert np.frombuffer(memoryview(body)[text:], np.float64).flags.aligned
+
+
+def test_what_follows_in_the_same_turn_of_the_loop_is_the_next_request(run):
+    """As uvloop reads: again, before what the last read has called for was done."""
+    taken, left = [], []
+    connection = SimpleNamespace(
+        finished=False,
+        begin_body=lambda *_: True,
+        read_more=lambda _: None,
+        take_body=lambda _, body: taken.append(bytes(body)),
+        read_by=lambda _: None,
+        data_received=left.append,
+    )
+    text = b"POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n"
+    reads = InPlace(connection, SimpleNamespace(headers={}, length=6), text)  # type: ignore[arg-type]
+
+    async def read() -> None:
+        reads.go_on(memoryview(b"ab"))
+        data = b"cdefPOST /digest HTTP/1.1\r\n"
+        while data:
+            room = reads.get_buffer(-1)
+            size = min(len(room), len(data))
+            room[:size], data = data[:size], data[size:]
+            del room
+            reads.buffer_updated(size)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    run(read())
+    assert taken == [b"abcdef"]
+    assert left == [b"POST /digest HTTP/1.1\r\n"]
 
 
 def test_a_request_id_of_its_own_changes_nothing(run):

@@ -203,6 +203,15 @@ def test_exports_are_tried_again_and_refusals_are_not(caplog):
     ]
 
 
+def test_a_server_that_is_asked_all_the_time_exports_whole_batches(receiver):
+    traced = Traced(receiver.url, OTEL_BSP_SCHEDULE_DELAY="60000", OTEL_BSP_MAX_EXPORT_BATCH_SIZE="8")
+    for sent in range(1, 21):
+        traced.send(request())
+        until(lambda sent=sent: traced.counts.get("exported", 0) == sent // 8 * 8)
+    traced.close()
+    assert [len([span for span in read_export(data)[1] if span.kind == 2]) for data in receiver.exports] == [8, 8, 4]
+
+
 def test_nobody_waits_for_a_collector_that_does_not_answer():
     traced = Traced("http://127.0.0.1:9", OTEL_BSP_MAX_QUEUE_SIZE="3", OTEL_BSP_SCHEDULE_DELAY="60000")
     began = time.monotonic()

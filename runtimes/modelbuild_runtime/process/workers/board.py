@@ -18,8 +18,8 @@ _HEADER = struct.Struct("<IId")
 
 
 class Board:
-    """One slot a worker. A note that is read while it is being written fails its checksum, and is left out. ``flights``
-    are of each slot, the ``quarantine`` is everybody's.
+    """One slot a worker. A note that is read while it is being written fails its checksum: then the one before it
+    counts. ``flights`` are of each slot, the ``quarantine`` is everybody's.
     """
 
     def __init__(self, slots: int) -> None:
@@ -27,6 +27,7 @@ class Board:
         self.flights = [Flights() for _ in range(slots)]
         self.quarantine = Quarantine()
         self._memory = mmap.mmap(-1, slots * SLOT)
+        self._seen = [b""] * slots  # by this process
 
     def write(self, slot: int, note: bytes) -> None:
         """Replace the note of one slot; one that is too long is not written."""
@@ -38,11 +39,13 @@ class Board:
         )
 
     def read(self, slot: int) -> bytes:
-        """The note of one slot, empty where there is none."""
+        """The note of one slot, empty where none was seen yet."""
         start = slot * SLOT
         length, checksum, _ = _HEADER.unpack(self._memory[start : start + _HEADER.size])
         note = self._memory[start + _HEADER.size : start + _HEADER.size + min(length, SLOT - _HEADER.size)]
-        return note if zlib.crc32(note) == checksum else b""
+        if zlib.crc32(note) == checksum:
+            self._seen[slot] = note
+        return self._seen[slot]
 
     def written(self, slot: int) -> float:
         """When the note of one slot was, by the monotonic clock; 0 where there is none."""

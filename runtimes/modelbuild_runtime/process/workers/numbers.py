@@ -30,22 +30,25 @@ class Numbers:
             self._app.metrics.add(counted, gauges=False)
 
     def everyone(self) -> Metrics:
-        """All workers' numbers added up, as of now."""
-        own = self._app.metrics
-        self._gauge()
+        """All workers' numbers added up: this one's as of now, which the others then know too, for what one worker has
+        shown must not be less when the next is asked; and theirs as of their last note, a second ago at most.
+        """
+        own = self.post()
         if self._board is None:
-            return own
+            return self._app.metrics
         everyone = Metrics()
-        everyone.add(own.dump())
-        for note in self._board.others(self._slot):
+        for note in (own, *self._board.others(self._slot)):
             everyone.add(note)
         return everyone
 
-    def post(self) -> None:
+    def post(self) -> bytes:
         """Leave this process's numbers for the others."""
-        if self._board is not None:
-            self._gauge()
-            self._board.write(self._slot, self._app.metrics.dump())
+        self._gauge()
+        if self._board is None:
+            return b""
+        note = self._app.metrics.dump()
+        self._board.write(self._slot, note)
+        return note
 
     def _gauge(self) -> None:
         """How things are at this moment."""

@@ -167,6 +167,7 @@ class _Supervisor:
         logger.error(message, *told, extra={"fields": fields})
         self._killed = deaths.killed()
         self._metrics.deaths[cause.word] = self._metrics.deaths.get(cause.word, 0) + 1
+        self._metrics.lost += len(lost)
         self._board.write(self._settings.workers, self._metrics.dump())
         suspects = {flight.fingerprint for flight in lost} - {0}
         for found in self._board.quarantine.died(suspects, flights.alone):

@@ -41,6 +41,32 @@ def test_a_large_body_is_read_beside_the_loop_unless_its_protocol_says_that_it_i
     assert client.statuses == [200]
 
 
+def test_a_large_body_that_asks_for_no_prediction_holds_few_values():
+    seen: list[int] = []
+
+    def told(http: Any) -> HttpResponse:
+        seen.append(len(http.body))
+        return HttpResponse(200)
+
+    client = Client(Route("POST", "/told", told))
+    many = b"[" + b'{"a":1},' * 60_000 + b"{}]"
+    packed = gzip.compress(many)
+    for body, more in ((many, ()), (packed, (b"Content-Encoding: gzip",)), (b" \n" + many, ())):
+        client.send(request(body, *more, target=b"/told"))
+    client.send(request(b'{"data":"' + b"x" * (1 << 20) + b'"}', target=b"/told"))
+    assert client.statuses == [413, 413, 413, 200]
+    assert seen == [(1 << 20) + 11]
+
+
+def test_who_gives_up_is_counted_by_model():
+    client = Client(Route("GET", "/told", lambda _: HttpResponse(200)), hold=True)
+    client.send(request(b"[[1,2,3]]"), request(b"[[1,2,3]]"), get(b"/told"))
+    client.queue.answer(0)
+    client.connection.connection_lost(None)
+    assert client.app.metrics.of("m").shed_requests["gone"] == 1
+    assert client.app.metrics.of("").shed_requests["gone"] == 0, "it has its answer"
+
+
 def get(path: bytes, method: bytes = b"GET") -> bytes:
     return method + b" " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n"
 

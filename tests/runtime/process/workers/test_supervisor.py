@@ -92,6 +92,7 @@ def test_whoever_a_dead_worker_had_not_answered_is_told(tmp_path):
         assert (response.status, response.headers["x-request-id"]) == (502, "the-last-one")
         assert (told["code"], told["request_id"]) == ("worker_died", "the-last-one")
         served.until(lambda: b'mbuild_worker_deaths_total{cause="signal"} 1.0' in served.get("/metrics")[1])
+        assert b"mbuild_requests_lost_total 1.0" in served.get("/metrics")[1]
     deaths = [json.loads(line) for line in served.log.read_text().splitlines() if "died after" in line]
     assert [(line["request_ids"], line["cause"]) for line in deaths] == [(["the-last-one"], "signal")], deaths
 
