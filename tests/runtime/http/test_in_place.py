@@ -217,7 +217,7 @@ def test_arrays_may_lie_over_what_follows_the_text_of_a_body(run, text):
 
 def test_what_follows_in_the_same_turn_of_the_loop_is_the_next_request(run):
     """As uvloop reads: again, before what the last read has called for was done."""
-    taken, left = [], []
+    taken, left, failed = [], [], []
     connection = SimpleNamespace(
         finished=False,
         begin_body=lambda *_: True,
@@ -230,6 +230,7 @@ def test_what_follows_in_the_same_turn_of_the_loop_is_the_next_request(run):
     reads = InPlace(connection, SimpleNamespace(headers={}, length=6), text)  # type: ignore[arg-type]
 
     async def read() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
         reads.go_on(memoryview(b"ab"))
         data = b"cdefPOST /digest HTTP/1.1\r\n"
         while data:
@@ -242,6 +243,7 @@ def test_what_follows_in_the_same_turn_of_the_loop_is_the_next_request(run):
         await asyncio.sleep(0)
 
     run(read())
+    assert not failed
     assert taken == [b"abcdef"]
     assert left == [b"POST /digest HTTP/1.1\r\n"]
 
