@@ -109,7 +109,8 @@ class Settings:
     )
     max_elements: int = _setting(
         4_000_000,
-        "Most values in a text body or a message of gRPC; each costs far more memory than its bytes.",
+        "Most values in a text body or a message of gRPC; each costs far more memory than its bytes. Where this is not "
+        "set, no more than one for each KiB of a worker's part of the memory limit.",
         least=1,
     )
     max_head: int = _setting(32 << 10, "Largest request line and header fields, in bytes.", least=256)

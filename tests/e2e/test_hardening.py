@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -127,6 +131,33 @@ def test_with_no_tmp_at_all(packaged: dict[str, Any], client: Any) -> None:
 def test_with_little_memory_and_few_processes(packaged: dict[str, Any], client: Any) -> None:
     with running(client, packaged["reference"], mem_limit="256m", pids_limit=64) as (_, address):
         assert ask(address, "/predict", REQUEST) == (200, ANSWER)
+
+
+def test_many_large_bodies_do_not_end_a_small_container(packaged: dict[str, Any], client: Any) -> None:
+    """Each is a few hundred kilobytes, and fifty times that once it is read."""
+    order = b'{"price":2,"count":4},'
+    one, too_many = (b"[" + order * (orders - 1) + order[:-1] + b"]" for orders in (20_000, 400_000))
+    with running(client, packaged["reference"], mem_limit="320m", memswap_limit="320m") as (container, address):
+
+        def post(path: str, body: bytes, **headers: str) -> int:
+            connection = HTTPConnection(address, timeout=60)
+            with closing(connection):
+                connection.request("POST", path, body, {"content-type": "application/json", **headers})
+                answer = connection.getresponse()
+                answer.read()
+                return answer.status
+
+        with ThreadPoolExecutor(40) as pool:
+            statuses = Counter(pool.map(lambda _: post("/predict", one), range(40)))
+        assert statuses[200], statuses
+        assert statuses.keys() <= {200, 429}
+        assert post("/predict", too_many) == 413
+        for path in ("/services/any", "/models", "/v2/repository/index", "/any/update"):
+            assert post(path, gzip.compress(too_many), **{"content-encoding": "gzip"}) in {404, 405, 413}
+        assert ask(address, "/predict", REQUEST) == (200, ANSWER)
+        container.reload()
+        assert container.attrs["RestartCount"] == 0
+        assert container.status == "running"
 
 
 def test_nothing_in_it_but_what_it_needs(server: tuple[Any, str]) -> None:

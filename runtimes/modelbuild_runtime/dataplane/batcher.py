@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 from functools import partial
 from time import monotonic
 from typing import Callable, List, Sequence, Tuple
@@ -43,6 +44,7 @@ class Batcher:
         *,
         max_rows: int,
         max_waiting: int,
+        max_rows_waiting: int = sys.maxsize,
         timeout: float,
         slo: float = 0.0,
     ) -> None:
@@ -52,6 +54,7 @@ class Batcher:
         self._loop = loop
         self._max_rows = max_rows
         self._max_waiting = max_waiting
+        self._max_rows_waiting = max_rows_waiting
         self._timeout = timeout
         self._slo = slo
         self._patience = slo or _PATIENCE
@@ -116,7 +119,9 @@ class Batcher:
         Raises:
             Overloaded: too many wait already, or too many to answer this one in time.
         """
-        if len(self._waiting) >= self._max_waiting:
+        if len(self._waiting) >= self._max_waiting or (
+            self._waiting and self._rows + job.count > self._max_rows_waiting
+        ):
             raise self._full()
         if self._objective is not None:
             self._alone = job.key is ALONE

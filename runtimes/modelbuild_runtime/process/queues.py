@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import Dict
 
 import msgspec
@@ -12,11 +13,15 @@ from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.dataplane.cache import Cache
 from modelbuild_runtime.dataplane.job import Queue
 from modelbuild_runtime.metrics.marks import Marks
+from modelbuild_runtime.process.host.memory import affordable
 from modelbuild_runtime.process.models.model import Model
 from modelbuild_runtime.process.requests.app import Application
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_ROW = 1 << 11
+"""Bytes of the memory limit for each row that waits: as a record it takes some 500."""
 
 
 class Queues:
@@ -41,6 +46,7 @@ class Queues:
             self._loop,
             max_rows=settings.max_batch_size,
             max_waiting=settings.queue,
+            max_rows_waiting=affordable(sys.maxsize, _ROW, settings.workers),
             timeout=settings.timeout,
             slo=settings.slo,
         )

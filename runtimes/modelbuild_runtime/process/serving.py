@@ -8,15 +8,18 @@ import resource
 from dataclasses import replace
 from functools import partial
 
-from modelbuild_runtime.process.host.memory import imported, settle
+from modelbuild_runtime.process.host.memory import affordable, imported, settle
 from modelbuild_runtime.process.loop import Background
 from modelbuild_runtime.process.models.model import load_model, open_model, prove
 from modelbuild_runtime.process.ports.addresses import address, bind, bind_health, bind_more
 from modelbuild_runtime.process.server import Server
 from modelbuild_runtime.protocols import is_multi_model
-from modelbuild_runtime.settings import Settings
+from modelbuild_runtime.settings import PREFIX, Settings
 
 logger = logging.getLogger(__name__)
+
+_VALUE = 1 << 10
+"""Bytes of the memory limit for each value of a body: in a record that a handler sees it takes up to 700."""
 
 
 def serve(settings: Settings, threads: int) -> int:
@@ -26,6 +29,9 @@ def serve(settings: Settings, threads: int) -> int:
     if settings.workers > 1 and is_multi_model(os.environ):
         logger.warning("one worker instead of %d: the models of a multi-model endpoint share it", settings.workers)
         settings = replace(settings, workers=1)
+    if f"{PREFIX}MAX_ELEMENTS" not in os.environ:
+        most = affordable(settings.max_elements, _VALUE, settings.workers)
+        settings = replace(settings, max_elements=most)
     if settings.workers > 1:
         from modelbuild_runtime.process.workers.supervisor import supervise
 

@@ -266,6 +266,23 @@ def test_a_full_queue_turns_requests_away_and_says_when_to_come_back(bench):
     b.until(lambda: late.outcome)
 
 
+def test_rows_that_wait_are_memory_and_only_so_many_do(bench):
+    b = bench(slow=True, max_rows_waiting=10)
+    b.submit(Job(0))
+    b.until(lambda: b.threads)
+    b.submit(
+        large := Job(1, count=20),
+    )
+    for count in (1, 20):
+        with pytest.raises(Overloaded):
+            b.submit(Job(2, count=count))
+    b.gate.set()
+    b.until(lambda: b.batcher.idle)
+    assert large.outcome == [1], "one that is larger than all may be has the room alone"
+    b.submit(after := Job(3, count=10))
+    b.until(lambda: after.outcome)
+
+
 def test_a_deadline_in_the_queue(bench):
     b = bench()
     late, good = Job(1, deadline=monotonic() - 1), Job(2, deadline=monotonic() + 60)

@@ -28,6 +28,12 @@ def room(workers: int, root: Path = Path("/")) -> int:
     return _MOST if memory is None else min(_MOST, max(1, memory // _SHARE // workers))
 
 
+def affordable(most: int, size: int, workers: int, root: Path = Path("/")) -> int:
+    """How many things of so many bytes one of so many processes may have: ``most`` where nothing limits its memory."""
+    memory = limit(root)
+    return most if memory is None else min(most, max(1, memory // size // workers))
+
+
 def limit(root: Path = Path("/")) -> Optional[int]:
     """Bytes that the control groups (v2 or v1) of this process allow, None for no limit."""
     files = [folder / name for folder in folders(root, "memory") for name in ("memory.max", "memory.limit_in_bytes")]

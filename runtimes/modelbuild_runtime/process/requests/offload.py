@@ -19,10 +19,12 @@ from modelbuild_runtime.log import about
 from modelbuild_runtime.process.host.memory import uncollected
 from modelbuild_runtime.process.requests.large import HUGE, LARGE, kept
 from modelbuild_runtime.process.requests.reading import read
-from modelbuild_runtime.request import Response
+from modelbuild_runtime.request import Response, Rows
 from modelbuild_runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_READ = Rows([])
 
 
 class Responder(Protocol):
@@ -57,7 +59,11 @@ class Offload:
         beside(partial(self._read, exchange, bound, head))
 
     def encode(self, exchange: Exchange, response: Response) -> None:
-        """Put a large prediction into the protocol's shape, and send it."""
+        """Put a large prediction into the protocol's shape, and send it. Until it is this one's turn there may be many
+        that wait: they keep nothing of what was read.
+        """
+        exchange.inputs = None
+        exchange.request.payload = _READ
         self._app.beside(partial(self._encode, exchange, kept(response)))
 
     def compress(self, exchange: Exchange, response: HttpResponse, coding: str) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from modelbuild_runtime.process.host.memory import Uncollected, limit, room
+from modelbuild_runtime.process.host.memory import Uncollected, affordable, limit, room
 
 FAULTS = """
 import resource, sys
@@ -66,6 +66,17 @@ def test_the_room_is_a_part_of_the_memory_and_shared_by_the_workers(tmp_path):
     (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
     (tmp_path / "sys/fs/cgroup/memory.max").write_text(str(400 << 20))
     assert (room(1, tmp_path), room(2, tmp_path)) == (100 << 20, 50 << 20)
+
+
+def test_what_a_part_of_the_memory_affords(tmp_path):
+    assert affordable(4_000_000, 1 << 10, 2, tmp_path) == 4_000_000
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/\n")
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/memory.max").write_text(str(400 << 20))
+    assert affordable(4_000_000, 1 << 10, 2, tmp_path) == 200 << 10
+    assert affordable(1000, 1 << 10, 2, tmp_path) == 1000
+    assert affordable(1000, 1 << 30, 2, tmp_path) == 1
 
 
 def faults(setting: str = "") -> int:
