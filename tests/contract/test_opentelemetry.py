@@ -66,7 +66,7 @@ def test_every_field_is_read_as_it_is_meant():
         "rpc.service": "a.B",
         "rpc.method": "C",
         "rpc.grpc.status_code": "14",
-        "error.type": "503",
+        "error.type": "UNAVAILABLE",
         "user_agent.original": "é",
         "mbuild.request_id": "abc",
         "mbuild.protocol": "open_inference",

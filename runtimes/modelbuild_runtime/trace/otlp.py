@@ -19,6 +19,15 @@ from modelbuild_runtime.trace.span import STAGES, Finished, Kind
 
 SCOPE = "modelbuild_runtime"
 _FAILED = 500
+_GRPC_FAILED = {
+    2: "UNKNOWN",
+    4: "DEADLINE_EXCEEDED",
+    12: "UNIMPLEMENTED",
+    13: "INTERNAL",
+    14: "UNAVAILABLE",
+    15: "DATA_LOSS",
+}
+"""Statuses that are a server's errors: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/"""
 _SERVER, _INTERNAL = 2, 1  # kinds of spans
 _ERROR = 2  # a span's status
 _IDS = struct.Struct("<2s16s2s8s")
@@ -104,7 +113,7 @@ def _of_kind(kind: Kind) -> bytes:
     """The fields that all spans of a kind of request have in common."""
     parts = [_text(5, kind.name), _number(6, _SERVER)]
     parts += [_attribute(9, name, value) for name, value in _attributes(kind).items()]
-    if kind.status >= _FAILED:
+    if _error_type(kind):
         parts.append(_message(15, _number(3, _ERROR)))
     return b"".join(parts)
 
@@ -119,14 +128,22 @@ def _attributes(kind: Kind) -> Dict[str, Value]:
         found = {"http.request.method": kind.method, "url.path": kind.path, "http.response.status_code": kind.status}
         if kind.route:
             found["http.route"] = kind.route
-    if kind.status >= _FAILED:
-        found["error.type"] = str(kind.status)
+        found["url.scheme"] = kind.scheme
+    if error := _error_type(kind):
+        found["error.type"] = error
     if kind.user_agent:
         found["user_agent.original"] = kind.user_agent.decode("latin-1")
     found["mbuild.protocol"] = kind.protocol
     if kind.model:
         found["mbuild.model"] = kind.model
     return found
+
+
+def _error_type(kind: Kind) -> str:
+    """What failed on this side, in the words of HTTP or of gRPC; empty where nothing did."""
+    if kind.grpc_status >= 0:
+        return _GRPC_FAILED.get(kind.grpc_status, "")
+    return str(kind.status) if kind.status >= _FAILED else ""
 
 
 @lru_cache(_NUMBERS)

@@ -18,7 +18,10 @@ VARIABLES = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": ("", "Where spans are sent, without /v1/traces: http://collector:4318."),
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ("", "The same, as it is to be asked, path included."),
     "OTEL_EXPORTER_OTLP_HEADERS": ("", "Header fields of each export: name=value,name=value, percent-encoded."),
-    "OTEL_EXPORTER_OTLP_PROTOCOL": ("http/protobuf", "The only one that is spoken here."),
+    "OTEL_EXPORTER_OTLP_PROTOCOL": (
+        "http/protobuf",
+        "The only one that is spoken here; with another no traces are sent.",
+    ),
     "OTEL_EXPORTER_OTLP_COMPRESSION": ("none", "gzip or none."),
     "OTEL_EXPORTER_OTLP_TIMEOUT": ("10000", "Milliseconds that one export may take."),
     "OTEL_EXPORTER_OTLP_CERTIFICATE": ("", "File of the certificates that an https endpoint is trusted by."),
@@ -71,7 +74,9 @@ def read(environment: Mapping[str, str]) -> Optional[TraceSettings]:
     if get("OTEL_SDK_DISABLED").lower() == "true" or get("OTEL_TRACES_EXPORTER") not in {"", "otlp"}:
         return None
     if get("OTEL_EXPORTER_OTLP_PROTOCOL") != _SPOKEN:
-        logger.warning("no traces are sent: OTLP is spoken as %s only, see OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", _SPOKEN)
+        logger.warning(
+            "no traces are sent: set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL to %s, the only one that is spoken", _SPOKEN
+        )
         return None
     endpoint = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "").strip()
     if not endpoint:

@@ -21,6 +21,7 @@ class Kind(NamedTuple):
     status: int
     grpc_status: int
     user_agent: bytes
+    scheme: str = "http"
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from typing import Callable, Dict, Mapping, Optional, Tuple
 
 from modelbuild_runtime.http.exchange import Exchange
 from modelbuild_runtime.http.message import HttpResponse
+from modelbuild_runtime.settings import PREFIX
 from modelbuild_runtime.trace.context import TRACEPARENT, Trace, trace_of, traced_headers
 from modelbuild_runtime.trace.exporter import Exporter
 from modelbuild_runtime.trace.sampling import Sampler
@@ -27,7 +28,8 @@ _LAST = 2.0
 class Tracer:
     """One a process, made after it was forked: two with the same random numbers would make the same ids."""
 
-    def __init__(self, sampler: Sampler, exporter: Exporter) -> None:
+    def __init__(self, sampler: Sampler, exporter: Exporter, scheme: str) -> None:
+        self._scheme = scheme
         self._sampler = sampler
         self._exporter = exporter
         random = Random(os.urandom(16))  # noqa: S311  # ids, not secrets
@@ -67,6 +69,7 @@ class Tracer:
             response.status,
             _grpc_status(response) if http.method == "GRPC" else -1,
             http.headers.get(b"user-agent", b""),
+            self._scheme,
         )
         self._exporter.add(
             Finished(
@@ -108,7 +111,8 @@ def make_tracer(environment: Mapping[str, str], model: str, version: str, counts
         logger.warning("no traces are sent: %s", error)
         return None
     logger.info("traces are sent to %s", settings.endpoint)
-    return Tracer(settings.sampler, exporter)
+    scheme = "https" if environment.get(f"{PREFIX}TLS_CERTIFICATE") else "http"
+    return Tracer(settings.sampler, exporter, scheme)
 
 
 def _grpc_status(response: HttpResponse) -> int:

@@ -32,7 +32,7 @@ def test_where_spans_go(environment, endpoint):
 @pytest.mark.parametrize(
     "environment, warning",
     [
-        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http/protobuf only"),
+        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http/protobuf, the only one"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "no http or https"),
     ],
 )

@@ -81,6 +81,7 @@ def test_a_request_is_a_span_and_its_stages_are_children(receiver):
         "http.response.status_code": 200,
         "http.request.body.size": 9,
         "http.response.body.size": 11,
+        "url.scheme": "http",
         "user_agent.original": "curl",
         "mbuild.request_id": "abc",
         "mbuild.protocol": "fake",
@@ -113,6 +114,13 @@ def test_who_is_not_sampled_is_not_sent_and_the_log_knows_the_trace_all_the_same
     unsampled, sampled = traced.client.lines
     assert (unsampled["trace_id"], unsampled.get("span_id")) == (TRACE, None)
     assert (sampled["trace_id"], len(sampled["span_id"])) == (TRACE, 16)
+
+
+@pytest.mark.parametrize("certificate, scheme", [("", "http"), ("/a.pem", "https")])
+def test_a_span_says_how_it_was_asked(receiver, certificate, scheme):
+    traced = Traced(receiver.url, MBUILD_TLS_CERTIFICATE=certificate)
+    traced.send(request()).close()
+    assert receiver.spans[0].attributes["url.scheme"] == scheme
 
 
 def test_probes_begin_no_traces(receiver):
