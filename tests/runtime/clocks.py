@@ -38,4 +38,4 @@ class Loop:
             self._later.remove(first)
             self.now = max(self.now, first.due)
             first.function(*first.arguments)
-        self.now = end
+        self.now = max(self.now, end)  # what ran may have taken its time

@@ -46,7 +46,8 @@ class Objective:
         self._spare = seconds * _SPARE
         self._forecast = forecast
         self._max_rows = max_rows
-        self._probe_at = 0.0
+        self._probed = 0.0
+        self._probe = 0  # rows; none yet
         self._known = -1
         self._rows = max_rows
 
@@ -68,7 +69,7 @@ class Objective:
         seconds = self._forecast.seconds
         left -= self._spare
         if not backlog.jobs and not backlog.began:
-            return seconds(count) <= left or now >= self._probe_at
+            return seconds(count) <= left or self._may_probe(now)
         wait = 0.0
         if backlog.began:
             off = now - backlog.began - seconds(backlog.running)
@@ -93,12 +94,20 @@ class Objective:
             in_time = self._forecast.seconds(job.count) <= left
             if in_time and max(fitting, job.count) * _WORTH >= min(backlog, rows):
                 return Choice(at, max(fitting, job.count))
-            if not in_time and at == len(waiting) - 1 and now >= self._probe_at:
-                rest = min(_LONGEST_REST, _REST * self._forecast.seconds(job.count))
-                self._probe_at = now + rest
+            if not in_time and at == len(waiting) - 1 and self._may_probe(now):
+                self._probed, self._probe = now, job.count
                 return Choice(at, job.count)
             backlog -= job.count
         return Choice(len(waiting), 0)
+
+    def _may_probe(self, now: float) -> bool:
+        """One that was in time is followed by the next at once: a slow spell may be over."""
+        if not self._probe:
+            return True
+        rest = self._forecast.latest(self._probe)
+        if rest > self.seconds - self._spare:
+            rest = min(_LONGEST_REST, _REST * rest)
+        return now >= self._probed + rest
 
 
 def by_deadline(waiting: List[Job], patience: float) -> None:

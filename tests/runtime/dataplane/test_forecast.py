@@ -52,6 +52,31 @@ def test_a_steady_pace_is_believed():
     assert forecast.seconds(1) == pytest.approx(0.005, rel=0.01)
 
 
+def test_a_larger_run_is_not_quicker_than_a_smaller_one_seen_since():
+    forecast = learnt(*[(2**size, 0.001) for size in range(10)], *[(8, 0.080)] * 4)
+    assert forecast.seconds(8) > 0.045
+    assert forecast.seconds(512) >= forecast.seconds(8)
+
+
+def test_a_run_that_is_long_after_a_long_one_is_no_hiccup():
+    forecast = learnt(*[(1, 0.001)] * 50, *[(1, 1.0)] * 3)
+    assert forecast.seconds(1) > 0.5
+
+
+def test_what_was_not_seen_for_long_is_at_most_in_proportion():
+    forecast = learnt((1, 0.2), (32, 1.0), *[(1, 0.005)] * 5000)
+    assert forecast.seconds(32) <= 32 * forecast.seconds(1) * (1 + 1e-9)
+
+
+def test_what_was_seen_just_now_is_believed_out_of_proportion():
+    assert learnt(*[(1, 0.001), (32, 1.0)] * 100).seconds(32) >= 1.0
+
+
+def test_quick_runs_are_no_reason_for_caution():
+    forecast = learnt(*[(1, 0.2)] * 50, *[(1, 0.008)] * 13)
+    assert forecast.seconds(1) < 0.045
+
+
 @given(st.lists(st.tuples(st.integers(1, 2000), st.floats(1e-6, 10.0)), min_size=1, max_size=40), st.floats(1e-6, 5.0))
 def test_more_rows_never_take_less_and_what_fits_fits(runs, budget):
     forecast = learnt(*runs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
 
@@ -14,7 +15,7 @@ from modelbuild_runtime.dataplane.batcher import Batcher
 from modelbuild_runtime.dataplane.forecast import Forecast
 from modelbuild_runtime.dataplane.job import ALONE
 from modelbuild_runtime.dataplane.pace import Pace
-from modelbuild_runtime.errors import Overloaded
+from modelbuild_runtime.errors import DeadlineExceeded, Overloaded
 from modelbuild_runtime.request import Request, Response, Rows
 from runtime.clocks import Loop
 
@@ -41,9 +42,10 @@ class Job:
         self.simulation.answered(self.simulation.loop.now - self.received)
         self.simulation.ended(self)
 
-    def fail(self, _error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         self.refused = True
         self.simulation.failed += 1
+        self.simulation.expired += isinstance(error, DeadlineExceeded)
         self.simulation.ended(self)
 
 
@@ -54,14 +56,24 @@ class Simulation:
         self.loop = Loop()
         self.first, self.each = first, each
         self.key = None if joins else ALONE
-        self.good = self.late = self.failed = 0
+        self.good = self.late = self.failed = self.expired = 0
         self.random = random.Random(1)
-        forecast = Forecast()
-        pace = Pace(forecast)
-        for rows in (1, 2, 4, 8, 16, 32) if joins else (1,):  # as the warm-up does
-            pace.observe(rows, first + rows * each)
         limits = {"max_rows": 32, "max_waiting": 1000, "timeout": 60.0, **limits}
-        self.batcher = Batcher(list, mock.Mock(), pace, self.loop, **limits)  # type: ignore[arg-type]
+        pace = Pace(Forecast())
+        for size in range(limits["max_rows"].bit_length() if joins else 1):  # as the warm-up does
+            seconds = first + 2**size * each
+            pace.observe(2**size, seconds)
+            if seconds > SLO:
+                break
+        self.batcher = Batcher(self._run, mock.Mock(), pace, self.loop, **limits)  # type: ignore[arg-type]
+
+    def cost(self, rows: int) -> float:
+        return self.first + rows * self.each
+
+    def _run(self, jobs: Sequence[Any]) -> list[Any]:
+        """On the loop, which waits for it."""
+        self.loop.now += self.cost(len(jobs)) * self.random.uniform(0.9, 1.1)
+        return [Response(1, rows=[0]) for _ in jobs]
 
     def answered(self, seconds: float) -> None:
         if seconds <= SLO:
@@ -102,7 +114,7 @@ class Simulation:
             self.loop.turn()
             if not waiting.empty():
                 jobs, rows = waiting.get().args  # type: ignore[union-attr]
-                seconds = (self.first + rows * self.each) * self.random.uniform(0.9, 1.1)
+                seconds = self.cost(rows) * self.random.uniform(0.9, 1.1)
                 outcomes = [Response(1, rows=[0]) for _ in jobs]
                 self.loop.call_later(seconds, self.batcher._returned, jobs, rows, self.loop.now, seconds, outcomes)
 
@@ -116,8 +128,13 @@ class Closed(Simulation):
         """Good answers a second."""
         for _ in range(clients):
             self._come(self.random.uniform(0, self.REFUSED))
-        self._until(self.loop.now + CLOSED_SECONDS)
-        return self.good / CLOSED_SECONDS
+        return self.go_on(CLOSED_SECONDS)
+
+    def go_on(self, seconds: float) -> float:
+        """The same clients, for so long."""
+        good = self.good
+        self._until(self.loop.now + seconds)
+        return (self.good - good) / seconds
 
     def ended(self, job: Job) -> None:
         # what was turned away before it was in the queue is told by submit, which raised
@@ -199,3 +216,87 @@ def test_a_bounded_queue_alone_keeps_its_throughput():
         simulation.run(times * 32 / 0.0114)
         answered[times] = simulation.good + simulation.late
     assert answered[10.0] >= answered[1.0]
+
+
+class Changing(Closed):
+    """Rows that cost something else than in the warm-up."""
+
+    def __init__(self, *warm_up: float, costs: Callable[[random.Random, int], float], **limits: Any) -> None:
+        super().__init__(*warm_up, slo=SLO, **limits)
+        self.costs = costs
+
+    def cost(self, rows: int) -> float:
+        return self.costs(self.random, rows)
+
+
+def dearer(_random: random.Random, rows: int) -> float:
+    return 0.008 * rows
+
+
+def uneven(random: random.Random, rows: int) -> float:
+    return sum([0.020 if random.random() < 0.1 else 0.002 for _ in range(rows)])
+
+
+def stalling(random: random.Random, rows: int) -> float:
+    return 0.005 + 0.0002 * rows + (0.3 if random.random() < 0.01 else 0.0)
+
+
+@pytest.mark.parametrize("warm_up", [(0.0001, 0.00001), (0.00005, 0.000001), (0.002, 0.0001)])
+@pytest.mark.parametrize("costs", [dearer, uneven])
+@pytest.mark.parametrize("clients", [8, 40])
+def test_rows_that_are_dearer_than_in_the_warm_up(warm_up, costs, clients):
+    """What large runs took then is no promise: none of them is made again that could correct it."""
+    goodput, missed = {}, {}
+    for most in (1, 2, 4, 512):
+        simulation = Changing(*warm_up, costs=costs, max_rows=most)
+        simulation.run_clients(clients)
+        simulation.expired = simulation.late = 0
+        goodput[most] = simulation.go_on(5.0)
+        missed[most] = (simulation.expired + simulation.late) / 5.0
+    assert goodput[512] >= 0.85 * max(goodput.values()), goodput
+    assert missed[512] <= 0.05 * goodput[512] + missed[4], missed
+
+
+def test_rows_that_are_cheaper_than_in_the_warm_up():
+    """Sizes that were too large then are tried again."""
+    simulation = Changing(0.0, 0.02, costs=lambda _random, rows: 0.005 + 0.0002 * rows, max_rows=64)
+    best = Closed(0.005, 0.0002, slo=SLO, max_rows=64).run_clients(100)
+    simulation.run_clients(100)
+    simulation.go_on(2.0)
+    assert simulation.go_on(2.0) >= 0.85 * best
+
+
+def test_pauses_do_not_make_batches_small_for_ever():
+    best = Closed(0.005, 0.0002, slo=SLO).run_clients(100)
+    simulation = Changing(0.005, 0.0002, costs=stalling)
+    simulation.run_clients(100)
+    paused = 0.01 * 0.3 / (0.0114 + 0.01 * 0.3)
+    assert simulation.go_on(10.0) >= 0.85 * (1 - paused) * best
+
+
+@pytest.mark.parametrize("most", [7, 15, 20])
+def test_cost_that_jumps_beyond_a_size(most):
+    """Larger ones are tried now and then, and not all the time."""
+
+    def jumping(_random: random.Random, rows: int) -> float:
+        return 0.001 * rows * (1 if rows <= most else 10)
+
+    best = Changing(0.0, 0.001, costs=jumping, max_rows=most).run_clients(40)
+    simulation = Changing(0.0, 0.001, costs=jumping, max_rows=64)
+    simulation.run_clients(40)
+    simulation.expired = simulation.late = 0
+    goodput = simulation.go_on(5.0)
+    assert goodput >= 0.8 * best
+    assert simulation.expired + simulation.late <= 0.1 * 5.0 * goodput
+
+
+@pytest.mark.parametrize("clients", [1, 5, 40])
+def test_after_a_slow_spell_an_idle_server_soon_answers_again(clients):
+    simulation = Changing(0.0001, 0.00001, costs=lambda _random, _rows: 0.2, max_rows=512)
+    simulation.run_clients(3)
+    simulation.go_on(5.0)
+    simulation.costs = dearer
+    simulation.run_clients(clients)
+    simulation.go_on(0.5)
+    best = Changing(0.008, 0.0, costs=dearer, max_rows=1).run_clients(clients)
+    assert simulation.go_on(2.0) >= 0.85 * best
