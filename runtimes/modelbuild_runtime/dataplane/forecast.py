@@ -59,7 +59,7 @@ class Forecast:
             off = min(seconds, max(mean * _HICCUP, known.last)) - mean
             known.rows += _WEIGHT * (rows - known.rows)
             known.mean = mean + _WEIGHT * off
-            known.excess += _WEIGHT * ((max(0.0, off)) - known.excess)
+            known.excess += _WEIGHT * (max(0.0, off) - known.excess)
             known.last = seconds
             known.seen = self._ran
         self._draw(known)
@@ -98,7 +98,7 @@ class Forecast:
         curve: List[Tuple[float, float]] = []
         least = float("inf")
         mean, ran = seen.mean, self._ran
-        larger = True
+        larger = seen.rows > 0  # the next part of an answer counts no rows, and says nothing of others
         for known in self._known.values():
             if known is seen:
                 larger = False
@@ -108,8 +108,7 @@ class Forecast:
                 elif known.mean * seen.rows > mean * known.rows and ran - known.seen > min(_FRESH * known.last, _STALE):
                     times = known.rows / seen.rows
                     known.mean, known.excess = mean * times, min(known.excess, seen.excess * times)
-            safe = known.mean + _SAFE * known.excess
-            least = min(least, safe)
+            least = min(least, known.mean + _SAFE * known.excess)
             curve.append((known.rows, least))
         curve.reverse()
         self._curve = curve

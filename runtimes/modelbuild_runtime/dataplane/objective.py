@@ -6,6 +6,7 @@ have to wait for longer is turned away at once, so that those who are let in are
 
 from __future__ import annotations
 
+import math
 from typing import List, NamedTuple, Sequence
 
 from modelbuild_runtime.dataplane.forecast import Forecast
@@ -46,8 +47,8 @@ class Objective:
         self._spare = seconds * _SPARE
         self._forecast = forecast
         self._max_rows = max_rows
-        self._probed = 0.0
-        self._probe = 0  # rows; none yet
+        self._probed = -math.inf
+        self._probe = 0  # rows
         self._known = -1
         self._rows = max_rows
 
@@ -102,8 +103,6 @@ class Objective:
 
     def _may_probe(self, now: float) -> bool:
         """One that was in time is followed by the next at once: a slow spell may be over."""
-        if not self._probe:
-            return True
         rest = self._forecast.latest(self._probe)
         if rest > self.seconds - self._spare:
             rest = min(_LONGEST_REST, _REST * rest)

@@ -58,6 +58,11 @@ def test_a_larger_run_is_not_quicker_than_a_smaller_one_seen_since():
     assert forecast.seconds(512) >= forecast.seconds(8)
 
 
+def test_the_parts_of_an_answer_say_nothing_of_rows():
+    forecast = learnt((1, 0.005), *[(0, 1.0)] * 10)
+    assert forecast.seconds(1) < 0.010
+
+
 def test_a_run_that_is_long_after_a_long_one_is_no_hiccup():
     forecast = learnt(*[(1, 0.001)] * 50, *[(1, 1.0)] * 3)
     assert forecast.seconds(1) > 0.5

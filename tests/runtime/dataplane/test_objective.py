@@ -91,6 +91,17 @@ def test_a_model_that_is_too_slow_is_tried_now_and_then():
     assert model.choose([job(0.31 + SLO)], NOW + 0.31) == (0, 1)
 
 
+def test_a_probe_that_was_in_time_is_soon_followed_by_the_next():
+    model = objective((1, 0.2))
+    assert model.choose([job(SLO)], NOW) == (0, 1)
+    model._forecast.observe(1, 0.008)
+    assert not model.has_room(NOBODY, SLO, NOW + 0.007)
+    assert model.has_room(NOBODY, SLO, NOW + 0.009)
+    assert model.choose([job(0.009 + SLO)], NOW + 0.009) == (0, 1)
+    model._forecast.observe(1, 0.2)
+    assert not model.has_room(NOBODY, SLO, NOW + 0.9)
+
+
 def test_a_request_of_many_rows_is_one_batch():
     model = objective((1, 0.001), (64, 0.012))
     assert model.choose([job(0.019, count=60)], NOW) == (0, 60)
