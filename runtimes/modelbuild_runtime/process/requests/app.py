@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from modelbuild_runtime.process.workers.witness import Witness
     from modelbuild_runtime.trace.tracer import Tracer
 
+_NOT_FOUND = 404
+"""Who asks for a model that is not here says nothing of the one that is."""
 _ERROR = 400
 """Some protocols have an answer for who is turned away, which is not kept waiting."""
 
@@ -262,7 +264,8 @@ class Application:
         seconds = monotonic() - exchange.received
         bound = exchange.bound
         if bound is not None:
-            self._count(bound.name, exchange.served.name if bound.predicts else "", response.status, seconds)
+            model = exchange.served.name if bound.predicts and response.status != _NOT_FOUND else ""
+            self._count(bound.name, model, response.status, seconds)
         else:
             self._count(exchange.protocol.name if exchange.protocol else "", "", response.status, seconds)
         if exchange.place >= 0:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from modelbuild_runtime.beside import at_once
-from modelbuild_runtime.errors import InvalidInput, NotAcceptable, Overloaded
+from modelbuild_runtime.errors import InvalidInput, NotAcceptable, NotFound, Overloaded
 from modelbuild_runtime.http.connection import Connection
 from modelbuild_runtime.http.message import HttpResponse
 from modelbuild_runtime.process.requests.app import Application
@@ -56,6 +56,16 @@ def test_a_large_body_that_asks_for_no_prediction_holds_few_values():
     client.send(request(b'{"data":"' + b"x" * (1 << 20) + b'"}', target=b"/told"))
     assert client.statuses == [413, 413, 413, 200]
     assert seen == [(1 << 20) + 11]
+
+
+def test_a_model_that_is_not_here_is_no_failure_of_the_one_that_is():
+    def decode_other(http: Any) -> Any:
+        raise NotFound("there is no model x")
+
+    client = Client(Route("POST", "/models/{model}", Prediction(decode_other, encode)))
+    client.send(request(b"[[1,2,3]]", target=b"/models/x"), request(b"nonsense"))
+    assert client.statuses == [404, 400]
+    assert client.app.metrics.outcomes("m")[::2] == (0, 1)
 
 
 def test_who_gives_up_is_counted_by_model():
