@@ -64,7 +64,7 @@ def test_a_model_that_is_not_here_is_no_failure_of_the_one_that_is():
 
     client = Client(Route("POST", "/models/{model}", Prediction(decode_other, encode)))
     client.send(request(b"[[1,2,3]]", target=b"/models/x"), request(b"nonsense"))
-    assert client.statuses == [404, 400]
+    assert client.statuses == [404, 500]
     assert client.app.metrics.outcomes("m")[::2] == (0, 1)
 
 
