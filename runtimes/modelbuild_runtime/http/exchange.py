@@ -67,7 +67,7 @@ class Exchange(msgspec.Struct, eq=False):
     def abandon(self) -> None:
         """Its client has gone, and nobody waits for it any more."""
         if self.data is None and self.pump is None and not self.cancelled:
-            self.app.metrics.shed("gone", self.asked)
+            self.app.abandoned(self)
         self.cancelled = True
 
     def again(self) -> Request:

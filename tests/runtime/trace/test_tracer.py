@@ -173,6 +173,15 @@ def test_without_a_collector_what_the_caller_says_is_passed_on():
     assert client.lines[0]["trace_id"] == TRACE
 
 
+def test_who_gives_up_is_a_span_all_the_same(receiver):
+    traced = Traced(receiver.url, hold=True)
+    traced.send(request(b"[[1,2,3]]", TRACEPARENT))
+    traced.client.connection.connection_lost(None)
+    traced.close()
+    (span,) = receiver.spans
+    assert (span.trace_id, span.status, span.attributes["http.response.status_code"]) == (TRACE, 0, 499)
+
+
 def failing(http):
     raise RuntimeError(http.path)
 

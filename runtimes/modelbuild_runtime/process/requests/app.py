@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from modelbuild_runtime.process.workers.witness import Witness
     from modelbuild_runtime.trace.tracer import Tracer
 
+_GONE = HttpResponse(499, headers=(("grpc-status", "1"),))
+"""What is written down of a client that gave up, by nginx too; over gRPC CANCELLED. Nobody gets it."""
 _NOT_FOUND = 404
 """Who asks for a model that is not here says nothing of the one that is."""
 _ERROR = 400
@@ -251,6 +253,11 @@ class Application:
         """Requests that have no response yet."""
         return sum(len(connection.pending) for connection in self.connections)
 
+    def abandoned(self, exchange: Exchange) -> None:
+        """Its client has gone before it had an answer."""
+        self.metrics.shed("gone", exchange.asked)
+        self._describe(exchange, _GONE, monotonic() - exchange.received)
+
     def fail(self, exchange: Exchange, error: BaseException, allowed: Tuple[str, ...]) -> None:
         """The request cannot be read, or we have a bug."""
         self.refuse(exchange, unreadable(exchange, error), allowed)
@@ -270,13 +277,18 @@ class Application:
             self._count(exchange.protocol.name if exchange.protocol else "", "", response.status, seconds)
         if exchange.place >= 0:
             self.witness.leave(exchange)  # type: ignore[union-attr]  # who gave it the place
-        if self._log_access is not None:
-            self._log_access(exchange, response, seconds)
-        if exchange.span is not None:
-            self.tracer.end(exchange, exchange.span, response, seconds)  # type: ignore[union-attr]  # who made it
+        if self._log_access is not None or exchange.span is not None:
+            self._describe(exchange, response, seconds)
         accepted = exchange.http.headers.get(b"accept-encoding") if len(response.body) >= LEAST else None
         coding = coding_for(accepted, response) if accepted is not None else None
         if coding is None or exchange.http.method == "GRPC":
             exchange.connection.deliver(exchange, response)
         else:
             self._offload.compress(exchange, response, coding)
+
+    def _describe(self, exchange: Exchange, response: HttpResponse, seconds: float) -> None:
+        """To the access log, and as a span."""
+        if self._log_access is not None:
+            self._log_access(exchange, response, seconds)
+        if exchange.span is not None:
+            self.tracer.end(exchange, exchange.span, response, seconds)  # type: ignore[union-attr]  # who made it

@@ -69,10 +69,16 @@ def test_a_model_that_is_not_here_is_no_failure_of_the_one_that_is():
 
 
 def test_who_gives_up_is_counted_by_model():
-    client = Client(Route("GET", "/told", lambda _: HttpResponse(200)), hold=True)
-    client.send(request(b"[[1,2,3]]"), request(b"[[1,2,3]]"), get(b"/told"))
+    client = Client(Route("GET", "/told", lambda _: HttpResponse(200)), hold=True, access_log=True)
+    client.send(request(b"[[1,2,3]]"), request(b"[[1,2,3]]", b"X-Request-Id: impatient"), get(b"/told"))
     client.queue.answer(0)
     client.connection.connection_lost(None)
+    assert [(line["path"], line["status"]) for line in client.lines] == [
+        ("/told", 200),
+        ("/predict", 200),
+        ("/predict", 499),
+    ]
+    assert client.lines[-1]["request_id"] == "impatient"
     assert client.app.metrics.of("m").shed_requests["gone"] == 1
     assert client.app.metrics.of("").shed_requests["gone"] == 0, "it has its answer"
 
