@@ -164,7 +164,7 @@ def test_a_handlers_failure_shows_the_log(engine, server):
 
 def test_a_failure_begins_with_what_was_raised(engine, server):
     """The words that the server says are those that a client may see, and lead to the log."""
-    detail = str(_failure(SimpleNamespace(id="a-1"), ValueError("no")))
+    detail = str(_failure(SimpleNamespace(id="a-1", trace=None), ValueError("no")))
     server.answers["POST"] = (500, {"title": "Prediction failed", "status": 500, "detail": detail})
     engine.container.log = (
         "2026-11-22T19:52:20.400Z ERROR prediction failed: ValueError [a-1]\nTraceback (most recent call last):\n"

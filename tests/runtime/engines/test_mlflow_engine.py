@@ -235,7 +235,9 @@ def test_requests_of_different_params_never_share_a_run(engine, tmp_path):
     dataplane = served(tmp_path)[0].dataplane
     jobs = []
     for params in ({"factor": 2}, {"factor": 3}, {"factor": 2}, None):
-        job = SimpleNamespace(request=Request(Rows(X.tolist()), parameters=params), id="", cancelled=False, deadline=0)
+        job = SimpleNamespace(
+            request=Request(Rows(X.tolist()), parameters=params), id="", trace=None, cancelled=False, deadline=0
+        )
         dataplane.prepare(job)
         jobs.append(job)
     assert [job.key == jobs[0].key for job in jobs] == [True, False, True, False]

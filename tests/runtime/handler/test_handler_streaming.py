@@ -27,7 +27,7 @@ def predict(model, question: dict):
 
 def run(pipe, *rows, **asked):
     request = Request(Rows(list(rows)), **asked)
-    job = SimpleNamespace(id="an-id", request=request, again=lambda: request)
+    job = SimpleNamespace(id="an-id", trace=None, request=request, again=lambda: request)
     dataplane = Dataplane(pipe)
     dataplane.prepare(job)
     return dataplane.run([job])[0]

@@ -61,7 +61,7 @@ def said(model: Echo, read: Any, http: HttpRequest) -> Any:
     """What the client gets, and what the model was told beside its numbers."""
     try:
         request = read.decode(http)
-        job: Any = SimpleNamespace(request=request, cancelled=False, deadline=0.0, id="1")
+        job: Any = SimpleNamespace(request=request, cancelled=False, deadline=0.0, id="1", trace=None)
         dataplane = Dataplane(model)  # type: ignore[arg-type]
         dataplane.prepare(job)
         (outcome,) = dataplane.run([job])
